@@ -1,0 +1,52 @@
+// Contents page of the module _core: what it offers, and where LAPACK comes from.
+#include "bindings/arrays.hpp"
+#include "common/parallel.hpp"
+#include "cpu/blas_threads.hpp"
+#include "cpu/lapack.hpp"
+
+namespace fastrenyi::bindings {
+namespace {
+
+template <class F>
+F* scipy_pointer(const py::module_& lapack, const char* name) {
+    const py::capsule capsule = py::dict(lapack.attr("__pyx_capi__"))[name];
+    // Cython stores the C signature as the capsule's name; with 64-bit integers the calls below would be wrong.
+    if (std::string(capsule.name()).find(" *, int *, ") == std::string::npos)
+        throw py::import_error("fastrenyi: SciPy's LAPACK does not take 32-bit integers: " +
+                               std::string(capsule.name()) + "; install a SciPy built with the usual (LP64) LAPACK");
+    return reinterpret_cast<F*>(capsule.get_pointer());
+}
+
+void connect_lapack() {
+    const auto lapack = py::module_::import("scipy.linalg.cython_lapack");
+    cpu::set_lapack(
+        {scipy_pointer<cpu::Syevd<float>>(lapack, "ssyevd"), scipy_pointer<cpu::Syevd<double>>(lapack, "dsyevd")});
+    cpu::set_blas_controls(py::str(lapack.attr("__file__")));
+}
+
+py::dict build_info() {
+    py::dict info;
+    info["version"] = FASTRENYI_VERSION;
+    info["isa"] = std::vector<std::string>{"baseline"};
+    info["openmp"] = std::to_string(_OPENMP);
+    info["compiler"] = __VERSION__;
+    return info;
+}
+
+}  // namespace
+}  // namespace fastrenyi::bindings
+
+PYBIND11_MODULE(_core, m) {
+    namespace b = fastrenyi::bindings;
+    b::connect_lapack();
+    b::bind_inspect(m);
+    b::bind_gram(m);
+    b::bind_hadamard(m);
+    b::bind_spectrum(m);
+    b::bind_entropy(m);
+    b::bind_pairs(m);
+    m.attr("__version__") = FASTRENYI_VERSION;
+    m.def("build_info", &b::build_info);
+    m.def("blas_info", &fastrenyi::cpu::blas_configuration);
+    m.def("max_threads", [] { return fastrenyi::thread_count(0); });
+}

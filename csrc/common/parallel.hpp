@@ -1,0 +1,17 @@
+// Loops over independent pieces of work. Defined by the device's floor (cpu/parallel.cpp).
+#pragma once
+#include <functional>
+
+#include "common/view.hpp"
+
+namespace fastrenyi {
+
+/// Threads a call may use: `wanted`, or what OpenMP is set to when that is 0 or less; never more than OpenMP is
+/// set to; one inside another parallel region and in a forked child, where OpenMP's threads no longer exist.
+int thread_count(int wanted);
+
+/// Runs body(i, worker) for i in [0, count) on up to `threads` threads; worker < threads names the thread's
+/// workspace. The first exception is rethrown in the caller after all threads have stopped.
+void parallel_for(index_t count, int threads, const std::function<void(index_t, int)>& body);
+
+}  // namespace fastrenyi

@@ -1,0 +1,26 @@
+// How many threads BLAS uses while we call it.
+#pragma once
+#include <string>
+
+namespace fastrenyi::cpu {
+
+/// Tells where BLAS's own controls are: the file of a loaded library that depends on it. Set once at load.
+void set_blas_controls(const std::string& dependent_library);
+
+/// The configuration string of the BLAS in use, empty if it does not tell.
+std::string blas_configuration();
+
+/// Holds BLAS at `threads` threads while it lives and sets it back afterwards. With several alive at once (calls
+/// from several Python threads) the smallest number counts, and the last one to leave restores.
+class BlasThreads {
+  public:
+    explicit BlasThreads(int threads);
+    ~BlasThreads();
+    BlasThreads(const BlasThreads&) = delete;
+    BlasThreads& operator=(const BlasThreads&) = delete;
+
+  private:
+    int threads_;
+};
+
+}  // namespace fastrenyi::cpu

@@ -1,0 +1,101 @@
+#include "ops/entropy.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "common/parallel.hpp"
+
+namespace fastrenyi::cpu {
+namespace {
+
+const double bits_per_nat = 1.0 / std::log(2.0);
+
+/// Entropy of order alpha in nats of probabilities p that sum to one; `largest` is their maximum, `cutoff` the
+/// probability up to which one is zero in the sense of rank.
+double renyi(const std::vector<double>& p, double largest, double cutoff, double alpha) {
+    double sum = 0.0;
+    if (alpha == 0.0) {
+        for (const double q : p) sum += q > cutoff;
+        return std::log(sum);
+    }
+    if (alpha == 1.0) {
+        for (const double q : p)
+            if (q > 0.0) sum -= q * std::log(q);
+        return sum;
+    }
+    if (alpha == 2.0) {
+        for (const double q : p) sum += q * q;
+        return -std::log(sum);
+    }
+    if (std::isinf(alpha)) return -std::log(largest);
+    if (std::abs(alpha - 1.0) <= 0.5) {
+        // sum p^alpha - 1 = sum p (p^(alpha-1) - 1), which loses nothing as alpha nears 1
+        for (const double q : p)
+            if (q > 0.0) sum += q * std::expm1((alpha - 1.0) * std::log(q));
+        return std::log1p(sum) / (1.0 - alpha);
+    }
+    // relative to the largest, so that no power underflows to an empty sum
+    for (const double q : p)
+        if (q > 0.0) sum += std::pow(q / largest, alpha);
+    return alpha / (1.0 - alpha) * std::log(largest) + std::log(sum) / (1.0 - alpha);
+}
+
+/// Clips rounding, normalises into p, and judges.
+template <class T>
+Verdict probabilities(const T* spectrum, index_t n, index_t index, std::vector<double>& p, double tolerance) {
+    const auto [lowest, highest] = std::minmax_element(spectrum, spectrum + n);
+    Verdict verdict;
+    if (*lowest < -tolerance * *highest) verdict = {Verdict::Kind::indefinite, index, static_cast<double>(*lowest)};
+    double sum = 0.0;
+    for (index_t i = 0; i < n; ++i) sum += p[i] = std::max(0.0, static_cast<double>(spectrum[i]));
+    for (double& q : p) q /= sum;
+    return verdict;
+}
+
+}  // namespace
+
+template <class T>
+Verdict entropy(const T* spectra, index_t batch, index_t n, const double* orders, index_t order_count, double epsilon,
+                double unit, T* out, int threads) {
+    constexpr index_t block = 64;  // spectra to a piece of work: one alone is too small to hand out
+    const double tolerance = static_cast<double>(n) * epsilon;
+    threads = thread_count(threads);
+    std::vector<Verdict> verdicts(static_cast<std::size_t>(threads));
+    parallel_for((batch + block - 1) / block, threads, [&](index_t piece, int worker) {
+        std::vector<double> p(static_cast<std::size_t>(n));
+        for (index_t b = piece * block; b < std::min(batch, (piece + 1) * block); ++b) {
+            verdicts[worker].keep_first(probabilities(spectra + b * n, n, b, p, tolerance));
+            const double largest = *std::max_element(p.begin(), p.end());
+            for (index_t m = 0; m < order_count; ++m) {
+                const double bits = bits_per_nat * renyi(p, largest, tolerance * largest, orders[m]);
+                out[b * order_count + m] = static_cast<T>(unit * bits + 0.0);  // + 0.0: no negative zero
+            }
+        }
+    });
+    Verdict first;
+    for (const Verdict& verdict : verdicts) first.keep_first(verdict);
+    return first;
+}
+
+template <class T>
+void collision_entropy(const View<T>& a, double unit, T* out, int threads) {
+    parallel_for(a.batch, thread_count(threads), [&](index_t b, int) {
+        const View<T> matrix = a.matrix(b);
+        double squares = 0.0, trace = 0.0;
+        for (index_t i = 0; i < a.rows; ++i) {
+            double row = 0.0;
+            for (index_t j = 0; j < a.cols; ++j) row += static_cast<double>(matrix.at(i, j)) * matrix.at(i, j);
+            squares += row;
+            trace += matrix.at(i, i);
+        }
+        out[b] = static_cast<T>(-unit * bits_per_nat * std::log(squares / (trace * trace)) + 0.0);
+    });
+}
+
+template Verdict entropy(const float*, index_t, index_t, const double*, index_t, double, double, float*, int);
+template Verdict entropy(const double*, index_t, index_t, const double*, index_t, double, double, double*, int);
+template void collision_entropy(const View<float>&, double, float*, int);
+template void collision_entropy(const View<double>&, double, double*, int);
+
+}  // namespace fastrenyi::cpu

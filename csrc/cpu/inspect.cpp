@@ -1,0 +1,97 @@
+#include "ops/inspect.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "common/parallel.hpp"
+
+namespace fastrenyi::cpu {
+namespace {
+
+/// The smallest flat index that find(b, i) gives for any row i of any matrix b, or -1. find gives -1 for none.
+template <class F>
+index_t first_over_rows(index_t batch, index_t rows, int threads, F find) {
+    constexpr index_t block = 64;  // rows to a piece of work
+    threads = thread_count(threads);
+    std::vector<index_t> found(static_cast<std::size_t>(threads), -1);
+    parallel_for((batch * rows + block - 1) / block, threads, [&](index_t piece, int worker) {
+        for (index_t row = piece * block; row < std::min(batch * rows, (piece + 1) * block); ++row) {
+            const index_t index = find(row / rows, row % rows);
+            if (index >= 0 && (found[worker] < 0 || index < found[worker])) found[worker] = index;
+        }
+    });
+    index_t first = -1;
+    for (const index_t index : found)
+        if (index >= 0 && (first < 0 || index < first)) first = index;
+    return first;
+}
+
+template <class T>
+Fault fault_of(const View<T>& a, index_t b, double tolerance, bool trace_one) {
+    const index_t n = a.rows;
+    double trace = 0.0, largest = 0.0;
+    for (index_t i = 0; i < n; ++i) {
+        trace += a.at(i, i);
+        for (index_t j = 0; j < n; ++j) {
+            if (!std::isfinite(a.at(i, j))) return {Fault::Kind::not_finite, (b * n + i) * n + j, a.at(i, j)};
+            largest = std::max(largest, std::abs(static_cast<double>(a.at(i, j))));
+        }
+    }
+    for (index_t i = 0; i < n; ++i)
+        for (index_t j = 0; j < i; ++j)
+            if (!(std::abs(static_cast<double>(a.at(i, j)) - a.at(j, i)) <= tolerance * largest))
+                return {Fault::Kind::asymmetric, (b * n + i) * n + j, a.at(i, j)};
+    if (trace_one && !(std::abs(trace - 1.0) <= tolerance)) return {Fault::Kind::trace, b, trace};
+    return {};
+}
+
+}  // namespace
+
+template <class T>
+index_t first_not_finite(const View<T>& x, int threads) {
+    return first_over_rows(x.batch, x.rows, threads, [&](index_t b, index_t i) -> index_t {
+        const View<T> samples = x.matrix(b);
+        // A sum of zeros is NaN exactly if an element is not finite; this vectorises, the search does not.
+        T sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (index_t k = 0; k < x.cols; ++k) sum += samples.at(i, k) * T(0);
+        if (sum == T(0)) return -1;
+        index_t k = 0;
+        while (std::isfinite(samples.at(i, k))) ++k;
+        return (b * x.rows + i) * x.cols + k;
+    });
+}
+
+template <class T>
+index_t first_zero_row(const View<T>& x, int threads) {
+    return first_over_rows(x.batch, x.rows, threads, [&](index_t b, index_t i) -> index_t {
+        const View<T> samples = x.matrix(b);
+        for (index_t k = 0; k < x.cols; ++k)
+            if (samples.at(i, k) != T(0)) return -1;
+        return b * x.rows + i;
+    });
+}
+
+template <class T>
+Fault gram_fault(const View<T>& a, double tolerance, bool trace_one, int threads) {
+    threads = thread_count(threads);
+    std::vector<Fault> faults(static_cast<std::size_t>(threads));
+    std::vector<index_t> where(static_cast<std::size_t>(threads), a.batch);
+    parallel_for(a.batch, threads, [&](index_t b, int worker) {
+        const Fault fault = fault_of(a.matrix(b), b, tolerance, trace_one);
+        if (fault.kind == Fault::Kind::none || b >= where[worker]) return;
+        faults[worker] = fault;
+        where[worker] = b;
+    });
+    return faults[std::min_element(where.begin(), where.end()) - where.begin()];
+}
+
+template index_t first_not_finite(const View<float>&, int);
+template index_t first_not_finite(const View<double>&, int);
+template index_t first_zero_row(const View<float>&, int);
+template index_t first_zero_row(const View<double>&, int);
+template Fault gram_fault(const View<float>&, double, bool, int);
+template Fault gram_fault(const View<double>&, double, bool, int);
+
+}  // namespace fastrenyi::cpu

@@ -1,0 +1,22 @@
+#include "cpu/lapack.hpp"
+
+namespace fastrenyi::cpu {
+namespace {
+Lapack lapack;
+}
+
+void set_lapack(const Lapack& pointers) {
+    lapack = pointers;
+}
+
+template <>
+Syevd<float>* syevd<float>() {
+    return lapack.ssyevd;
+}
+
+template <>
+Syevd<double>* syevd<double>() {
+    return lapack.dsyevd;
+}
+
+}  // namespace fastrenyi::cpu

@@ -1,0 +1,26 @@
+// Renyi entropies from spectra.
+//
+//   spectra  (b, n), dense; clipped as below and divided by their sum
+//   orders   (m,), each in [0, inf]; any number of orders share a spectrum
+//   epsilon  the machine epsilon of the dtype the matrices were made in (half precision is computed in float)
+//   out      (b, m), dense: unit * S_alpha in bits, S_alpha = log2(sum_i p_i^alpha) / (1 - alpha)
+//
+// 0, 1, 2 and inf are the exact limits: log2 rank, von Neumann, collision, -log2 of the largest. Near 1 the formula
+// runs through expm1 and log1p. Sums run in double. An eigenvalue above -n epsilon lambda_max and below zero is
+// rounding and counts as zero; a lower one makes the matrix indefinite: the verdict names the first such matrix with
+// its lowest eigenvalue.
+#pragma once
+#include "common/error.hpp"
+#include "common/view.hpp"
+
+namespace fastrenyi::cpu {
+
+template <class T>
+Verdict entropy(const T* spectra, index_t batch, index_t n, const double* orders, index_t order_count, double epsilon,
+                double unit, T* out, int threads);
+
+/// Order 2 from the Frobenius norm of a (b, n, n), without a spectrum: S_2 = -log2(|A|_F^2 / tr(A)^2). out (b,).
+template <class T>
+void collision_entropy(const View<T>& a, double unit, T* out, int threads);
+
+}  // namespace fastrenyi::cpu

@@ -1,0 +1,45 @@
+// Gram matrices and distances of batches of samples.
+//
+//   x       (b, n, d), any strides, float or double; read in place where col_stride is 1, else packed row by row
+//   out     (b, n, n), dense, owned by the caller, every element written, exactly symmetric
+//
+// Gram: A_ij = K_ij / (n sqrt(K_ii K_jj)). The diagonal is exactly 1/n, rounded once.
+// Sums run in double from explicit differences of the samples, never from an expanded square, so they are right for
+// data far from the origin. Differences are multiplied by 1/width before they are squared, so no scale overflows.
+#pragma once
+#include "common/view.hpp"
+
+namespace fastrenyi {
+
+enum class Kernel {
+    gaussian,    ///< exp(-|x - y|_2^2 / (2 width^2))
+    laplacian,   ///< exp(-|x - y|_1 / width)
+    polynomial,  ///< (gamma <x, y> + coef0)^degree; the cosine kernel is gamma = 1, coef0 = 0, degree = 1
+};
+
+struct KernelSpec {
+    Kernel kind = Kernel::gaussian;
+    const double* width =
+        nullptr;  ///< (b,), for gaussian and laplacian; zero is the narrow limit: equal rows 1, else 0
+    int degree = 1;
+    double gamma = 1.0, coef0 = 0.0;  ///< a row with gamma |x|^2 + coef0 = 0 has no polynomial Gram: refused above
+};
+
+enum class Metric { euclidean, manhattan };
+
+namespace cpu {
+
+/// Workspace: per thread 16 n doubles, and n d elements of x where rows must be packed.
+template <class T>
+void gram(const View<T>& x, const KernelSpec& kernel, T* out, int threads);
+
+/// Distances themselves, right to 1e-12 relative in double at any scale and offset.
+template <class T>
+void distances(const View<T>& x, Metric metric, T* out, int threads);
+
+/// The kernel that is 1 where two rows are equal in every feature and 0 elsewhere. T may be an integer.
+template <class T>
+void delta_gram(const View<T>& x, double* out, int threads);
+
+}  // namespace cpu
+}  // namespace fastrenyi

@@ -1,0 +1,23 @@
+// Eigenvalues, and eigenvectors, of a batch of symmetric matrices.
+//
+//   a        (b, n, n), any strides, symmetric; only one triangle is read
+//   values   (b, n), dense, ascending, owned by the caller
+//   vectors  (b, n, n), dense; column j of a matrix belongs to value j, as in numpy.linalg.eigh
+//
+// Many matrices: one thread each, BLAS on one thread meanwhile. One matrix: LAPACK's own threads.
+// Throws LapackError for a matrix on which LAPACK does not converge.
+#pragma once
+#include "common/error.hpp"
+#include "common/view.hpp"
+
+namespace fastrenyi::cpu {
+
+/// Workspace: per thread n^2 + O(n) elements.
+template <class T>
+void spectrum(const View<T>& a, T* values, int threads);
+
+/// Workspace: per thread 3 n^2 + O(n) elements.
+template <class T>
+void eigh(const View<T>& a, T* values, T* vectors, int threads);
+
+}  // namespace fastrenyi::cpu

@@ -1,0 +1,66 @@
+"""fastrenyi: matrix-based Renyi entropy of data and of the layers of a network, exact and fast.
+
+Make Gram matrices of samples with ``gram``, ``channel_grams`` and ``tensor_gram``; measure them with ``entropy``,
+``mutual_information`` and their family, or a whole layer at once with ``layer_decomposition``. ``fastrenyi.torch``
+captures and measures the layers of a PyTorch network while it trains.
+"""
+
+from fastrenyi._core import __version__
+from fastrenyi._errors import BackendUnavailableError, NotPositiveSemidefiniteError
+from fastrenyi.bandwidths import Alignment, Median, NearestNeighbours, Scott, Silverman
+from fastrenyi.decomposition import LayerDecomposition, layer_decomposition
+from fastrenyi.kernels import (
+    Cosine,
+    Delta,
+    Gaussian,
+    Laplacian,
+    Polynomial,
+    channel_grams,
+    gram,
+    tensor_gram,
+)
+from fastrenyi.measures import (
+    conditional_entropy,
+    conditional_mutual_information,
+    divergence,
+    dual_total_correlation,
+    entropy,
+    interaction_information,
+    joint_entropy,
+    mutual_information,
+    o_information,
+    spectrum,
+    total_correlation,
+)
+
+__all__ = [
+    "Alignment",
+    "BackendUnavailableError",
+    "Cosine",
+    "Delta",
+    "Gaussian",
+    "Laplacian",
+    "LayerDecomposition",
+    "Median",
+    "NearestNeighbours",
+    "NotPositiveSemidefiniteError",
+    "Polynomial",
+    "Scott",
+    "Silverman",
+    "__version__",
+    "channel_grams",
+    "conditional_entropy",
+    "conditional_mutual_information",
+    "divergence",
+    "dual_total_correlation",
+    "entropy",
+    "gram",
+    "interaction_information",
+    "joint_entropy",
+    "layer_decomposition",
+    "mutual_information",
+    "o_information",
+    "spectrum",
+    "tensor_gram",
+    "total_correlation",
+]

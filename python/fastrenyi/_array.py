@@ -1,0 +1,97 @@
+"""What an array is: library, dtype, device. Wrapped at the door as a NumPy array, unwrapped on leaving.
+
+Optional libraries are recognised through ``sys.modules``: whoever passes a tensor has imported torch already.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Array", "Home", "Values", "Verdict", "home_of", "is_array", "wrap"]
+
+Values: TypeAlias = npt.NDArray[Any]
+"""A NumPy array inside the house."""
+
+Verdict: TypeAlias = "tuple[str, int, float] | None"
+"""What a kernel found wrong with a batch of matrices: kind, index and value; None if nothing."""
+
+Array: TypeAlias = Any
+"""What users pass and get: a NumPy array or a torch tensor."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where an array came from, and so where results go back to."""
+
+    library: str
+    dtype: str
+    device: str
+
+    def __str__(self) -> str:
+        return f"{self.library} {self.dtype} on {self.device}"
+
+    def leave(self, values: Values) -> Array:
+        """Give a result back in this library and dtype."""
+        if self.library == "torch":
+            torch = sys.modules["torch"]
+            return torch.from_numpy(np.asarray(values)).to(getattr(torch, self.dtype))
+        # [()] turns an array without axes into a scalar, as NumPy's own reductions do.
+        return np.asarray(values).astype(self.dtype, copy=False)[()]
+
+    @property
+    def epsilon(self) -> float:
+        """Machine epsilon of the dtype, so that rounding in half precision is known for what it is."""
+        return {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}[self.dtype]
+
+    def with_dtype(self, dtype: str) -> Home:
+        """Return this home for results of another dtype."""
+        return Home(self.library, dtype, self.device)
+
+    def default_dtype(self) -> str:
+        """Return the dtype of results whose input is not real: float64, or torch's default."""
+        if self.library == "torch":
+            return str(sys.modules["torch"].get_default_dtype()).removeprefix("torch.")
+        return "float64"
+
+
+def _library(x: object) -> str | None:
+    if isinstance(x, np.ndarray):
+        return "numpy"
+    for library, kind in (("torch", "Tensor"), ("cupy", "ndarray")):
+        module = sys.modules.get(library)
+        if module is not None and isinstance(x, getattr(module, kind, ())):
+            return library
+    return None
+
+
+def is_array(x: object) -> bool:
+    """Whether x is an array of a library that is known here."""
+    return _library(x) is not None
+
+
+def home_of(x: Array) -> Home:
+    """Return where an array lives; only for what ``is_array`` accepts."""
+    library = _library(x)
+    assert library is not None
+    if library == "torch":
+        return Home("torch", str(x.dtype).removeprefix("torch."), str(x.device))
+    return Home(library, x.dtype.name, "cpu" if library == "numpy" else f"cuda:{x.device.id}")
+
+
+def wrap(x: Array) -> Values:
+    """Return the same memory as a NumPy array, half precision as float32; only for arrays on the CPU."""
+    if isinstance(x, np.ndarray):
+        values = np.asarray(x)
+        if not values.dtype.isnative or not values.flags.aligned:
+            values = values.astype(values.dtype.newbyteorder("="))
+    else:
+        x = x.detach()
+        if x.dtype.is_floating_point and x.element_size() == 2:
+            x = x.float()
+        values = x.numpy()
+    return values.astype(np.float32) if values.dtype == np.float16 else values

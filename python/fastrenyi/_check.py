@@ -1,0 +1,197 @@
+"""Argument checks, and the one place where messages are made.
+
+A message begins with the argument's name and says what was expected, what came, and the way out.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import numpy as np
+
+from fastrenyi import _backend, _core
+from fastrenyi._array import Array, Home, Values, Verdict, home_of, is_array, wrap
+from fastrenyi._errors import NotPositiveSemidefiniteError
+
+__all__ = [
+    "array", "finite", "flat_batch", "gram", "integer", "kind_error", "nonzero_rows", "orders", "positive", "real",
+    "same_home", "unit", "value_error", "verdict",
+]  # fmt: skip
+
+_REAL = ("float64", "float32", "float16", "bfloat16")
+_TRACE_TOLERANCE = {"float64": 1e-8, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-2}
+
+
+def kind_error(name: str, expected: str, got: object, way_out: str = "") -> NoReturn:
+    """Raise TypeError for an argument of the wrong kind."""
+    shown = f"{type(got).__name__}" if not isinstance(got, str) else got
+    raise TypeError(f"{name}: expected {expected}, got {shown}" + (f"; {way_out}" if way_out else ""))
+
+
+def value_error(name: str, expected: str, got: object, way_out: str = "") -> NoReturn:
+    """Raise ValueError for an argument of the right kind and a wrong value or shape."""
+    raise ValueError(f"{name}: expected {expected}, got {got}" + (f"; {way_out}" if way_out else ""))
+
+
+def array(x: Array, name: str) -> tuple[Values, Home]:
+    """Accept an array of any dtype on a device that is served."""
+    if not is_array(x):
+        way_out = f"pass numpy.asarray({name})" if isinstance(x, (list, tuple, numbers.Number)) else ""
+        kind_error(name, "a NumPy array or a torch tensor", x, way_out)
+    home = home_of(x)
+    if home.library == "torch":
+        torch = sys.modules["torch"]
+        if x.layout != torch.strided:
+            kind_error(name, "a dense tensor", f"layout {x.layout}", f"pass {name}.to_dense()")  # type:
+            ignore[attr - defined]
+        if x.requires_grad and torch.is_grad_enabled():
+            kind_error(
+                name,
+                "a tensor without gradient",
+                "one that requires grad",
+                f"gradients are not computed yet: pass {name}.detach(), or call under torch.no_grad()",
+            )
+    _backend.module_for(home.device, name)
+    return wrap(x), home
+
+
+def real(x: object, name: str) -> tuple[Values, Home]:
+    """Accept an array of real numbers."""
+    values, home = array(x, name)
+    if home.dtype not in _REAL:
+        cast = f"{name}.double()" if home.library == "torch" else f"{name}.astype(numpy.float64)"
+        kind_error(name, f"real numbers ({', '.join(_REAL)})", f"dtype {home.dtype}", f"pass {cast}")
+    return values, home
+
+
+def same_home(home: Home, name: str, first: Home, first_name: str) -> None:
+    """Refuse to mix libraries, dtypes and devices."""
+    if home != first:
+        kind_error(name, f"the library, dtype and device of {first_name} ({first})", str(home), "convert one of them")
+
+
+def flat_batch(values: Values, axes: int) -> Values:
+    """Join all axes but the last ``axes`` into one; a view where the strides allow."""
+    batch = values.shape[: values.ndim - axes]
+    return values.reshape(math.prod(batch), *values.shape[values.ndim - axes :])
+
+
+def _at(index: int, shape: tuple[int, ...]) -> str:
+    return str(tuple(int(i) for i in np.unravel_index(index, shape)))
+
+
+def finite(values: Values, name: str) -> None:
+    """Refuse NaN and infinity, naming the first bad index; values has at least two axes."""
+    index = _core.first_not_finite(flat_batch(values, 2), _backend.threads())
+    if index >= 0:
+        where = np.unravel_index(index, values.shape)
+        value_error(
+            name,
+            "finite numbers",
+            f"{values[where]} at index {_at(index, values.shape)}",
+            "clean the data first",
+        )
+
+
+def nonzero_rows(values: Values, name: str, kernel: str) -> None:
+    """Refuse samples that are zero in every feature."""
+    index = _core.first_zero_row(flat_batch(values, 2), _backend.threads())
+    if index >= 0:
+        value_error(
+            name,
+            f"samples that are not all zero, as the {kernel} kernel divides by their length",
+            f"a zero sample at index {_at(index, values.shape[:-1])}",
+            "use a Gaussian kernel, or a Polynomial with coef0 > 0",
+        )
+
+
+def gram(x: object, name: str, *, trace_one: bool = True) -> tuple[Values, Home]:
+    """Accept (..., n, n) symmetric finite matrices, of trace one unless told otherwise."""
+    values, home = real(x, name)
+    if values.ndim < 2 or values.shape[-1] != values.shape[-2] or values.shape[-1] == 0:
+        value_error(
+            name, "square matrices of shape (..., n, n) with n >= 1", f"shape {values.shape}",
+            "make Grams of samples with fastrenyi.gram",
+        )  # fmt: skip
+    fault = _core.gram_fault(flat_batch(values, 2), _TRACE_TOLERANCE[home.dtype], trace_one, _backend.threads())
+    if fault is None:
+        return values, home
+    kind, index, value = fault
+    if kind == "not finite":
+        value_error(name, "finite numbers", f"{value} at index {_at(index, values.shape)}", "clean the data first")
+    if kind == "asymmetric":
+        value_error(
+            name, "symmetric matrices", f"different entries mirrored at index {_at(index, values.shape)}",
+            "take the mean of the matrix and its transpose",
+        )  # fmt: skip
+    where = "" if values.ndim == 2 else f" at index {_at(index, values.shape[:-2])}"
+    value_error(
+        name, "Grams of trace one", f"a trace of {value:g}{where}",
+        "divide each matrix by its trace, or make Grams of samples with fastrenyi.gram",
+    )  # fmt: skip
+
+
+def verdict(found: Verdict, name: str, shape: tuple[int, ...]) -> None:
+    """Raise what a kernel found: an indefinite matrix or a product of trace zero. ``shape`` is the batch shape."""
+    if found is None:
+        return
+    kind, index, value = found
+    where = f" at index {_at(index, shape)}" if shape else ""
+    if kind == "indefinite":
+        raise NotPositiveSemidefiniteError(
+            f"{name}: expected positive semidefinite matrices, got an eigenvalue of {value:.6g}{where}, "
+            "below what rounding explains; make Grams of samples with fastrenyi.gram",
+            value,
+        )
+    value_error(name, "Grams whose entrywise product has a positive trace", f"a product of trace zero{where}")
+
+
+def positive(x: object, name: str) -> float:
+    """Accept a finite number above zero."""
+    if isinstance(x, (bool, np.bool_)) or not isinstance(x, numbers.Real):
+        kind_error(name, "a number", x)
+    number = float(x)
+    if not (math.isfinite(number) and number > 0):
+        value_error(name, "a finite number above zero", x)
+    return number
+
+
+def integer(x: object, name: str, least: int) -> int:
+    """Accept an integer not below ``least``."""
+    if isinstance(x, (bool, np.bool_)) or not isinstance(x, numbers.Integral):
+        kind_error(name, "an integer", x)
+    number = int(x)
+    if number < least:
+        value_error(name, f"an integer of at least {least}", x)
+    return number
+
+
+def orders(alpha: object) -> tuple[list[float], bool]:
+    """Accept one order in [0, inf] or a sequence of them; the second result says whether it was one."""
+    if isinstance(alpha, np.ndarray):
+        alpha = alpha.tolist()
+    one = not isinstance(alpha, (list, tuple))
+    listed: Sequence[object] = [alpha] if not isinstance(alpha, (list, tuple)) else alpha
+    if not listed:
+        value_error("alpha", "at least one order", "none")
+    accepted = []
+    for order in listed:
+        if isinstance(order, (bool, np.bool_)) or not isinstance(order, numbers.Real):
+            kind_error("alpha", "a number in [0, inf] or a sequence of them", order)
+        number = float(order)
+        if not number >= 0:
+            value_error("alpha", "orders in [0, inf]", order)
+        accepted.append(number)
+    return accepted, one
+
+
+def unit(base: object) -> float:
+    """Accept the base of the logarithm; the result turns bits into its unit."""
+    number = positive(base, "base")
+    if number == 1:
+        value_error("base", "a base other than 1", base, "2 gives bits, math.e nats")
+    return 1.0 / math.log2(number)

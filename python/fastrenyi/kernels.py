@@ -1,0 +1,326 @@
+"""Kernels, and the Gram matrices they make of samples, of feature maps and of whole tensors."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from fastrenyi import _backend, _check, _core
+from fastrenyi._array import Array, Home, Values
+from fastrenyi.bandwidths import BandwidthLike, Silverman, as_bandwidth
+
+__all__ = [
+    "Cosine", "Delta", "Gaussian", "Kernel", "KernelLike", "Laplacian", "Polynomial", "channel_grams", "gram",
+    "tensor_gram",
+]  # fmt: skip
+
+
+class Kernel(ABC):
+    """A positive definite function of two samples."""
+
+    def _accept(self, x: object, name: str) -> tuple[Values, Home]:
+        """Check the dtype of the data."""
+        return _check.real(x, name)
+
+    @abstractmethod
+    def _gram(self, x: Values, name: str) -> Values:
+        """Return the Grams of the b sample sets in x (b, n, d), which is finite."""
+
+    def _result_home(self, home: Home) -> Home:
+        return home
+
+
+KernelLike: TypeAlias = "Kernel | str"
+
+
+@dataclass(frozen=True)
+class _Widthed(Kernel):
+    """A kernel of the distance between two samples over a width."""
+
+    bandwidth: BandwidthLike = field(default_factory=Silverman)
+
+    def __post_init__(self) -> None:
+        """Check the arguments."""
+        as_bandwidth(self.bandwidth)
+
+    def _checked_widths(self, x: Values, metric: str) -> Values:
+        widths = as_bandwidth(self.bandwidth)._widths(x, metric)
+        if not np.isfinite(widths).all():
+            _check.value_error("bandwidth", "a rule that gives finite widths for this data", widths, "rescale the data")
+        return widths
+
+
+@dataclass(frozen=True)
+class Gaussian(_Widthed):
+    """The Gaussian kernel: k(x, y) = exp(-|x - y|^2 / (2 sigma^2)).
+
+    ``bandwidth`` is sigma: a number, an array of one width per sample set, or a rule (default ``Silverman(5.0)``).
+    Infinitely divisible, the kernel of the paper.
+
+    >>> import numpy as np, fastrenyi as fr
+    >>> fr.gram(np.array([[0.0], [1.0]]), kernel=fr.Gaussian(bandwidth=1.0)).round(4)
+    array([[0.5   , 0.3033],
+           [0.3033, 0.5   ]])
+    """
+
+    def _gram(self, x: Values, name: str) -> Values:
+        return _core.gaussian_gram(x, self._checked_widths(x, "euclidean"), _backend.threads())
+
+
+@dataclass(frozen=True)
+class Laplacian(_Widthed):
+    """The Laplacian kernel: k(x, y) = exp(-|x - y|_1 / sigma), with the Manhattan distance as in scikit-learn.
+
+    ``bandwidth`` is sigma: a number, an array of one width per sample set, or a rule (default ``Silverman(5.0)``).
+
+    >>> import numpy as np, fastrenyi as fr
+    >>> fr.gram(np.array([[0.0], [1.0]]), kernel=fr.Laplacian(bandwidth=1.0)).round(4)
+    array([[0.5   , 0.1839],
+           [0.1839, 0.5   ]])
+    """
+
+    def _gram(self, x: Values, name: str) -> Values:
+        return _core.laplacian_gram(x, self._checked_widths(x, "manhattan"), _backend.threads())
+
+
+@dataclass(frozen=True)
+class Polynomial(Kernel):
+    """The polynomial kernel: k(x, y) = (gamma <x, y> + coef0)^degree, in the Gram divided by its diagonal.
+
+    ``gamma`` is 1/d unless given. Raises TypeError or ValueError for a degree that is not a positive integer, a gamma
+    that is not positive or a negative coef0; with ``coef0=0`` a sample of zeros has no Gram (ValueError).
+
+    >>> import numpy as np, fastrenyi as fr
+    >>> x = np.array([[1.0, 0.0], [1.0, 1.0]])
+    >>> fr.gram(x, kernel=fr.Polynomial(degree=2, gamma=1.0, coef0=0.0)).round(4)
+    array([[0.5 , 0.25],
+           [0.25, 0.5 ]])
+    """
+
+    degree: int = 3
+    gamma: float | None = None
+    coef0: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the arguments."""
+        _check.integer(self.degree, "degree", 1)
+        if self.gamma is not None:
+            _check.positive(self.gamma, "gamma")
+        if self.coef0 != 0:
+            _check.positive(self.coef0, "coef0")
+
+    def _gram(self, x: Values, name: str) -> Values:
+        if self.coef0 == 0:
+            _check.nonzero_rows(x, name, "polynomial")
+        gamma = 1.0 / x.shape[2] if self.gamma is None else self.gamma
+        return _core.polynomial_gram(x, self.degree, gamma, self.coef0, _backend.threads())
+
+
+@dataclass(frozen=True)
+class Cosine(Kernel):
+    """The cosine kernel: k(x, y) = <x, y> / (|x| |y|).
+
+    Raises ValueError for a sample of zeros, which has no direction.
+
+    >>> import numpy as np, fastrenyi as fr
+    >>> fr.gram(np.array([[1.0, 0.0], [3.0, 4.0]]), kernel="cosine").round(4)
+    array([[0.5, 0.3],
+           [0.3, 0.5]])
+    """
+
+    def _gram(self, x: Values, name: str) -> Values:
+        _check.nonzero_rows(x, name, "cosine")
+        return _core.polynomial_gram(x, 1, 1.0, 0.0, _backend.threads())
+
+
+@dataclass(frozen=True)
+class Delta(Kernel):
+    """The Delta kernel: k(x, y) = 1 if x = y in every feature, else 0.
+
+    The kernel for class labels and other discrete data: integers and booleans are accepted, also as labels of shape
+    (n,). It is the limit of a narrow Gaussian; its entropies of order 1 are Shannon's of the frequencies. Results
+    for integers are float64 (NumPy) or torch's default dtype, or ``dtype`` ("float32" or "float64").
+
+    >>> import numpy as np, fastrenyi as fr
+    >>> float(fr.entropy(fr.gram(np.array([0, 1, 2, 3]), kernel="delta")))
+    2.0
+    """
+
+    dtype: Any = None
+
+    def __post_init__(self) -> None:
+        """Check the arguments."""
+        if self.dtype is not None and self._dtype_name() not in ("float32", "float64"):
+            _check.value_error("dtype", "float32 or float64", self.dtype)
+
+    def _dtype_name(self) -> str:
+        return str(getattr(self.dtype, "__name__", self.dtype)).removeprefix("torch.")
+
+    def _accept(self, x: object, name: str) -> tuple[Values, Home]:
+        values, home = _check.array(x, name)
+        if values.dtype.kind in "iub":
+            return values.astype(np.int64, copy=False), home
+        return _check.real(x, name)
+
+    def _gram(self, x: Values, name: str) -> Values:
+        return _core.delta_gram(x, _backend.threads())
+
+    def _result_home(self, home: Home) -> Home:
+        if self.dtype is not None:
+            return home.with_dtype(self._dtype_name())
+        return home if "float" in home.dtype else home.with_dtype(home.default_dtype())
+
+
+_NAMED: dict[str, type[Kernel]] = {
+    "gaussian": Gaussian, "laplacian": Laplacian, "cosine": Cosine, "polynomial": Polynomial, "delta": Delta,
+}  # fmt: skip
+
+
+def as_kernel(kernel: object, bandwidth: object = None) -> Kernel:
+    """Accept a kernel or its name, and a width for those that have one and have not been given one."""
+    if isinstance(kernel, str):
+        if kernel not in _NAMED:
+            _check.value_error("kernel", f"one of {', '.join(_NAMED)}", repr(kernel))
+        result = _NAMED[kernel]()
+    elif isinstance(kernel, Kernel):
+        result = kernel
+    else:
+        _check.kind_error("kernel", "a name or a kernel such as fastrenyi.Gaussian()", kernel)
+    if bandwidth is None:
+        return result
+    if not isinstance(result, _Widthed):
+        _check.value_error("bandwidth", f"none, as the kernel {kernel!r} has no width", bandwidth, "leave it out")
+    if not isinstance(kernel, str):
+        _check.value_error("bandwidth", f"none, as {kernel!r} has its own", bandwidth, "give the width in one place")
+    return replace(result, bandwidth=as_bandwidth(bandwidth))
+
+
+def _grams(values: Values, home: Home, kernel: Kernel, name: str) -> Array:
+    """Return the Grams of sample sets (..., n, d)."""
+    if values.shape[-2] == 0 or values.shape[-1] == 0:
+        _check.value_error(name, "at least one sample and one feature", f"shape {values.shape}")
+    if values.dtype.kind == "f":
+        _check.finite(values, name)
+    result = kernel._gram(_check.flat_batch(values, 2), name)
+    return kernel._result_home(home).leave(result.reshape(*values.shape[:-1], values.shape[-2]))
+
+
+def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
+    """Return the normalised Gram matrix of samples: A_ij = K_ij / (n sqrt(K_ii K_jj)).
+
+    Parameters
+    ----------
+    x
+        Samples (..., n, d): n samples of d features, real numbers; for the Delta kernel also integers, and labels (n,).
+    kernel
+        "gaussian", "laplacian", "cosine", "polynomial", "delta", or a kernel such as ``Gaussian(bandwidth=2.0)``.
+    bandwidth
+        The kernel's width: a number, an array of the batch shape, a rule such as ``Median()`` or its name. None is
+        the kernel's own, by default ``Silverman(5.0)``.
+
+    Returns
+    -------
+    (..., n, n), symmetric positive semidefinite with trace 1 and 1/n on the diagonal, in the library, dtype and
+    device of x. Half precision is computed in single.
+
+    Raises
+    ------
+    TypeError for what is not an array of real numbers; ValueError for wrong shapes, NaN or infinity, and widths that
+    are not positive or do not apply.
+
+    Notes
+    -----
+    Cost O(n^2 d) per sample set. Distances come from differences, not from an expanded square: exact for duplicates and
+    far from the origin. Source: Sanchez Giraldo, Rao, Principe, IEEE TIT 61(1), 2015; arXiv 1804.06537, section II.
+
+    >>> import numpy as np, fastrenyi as fr
+    >>> a = fr.gram(np.arange(3.0)[:, None], bandwidth=1.0)
+    >>> a.shape, float(np.trace(a))
+    ((3, 3), 1.0)
+    """
+    chosen = as_kernel(kernel, bandwidth)
+    values, home = chosen._accept(x, "x")
+    if values.ndim == 1 and isinstance(chosen, Delta):
+        values = values[:, None]
+    if values.ndim < 2:
+        _check.value_error(
+            "x",
+            "samples of shape (..., n, d)",
+            f"shape {values.shape}",
+            "for n samples of one feature pass x[:, None]",
+        )
+    return _grams(values, home, chosen, "x")
+
+
+def channel_grams(maps: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
+    """Return one Gram per feature map of a layer, each map flattened and with a width of its own.
+
+    Parameters
+    ----------
+    maps
+        Activations (n, C, \\*spatial) of n samples and C feature maps, as a convolution gives them.
+    kernel, bandwidth
+        As in ``gram``; an array of widths has shape (C,).
+
+    Returns
+    -------
+    (C, n, n) Grams, in the library, dtype and device of maps. Activations are not copied where their strides allow.
+
+    Raises
+    ------
+    As ``gram``, naming ``maps``.
+
+    Notes
+    -----
+    Cost O(C n^2 d), d the size of a map. Source: arXiv 1804.06537, section III.
+
+    >>> import numpy as np, fastrenyi as fr
+    >>> maps = np.random.default_rng(0).normal(size=(10, 4, 5, 5))
+    >>> fr.channel_grams(maps).shape
+    (4, 10, 10)
+    """
+    chosen = as_kernel(kernel, bandwidth)
+    values, home = chosen._accept(maps, "maps")
+    if values.ndim < 2:
+        _check.value_error("maps", "activations of shape (n, C, *spatial)", f"shape {values.shape}")
+    samples, channels = values.shape[:2]
+    features = int(np.prod(values.shape[2:], dtype=np.int64))
+    return _grams(values.reshape(samples, channels, features).transpose(1, 0, 2), home, chosen, "maps")
+
+
+def tensor_gram(maps: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
+    """Return the Gram of n samples, each a whole tensor taken as one vector.
+
+    Parameters
+    ----------
+    maps
+        (n, ...): images, activations, vectors; (n,) is one feature.
+    kernel, bandwidth
+        As in ``gram``.
+
+    Returns
+    -------
+    (n, n), in the library, dtype and device of maps.
+
+    Raises
+    ------
+    As ``gram``, naming ``maps``.
+
+    Notes
+    -----
+    Cost O(n^2 d), d the size of a sample. Source: the tensor kernel of Wickstrom et al., Entropy 25(6):899, 2023.
+
+    >>> import numpy as np, fastrenyi as fr
+    >>> images = np.random.default_rng(0).normal(size=(10, 1, 8, 8))
+    >>> fr.tensor_gram(images).shape
+    (10, 10)
+    """
+    chosen = as_kernel(kernel, bandwidth)
+    values, home = chosen._accept(maps, "maps")
+    if values.ndim < 1:
+        _check.value_error("maps", "samples of shape (n, ...)", "a single number")
+    features = int(np.prod(values.shape[1:], dtype=np.int64))
+    return _grams(values.reshape(values.shape[0], features), home, chosen, "maps")

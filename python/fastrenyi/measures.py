@@ -1,0 +1,371 @@
+"""Entropies and the information measures composed of them.
+
+Every measure is a signed sum of joint entropies. An argument that names a variable is a Gram (..., n, n), or a list
+or tuple of Grams that together are one joint variable; batch axes broadcast. All measures share these:
+
+- ``alpha`` is an order in [0, inf] or a sequence of orders, which then are the last axis of the result. 0, 1, 2 and
+  inf are the
+  exact limits. The default 1.01 is the paper's, close to Shannon.
+- ``base`` is the base of the logarithm: 2 gives bits.
+- Results have the batch shape and the library, dtype and device of the Grams. They are not clipped: for alpha != 1 a
+  mutual
+  information can be negative.
+- TypeError is raised for what is not an array of real numbers and for arrays of different libraries or dtypes;
+  ValueError for
+  wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders or bases out of range;
+  NotPositiveSemidefiniteError for a matrix with an eigenvalue below -n eps lambda_max.
+- Cost is O(n^3) per entropy (O(n^2) where alpha is 2 alone, which needs no spectrum and so finds no negative
+  eigenvalue),
+  plus O(n^2) per Gram of a joint variable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from fastrenyi import _backend, _check, _core
+from fastrenyi._array import Array, Home, Values, Verdict
+from fastrenyi.kernels import KernelLike, as_kernel
+
+__all__ = [
+    "Alpha", "Variable", "conditional_entropy", "conditional_mutual_information", "divergence",
+    "dual_total_correlation", "entropy", "interaction_information", "joint_entropy", "mutual_information",
+    "o_information", "spectrum", "total_correlation",
+]  # fmt: skip
+
+Alpha: TypeAlias = float | Sequence[float]
+Variable: TypeAlias = Array | Sequence[Array]
+
+
+def product(factors: list[Values], name: str) -> Values:
+    """Return the Gram of the joint variable of Grams whose batch shapes broadcast."""
+    if len(factors) == 1:
+        return factors[0]
+    aligned = np.broadcast_arrays(*factors)
+    shape = aligned[0].shape
+    product, verdict = _core.hadamard([_check.flat_batch(a, 2) for a in aligned], _backend.threads())
+    _check.verdict(verdict, name, shape[:-2])
+    return product.reshape(shape)
+
+
+def entropies(grams: Values, orders: list[float], unit: float, epsilon: float) -> tuple[Values, Verdict]:
+    """Return the (b, m) entropies of Grams (b, n, n), and the first matrix that has none."""
+    if orders == [2.0]:
+        return _core.collision_entropy(grams, unit, _backend.threads())[:, None], None
+    return _core.entropy(_core.spectrum(grams, _backend.threads()), orders, epsilon, unit, _backend.threads())
+
+
+class _Call:
+    """One call of a measure: its variables, checked, and the entropies of their combinations."""
+
+    def __init__(self, variables: dict[str, Variable], alpha: Alpha, base: float) -> None:
+        self.variables: list[list[Values]] = []
+        self.names = list(variables)
+        first: tuple[str, Home, int] | None = None
+        for name, variable in variables.items():
+            is_joint = isinstance(variable, (list, tuple))
+            if is_joint and not variable:
+                _check.value_error(name, "at least one Gram", "an empty sequence")
+            factors = []
+            for k, x in enumerate(variable if is_joint else [variable]):
+                label = f"{name}[{k}]" if is_joint else name
+                values, home = _check.gram(x, label)
+                if first is None:
+                    first = (label, home, values.shape[-1])
+                _check.same_home(home, label, first[1], first[0])
+                if values.shape[-1] != first[2]:
+                    _check.value_error(
+                        label, f"Grams of n = {first[2]} samples, as {first[0]}", f"shape {values.shape}"
+                    )
+                factors.append(values)
+            self.variables.append(factors)
+        assert first is not None
+        self.home = first[1]
+        self.orders, self.one_order = _check.orders(alpha)
+        self.unit = _check.unit(base)
+        self.shape = self._common_shape()
+
+    def _common_shape(self) -> tuple[int, ...]:
+        shape: tuple[int, ...] = ()
+        for name, factors in zip(self.names, self.variables, strict=True):
+            for values in factors:
+                try:
+                    shape = np.broadcast_shapes(shape, values.shape)
+                except ValueError:
+                    _check.value_error(name, f"batch axes that broadcast with {shape[:-2]}", f"{values.shape[:-2]}")
+        return shape
+
+    def entropies(self, *subsets: tuple[int, ...]) -> Values:
+        """Return the joint entropies of subsets of the variables, by position: (subsets, *batch, orders)."""
+        batch = self.shape[:-2]
+        grams = np.empty((len(subsets), *self.shape), dtype=self.variables[0][0].dtype)
+        for slot, subset in zip(grams, subsets, strict=True):
+            slot[...] = product([a for i in subset for a in self.variables[i]], self._name(subset))
+        flat = _check.flat_batch(grams, 2)
+        per_subset = max(1, len(flat) // len(subsets))
+        result, verdict = entropies(flat, self.orders, self.unit, self.home.epsilon)
+        if verdict is not None:
+            kind, index, value = verdict
+            _check.verdict((kind, index % per_subset, value), self._name(subsets[index // per_subset]), batch)
+        return result.reshape(len(subsets), *batch, len(self.orders))
+
+    def _name(self, subset: tuple[int, ...]) -> str:
+        return ", ".join(self.names[i] for i in subset)
+
+    def leave(self, result: Values) -> Array:
+        """Give a result (*batch, orders) back to the caller."""
+        return self.home.leave(result[..., 0] if self.one_order else result)
+
+
+def _numbered(grams: tuple[Variable, ...], least: int) -> dict[str, Variable]:
+    if len(grams) < least:
+        _check.value_error("grams", f"at least {least} variable{'s' if least > 1 else ''}", len(grams))
+    return {f"grams[{i}]": gram for i, gram in enumerate(grams)}
+
+
+def spectrum(a: Array) -> Array:
+    """Return the eigenvalues of symmetric matrices in ascending order.
+
+    Shapes: a (..., n, n) symmetric, of any trace; the result (..., n), in the library, dtype and device of a. Cost
+    O(n^3).
+    Raises TypeError for what is not an array of real numbers, ValueError for shapes, NaN and asymmetry.
+
+    >>> import numpy as np, fastrenyi as fr
+    >>> fr.spectrum(np.array([[2.0, 1.0], [1.0, 2.0]]))
+    array([1., 3.])
+    """
+    values, home = _check.gram(a, "a", trace_one=False)
+    return home.leave(_core.spectrum(_check.flat_batch(values, 2), _backend.threads()).reshape(values.shape[:-1]))
+
+
+def entropy(a: Variable, alpha: Alpha = 1.01, base: float = 2) -> Array:
+    """Return the matrix-based Renyi entropy: S_alpha(A) = log2(sum_i lambda_i^alpha) / (1 - alpha).
+
+    Source: Sanchez Giraldo, Rao, Principe, IEEE TIT 61(1), 2015. Shapes, units, errors and cost as above in this
+    module.
+
+    >>> import numpy as np, fastrenyi as fr
+    >>> a = fr.gram(np.arange(8.0)[:, None], bandwidth=1.0)
+    >>> fr.entropy(a, alpha=[0.5, 2, 5]).round(4)
+    array([2.6738, 2.2589, 2.0376])
+    """
+    call = _Call({"a": a}, alpha, base)
+    return call.leave(call.entropies((0,))[0])
+
+
+def joint_entropy(*grams: Variable, alpha: Alpha = 1.01, base: float = 2) -> Array:
+    """Return the joint entropy: S(A_1, ..., A_C) = S(A_1 o ... o A_C / tr(A_1 o ... o A_C)), o the entrywise product.
+
+    Source: Yu, Sanchez Giraldo, Jenssen, Principe, IEEE TPAMI 42(11), 2020.
+
+    >>> import numpy as np, fastrenyi as fr
+    >>> a, b = (fr.gram(np.array(bits), kernel="delta") for bits in ([0, 0, 1, 1], [0, 1, 0, 1]))
+    >>> float(fr.joint_entropy(a, b))
+    2.0
+    """
+    call = _Call(_numbered(grams, 1), alpha, base)
+    return call.leave(call.entropies(tuple(range(len(grams))))[0])
+
+
+def conditional_entropy(a: Variable, given: Variable, *, alpha: Alpha = 1.01, base: float = 2) -> Array:
+    """Return the conditional entropy: S(A | G) = S(A, G) - S(G).
+
+    Source: Sanchez Giraldo, Rao, Principe, IEEE TIT 61(1), 2015.
+
+    >>> import numpy as np, fastrenyi as fr
+    >>> a, b = (fr.gram(np.array(bits), kernel="delta") for bits in ([0, 0, 1, 1], [0, 1, 0, 1]))
+    >>> float(fr.conditional_entropy(a, b)), float(fr.conditional_entropy(a, a))
+    (1.0, 0.0)
+    """
+    call = _Call({"a": a, "given": given}, alpha, base)
+    both, condition = call.entropies((0, 1), (1,))
+    return call.leave(both - condition)
+
+
+def mutual_information(a: Variable, b: Variable, *, alpha: Alpha = 1.01, base: float = 2) -> Array:
+    """Return the mutual information: I(A; B) = S(A) + S(B) - S(A, B).
+
+    Source: arXiv 1804.06537, equations 4 to 6.
+
+    >>> import numpy as np, fastrenyi as fr
+    >>> a, b = (fr.gram(np.array(bits), kernel="delta") for bits in ([0, 0, 1, 1], [0, 1, 0, 1]))
+    >>> xor = fr.gram(np.array([0, 1, 1, 0]), kernel="delta")
+    >>> float(fr.mutual_information(a, xor)), float(fr.mutual_information([a, b], xor))
+    (0.0, 1.0)
+    """
+    call = _Call({"a": a, "b": b}, alpha, base)
+    s_a, s_b, s_ab = call.entropies((0,), (1,), (0, 1))
+    return call.leave(s_a + s_b - s_ab)
+
+
+def conditional_mutual_information(
+    a: Variable, b: Variable, given: Variable, *, alpha: Alpha = 1.01, base: float = 2
+) -> Array:
+    """Return the conditional mutual information: I(A; B | G) = S(A, G) + S(B, G) - S(A, B, G) - S(G).
+
+    Source: Yu, Sanchez Giraldo, Jenssen, Principe, IEEE TPAMI 42(11), 2020.
+
+    >>> import numpy as np, fastrenyi as fr
+    >>> a, b = (fr.gram(np.array(bits), kernel="delta") for bits in ([0, 0, 1, 1], [0, 1, 0, 1]))
+    >>> xor = fr.gram(np.array([0, 1, 1, 0]), kernel="delta")
+    >>> float(fr.conditional_mutual_information(a, xor, b))
+    1.0
+    """
+    call = _Call({"a": a, "b": b, "given": given}, alpha, base)
+    s_ag, s_bg, s_abg, s_g = call.entropies((0, 2), (1, 2), (0, 1, 2), (2,))
+    return call.leave(s_ag + s_bg - s_abg - s_g)
+
+
+def _singles_and_joint(call: _Call) -> tuple[Values, Values]:
+    count = len(call.variables)
+    found = call.entropies(*((i,) for i in range(count)), tuple(range(count)))
+    return found[:-1], found[-1]
+
+
+def _all_but_one_and_joint(call: _Call) -> tuple[Values, Values]:
+    everything = tuple(range(len(call.variables)))
+    found = call.entropies(*(everything[:i] + everything[i + 1 :] for i in everything), everything)
+    return found[:-1], found[-1]
+
+
+def _share(part: Values, whole: Values) -> Values:
+    """Divide, giving NaN for a share of nothing."""
+    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole != 0)
+
+
+def total_correlation(*grams: Variable, normalized: bool = False, alpha: Alpha = 1.01, base: float = 2) -> Array:
+    """Return the total correlation: T = sum_i S(A_i) - S(A_1, ..., A_L).
+
+    ``normalized=True`` gives T* = T / (sum_i S(A_i) - max_i S(A_i)), which is 0 for independent variables and 1 for
+    copies; NaN where at most one variable has any entropy. Source: Yu et al., AAAI 2021, equations 4 and 6.
+
+    >>> import numpy as np, fastrenyi as fr
+    >>> a = fr.gram(np.array([0, 0, 1, 1]), kernel="delta")
+    >>> float(fr.total_correlation(a, a, a)), float(fr.total_correlation(a, a, a, normalized=True))
+    (2.0, 1.0)
+    """
+    call = _Call(_numbered(grams, 2), alpha, base)
+    singles, joint = _singles_and_joint(call)
+    result = singles.sum(axis=0) - joint
+    return call.leave(_share(result, singles.sum(axis=0) - singles.max(axis=0)) if normalized else result)
+
+
+def dual_total_correlation(*grams: Variable, normalized: bool = False, alpha: Alpha = 1.01, base: float = 2) -> Array:
+    """Return the dual total correlation: D = sum_i S(all but A_i) - (L - 1) S(A_1, ..., A_L).
+
+    ``normalized=True`` gives D* = D / S(A_1, ..., A_L), NaN where the joint entropy is zero. Cost: L + 1 entropies
+    and O(L^2 n^2).
+    Source: Yu et al., AAAI 2021, equations 5 and 7.
+
+    >>> import numpy as np, fastrenyi as fr
+    >>> a = fr.gram(np.array([0, 0, 1, 1]), kernel="delta")
+    >>> float(fr.dual_total_correlation(a, a, a)), float(fr.dual_total_correlation(a, a, a, normalized=True))
+    (1.0, 1.0)
+    """
+    call = _Call(_numbered(grams, 2), alpha, base)
+    others, joint = _all_but_one_and_joint(call)
+    result = others.sum(axis=0) - (len(grams) - 1) * joint
+    return call.leave(_share(result, joint) if normalized else result)
+
+
+def o_information(*grams: Variable, alpha: Alpha = 1.01, base: float = 2) -> Array:
+    """Return the O-information: Omega = T - D, the total correlation less the dual total correlation.
+
+    Positive where redundancy prevails, negative where synergy does. Source: Rosas et al., Physical Review E 100, 2019.
+
+    >>> import numpy as np, fastrenyi as fr
+    >>> a, b = (fr.gram(np.array(bits), kernel="delta") for bits in ([0, 0, 1, 1], [0, 1, 0, 1]))
+    >>> xor = fr.gram(np.array([0, 1, 1, 0]), kernel="delta")
+    >>> float(fr.o_information(a, b, xor)), float(fr.o_information(a, a, a))
+    (-1.0, 1.0)
+    """
+    call = _Call(_numbered(grams, 2), alpha, base)
+    count = len(grams)
+    everything = tuple(range(count))
+    found = call.entropies(
+        *((i,) for i in everything), *(everything[:i] + everything[i + 1 :] for i in everything), everything
+    )
+    singles, others, joint = found[:count], found[count:-1], found[-1]
+    return call.leave(singles.sum(axis=0) - others.sum(axis=0) + (count - 2) * joint)
+
+
+def interaction_information(*grams: Variable, alpha: Alpha = 1.01, base: float = 2) -> Array:
+    """Return the interaction information: -sum over the non-empty subsets T of (-1)^|T| S(T).
+
+    For two variables it is I(A; B), for three I(A; B) - I(A; B | C): redundancy is positive and synergy negative, the
+    sign of ``layer_decomposition``'s trade-off (McGill's has the other sign for an odd number of variables). Cost:
+    2^L - 1 entropies; more than 12 variables raise ValueError. Source: McGill, Psychometrika 19, 1954.
+
+    >>> import numpy as np, fastrenyi as fr
+    >>> a, b = (fr.gram(np.array(bits), kernel="delta") for bits in ([0, 0, 1, 1], [0, 1, 0, 1]))
+    >>> xor = fr.gram(np.array([0, 1, 1, 0]), kernel="delta")
+    >>> float(fr.interaction_information(a, b, xor))
+    -1.0
+    """
+    variables = _numbered(grams, 2)
+    if len(grams) > 12:
+        _check.value_error(
+            "grams",
+            "at most 12 variables, as the cost doubles with each",
+            len(grams),
+            "join some of them in lists",
+        )
+    call = _Call(variables, alpha, base)
+    subsets = [s for size in range(1, len(grams) + 1) for s in combinations(range(len(grams)), size)]
+    signs = np.array([-((-1) ** len(s)) for s in subsets])
+    return call.leave(np.tensordot(signs, call.entropies(*subsets), axes=1).astype(call.variables[0][0].dtype))
+
+
+def divergence(
+    x: Array,
+    y: Array,
+    kernel: KernelLike = "gaussian",
+    bandwidth: Any = None,
+    *,
+    alpha: Alpha = 1.01,
+    base: float = 2,
+) -> Array:
+    """Return the Jensen-Renyi divergence of two samples: S(x and y pooled) - n/(n+m) S(x) - m/(n+m) S(y).
+
+    Zero for equal samples, and at most the entropy of the mixing proportions for samples far apart. The kernel's
+    width is found on the pooled sample. Shapes: x (..., n, d), y (..., m, d), batch axes broadcast; the result has
+    the batch shape. Cost O((n+m)^2 d + (n+m)^3). Source: Hoyos, Sanchez Giraldo, arXiv 2310.12028.
+
+    >>> import numpy as np, fastrenyi as fr
+    >>> x = np.arange(4.0)[:, None]
+    >>> round(float(fr.divergence(x, x)), 12), round(float(fr.divergence(x, x + 1000, bandwidth=1.0)), 12)
+    (0.0, 1.0)
+    """
+    chosen = as_kernel(kernel, bandwidth)
+    first, home = chosen._accept(x, "x")
+    second, home_y = chosen._accept(y, "y")
+    _check.same_home(home_y, "y", home, "x")
+    for values, name in ((first, "x"), (second, "y")):
+        if values.ndim < 2 or values.shape[-2] == 0 or values.shape[-1] == 0:
+            _check.value_error(name, "samples of shape (..., n, d) with n, d >= 1", f"shape {values.shape}")
+        if values.dtype.kind == "f":
+            _check.finite(values, name)
+    if first.shape[-1] != second.shape[-1]:
+        _check.value_error("y", f"samples of d = {first.shape[-1]} features, as x", f"shape {second.shape}")
+    try:
+        batch = np.broadcast_shapes(first.shape[:-2], second.shape[:-2])
+    except ValueError:
+        _check.value_error("y", f"batch axes that broadcast with {first.shape[:-2]}", f"{second.shape[:-2]}")
+    orders, one_order = _check.orders(alpha)
+    unit = _check.unit(base)
+    n, m = first.shape[-2], second.shape[-2]
+    pooled = np.concatenate([np.broadcast_to(v, (*batch, *v.shape[-2:])) for v in (first, second)], axis=-2)
+    grams = chosen._gram(_check.flat_batch(pooled, 2), "x")
+    home = chosen._result_home(home)
+    parts = []
+    for part in (grams, grams[:, :n, :n] * ((n + m) / n), grams[:, n:, n:] * ((n + m) / m)):
+        values, verdict = entropies(part, orders, unit, home.epsilon)
+        _check.verdict(verdict, "x", batch)
+        parts.append(values)
+    s, s_x, s_y = parts
+    result = (s - (n * s_x + m * s_y) / (n + m)).reshape(*batch, len(orders))
+    return home.leave(result[..., 0] if one_order else result)
