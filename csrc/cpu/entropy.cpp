@@ -11,34 +11,34 @@ namespace {
 
 const double bits_per_nat = 1.0 / std::log(2.0);
 
-/// Entropy of order alpha in nats of probabilities p that sum to one; `largest` is their maximum, `cutoff` the
+/// Entropy of order alpha in bits of probabilities p that sum to one; `largest` is their maximum, `cutoff` the
 /// probability up to which one is zero in the sense of rank.
 double renyi(const std::vector<double>& p, double largest, double cutoff, double alpha) {
     double sum = 0.0;
     if (alpha == 0.0) {
         for (const double q : p) sum += q > cutoff;
-        return std::log(sum);
+        return std::log2(sum);
     }
     if (alpha == 1.0) {
         for (const double q : p)
-            if (q > 0.0) sum -= q * std::log(q);
+            if (q > 0.0) sum -= q * std::log2(q);
         return sum;
     }
     if (alpha == 2.0) {
         for (const double q : p) sum += q * q;
-        return -std::log(sum);
+        return -std::log2(sum);
     }
-    if (std::isinf(alpha)) return -std::log(largest);
+    if (std::isinf(alpha)) return -std::log2(largest);
     if (std::abs(alpha - 1.0) <= 0.5) {
         // sum p^alpha - 1 = sum p (p^(alpha-1) - 1), which loses nothing as alpha nears 1
         for (const double q : p)
             if (q > 0.0) sum += q * std::expm1((alpha - 1.0) * std::log(q));
-        return std::log1p(sum) / (1.0 - alpha);
+        return bits_per_nat * std::log1p(sum) / (1.0 - alpha);
     }
     // relative to the largest, so that no power underflows to an empty sum
     for (const double q : p)
         if (q > 0.0) sum += std::pow(q / largest, alpha);
-    return alpha / (1.0 - alpha) * std::log(largest) + std::log(sum) / (1.0 - alpha);
+    return alpha / (1.0 - alpha) * std::log2(largest) + std::log2(sum) / (1.0 - alpha);
 }
 
 /// Clips rounding, normalises into p, and judges.
@@ -68,7 +68,7 @@ Verdict entropy(const T* spectra, index_t batch, index_t n, const double* orders
             verdicts[worker].keep_first(probabilities(spectra + b * n, n, b, p, tolerance));
             const double largest = *std::max_element(p.begin(), p.end());
             for (index_t m = 0; m < order_count; ++m) {
-                const double bits = bits_per_nat * renyi(p, largest, tolerance * largest, orders[m]);
+                const double bits = renyi(p, largest, tolerance * largest, orders[m]);
                 out[b * order_count + m] = static_cast<T>(unit * bits + 0.0);  // + 0.0: no negative zero
             }
         }
@@ -89,7 +89,7 @@ void collision_entropy(const View<T>& a, double unit, T* out, int threads) {
             squares += row;
             trace += matrix.at(i, i);
         }
-        out[b] = static_cast<T>(-unit * bits_per_nat * std::log(squares / (trace * trace)) + 0.0);
+        out[b] = static_cast<T>(-unit * std::log2(squares / (trace * trace)) + 0.0);
     });
 }
 

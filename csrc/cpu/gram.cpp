@@ -137,9 +137,18 @@ std::vector<double> unit_rows(const View<T>& x, double gamma, double coef0) {
     return rows;
 }
 
-/// 1/width, and a finite stand-in for the narrow limit: 0 times it is 0, any difference times it underflows exp().
-double inverse(double width) {
-    return std::min(1.0 / width, std::numeric_limits<double>::max());
+/// Equal rows one, others zero, divided by n.
+template <class T, class R>
+void fill_delta(const View<T>& samples, R* out, int threads) {
+    const index_t n = samples.rows;
+    const R weight = static_cast<R>(1.0 / static_cast<double>(n));
+    parallel_for(n, threads, [&](index_t i, int) {
+        for (index_t j = i; j < n; ++j) {
+            index_t k = 0;
+            while (k < samples.cols && samples.at(i, k) == samples.at(j, k)) ++k;
+            out[i * n + j] = out[j * n + i] = k == samples.cols ? weight : R(0);
+        }
+    });
 }
 
 /// A power of two that brings the largest magnitude near one; multiplying by it is exact.
@@ -176,7 +185,9 @@ void gram(const View<T>& x, const KernelSpec& kernel, T* out, int threads) {
             fill(PowerOf{{}, kernel.degree, weight}, rows.data(), d + 1, n, d + 1, weight, result, inner);
             return;
         }
-        const double scale = inverse(kernel.width[b]);
+        if (kernel.width[b] == 0.0) return fill_delta(samples, result, inner);
+        // A width so small that its inverse overflows must still make 0 of a difference of 0.
+        const double scale = std::min(1.0 / kernel.width[b], std::numeric_limits<double>::max());
         with_contiguous_rows(samples, [&](const T* rows, index_t stride) {
             if (kernel.kind == Kernel::gaussian)
                 fill(ExponentialOf<SquaredDifference>{{scale}, -0.5, weight}, rows, stride, n, d, weight, result,
@@ -205,19 +216,8 @@ void distances(const View<T>& x, Metric metric, T* out, int threads) {
 
 template <class T>
 void delta_gram(const View<T>& x, double* out, int threads) {
-    const index_t n = x.rows;
-    const double weight = 1.0 / static_cast<double>(n);
-    for_each_matrix(x.batch, threads, [&](index_t b, int inner) {
-        const View<T> samples = x.matrix(b);
-        double* result = out + b * n * n;
-        parallel_for(n, inner, [&](index_t i, int) {
-            for (index_t j = i; j < n; ++j) {
-                index_t k = 0;
-                while (k < samples.cols && samples.at(i, k) == samples.at(j, k)) ++k;
-                result[i * n + j] = result[j * n + i] = k == samples.cols ? weight : 0.0;
-            }
-        });
-    });
+    for_each_matrix(x.batch, threads,
+                    [&](index_t b, int inner) { fill_delta(x.matrix(b), out + b * x.rows * x.rows, inner); });
 }
 
 template void gram(const View<float>&, const KernelSpec&, float*, int);

@@ -46,8 +46,7 @@ def array(x: Array, name: str) -> tuple[Values, Home]:
     if home.library == "torch":
         torch = sys.modules["torch"]
         if x.layout != torch.strided:
-            kind_error(name, "a dense tensor", f"layout {x.layout}", f"pass {name}.to_dense()")  # type:
-            ignore[attr - defined]
+            kind_error(name, "a dense tensor", f"layout {x.layout}", f"pass {name}.to_dense()")
         if x.requires_grad and torch.is_grad_enabled():
             kind_error(
                 name,

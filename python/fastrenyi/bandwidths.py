@@ -7,6 +7,7 @@ for the number of features.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -101,10 +102,12 @@ class Scott(Bandwidth):
         b, n, d = x.shape
         if n == 1:
             return np.zeros(b)
-        # Relative to the largest magnitude, so that no square leaves the range of the dtype.
-        largest = np.abs(x).max(axis=(1, 2), keepdims=True).astype(np.float64)
+        # Relative to the first sample, so that an offset costs no digits, and to the largest difference, so that no
+        # square leaves the range of the dtype.
+        differences = x - x[:, :1].astype(np.float64)
+        largest = np.abs(differences).max(axis=(1, 2), keepdims=True)
         largest[largest == 0] = 1.0
-        variance = (x / largest).var(axis=1, ddof=1).mean(axis=1)
+        variance = (differences / largest).var(axis=1, ddof=1).mean(axis=1)
         return np.asarray(self.scale * largest[:, 0, 0] * np.sqrt(variance) * n ** (-1.0 / (4 + d)))
 
 
@@ -232,10 +235,11 @@ class Alignment(Bandwidth):
         for row, widths in zip(alignment, grid, strict=True):
             a = gram(x, widths, _backend.threads())
             row[:] = np.einsum("bij,ij->b", a, target) / np.sqrt(np.einsum("bij,bij->b", a, a))
-        return np.take_along_axis(grid, alignment.argmax(axis=0)[None], axis=0)[0]
+        best = alignment.argmax(axis=0)
+        return np.asarray(grid[best, np.arange(len(best))])
 
 
-_NAMED: dict[str, type[Silverman | Scott | Median | NearestNeighbours]] = {
+_NAMED: dict[str, Callable[[], Bandwidth]] = {
     "silverman": Silverman,
     "scott": Scott,
     "median": Median,

@@ -101,10 +101,8 @@ def layer_decomposition(
         _check.kind_error("pairs", "True or False", pairs)
 
     count = len(grams)
-    joint = product(list(grams), "maps")
-    whole, verdict = entropies(np.stack([x, joint, product([joint, x], "maps, target")]), orders, unit, home.epsilon)
-    _check.verdict(verdict, "target or the joint of maps", (3,))
-    s_x, s_all, s_all_x = whole
+    s_x, verdict = entropies(x[None], orders, unit, home.epsilon)
+    _check.verdict(verdict, "target", ())
 
     # A map alone is the pair of the map with itself; then all pairs above the diagonal.
     alone = np.arange(count)
@@ -118,7 +116,11 @@ def layer_decomposition(
     information = s_x + s_t - s_t_x
     single, pairwise = information[:count], information[count:]
 
-    mmi = s_x + s_all - s_all_x
+    joint = product(list(grams), "maps")
+    s_joint, verdict = entropies(np.stack([joint, product([joint, x], "maps, target")]), orders, unit, home.epsilon)
+    _check.verdict(verdict, "maps", (2,))
+    s_all, s_all_x = s_joint
+    mmi = s_x[0] + s_all - s_all_x
     if len(rows):
         tradeoff = (single[rows] + single[cols] - pairwise).mean(axis=0)
         nonredundant = (2 * pairwise - single[rows] - single[cols]).mean(axis=0)
