@@ -2,6 +2,7 @@
 #include "bindings/arrays.hpp"
 #include "common/parallel.hpp"
 #include "cpu/blas_threads.hpp"
+#include "cpu/dispatch.hpp"
 #include "cpu/lapack.hpp"
 
 namespace fastrenyi::bindings {
@@ -24,10 +25,20 @@ void connect_lapack() {
     cpu::set_blas_controls(py::str(lapack.attr("__file__")));
 }
 
+void choose_engine() {
+    const char* wanted = std::getenv("FASTRENYI_ISA");
+    try {
+        cpu::choose_isa(wanted ? wanted : "");
+    } catch (const std::invalid_argument& error) {
+        throw py::import_error(error.what());
+    }
+}
+
 py::dict build_info() {
     py::dict info;
     info["version"] = FASTRENYI_VERSION;
-    info["isa"] = std::vector<std::string>{"baseline"};
+    info["isa"] = cpu::compiled_isas();
+    info["isa_in_use"] = cpu::isa_in_use();
     info["openmp"] = std::to_string(_OPENMP);
     info["compiler"] = __VERSION__;
     return info;
@@ -39,6 +50,7 @@ py::dict build_info() {
 PYBIND11_MODULE(_core, m) {
     namespace b = fastrenyi::bindings;
     b::connect_lapack();
+    b::choose_engine();
     b::bind_inspect(m);
     b::bind_gram(m);
     b::bind_hadamard(m);

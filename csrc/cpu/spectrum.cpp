@@ -7,7 +7,8 @@
 
 #include "common/parallel.hpp"
 #include "cpu/blas_threads.hpp"
-#include "cpu/lapack.hpp"
+#include "cpu/lane_spectra.hpp"
+#include "cpu/syevd.hpp"
 
 namespace fastrenyi::cpu {
 namespace {
@@ -17,45 +18,6 @@ void copy_dense(const View<T>& matrix, T* out) {
     for (index_t i = 0; i < matrix.rows; ++i)
         for (index_t j = 0; j < matrix.cols; ++j) *out++ = matrix.at(i, j);
 }
-
-/// One thread's LAPACK workspace for matrices of one size.
-template <class T>
-class Solver {
-  public:
-    Solver(char job, index_t n) : job_(job), n_(static_cast<int>(n)) {
-        T work = 0;
-        int iwork = 0;
-        call(nullptr, nullptr, &work, -1, &iwork, -1);
-        work_.resize(static_cast<std::size_t>(work));
-        iwork_.resize(static_cast<std::size_t>(iwork));
-    }
-
-    /// Overwrites `a`: with the eigenvectors as rows (LAPACK's columns) when the job asks for them.
-    void solve(T* a, T* values) {
-        const int info = call(a, values, work_.data(), static_cast<int>(work_.size()), iwork_.data(),
-                              static_cast<int>(iwork_.size()));
-        if (info != 0) throw LapackError("LAPACK's syevd did not converge (info = " + std::to_string(info) + ")");
-    }
-
-    /// Room for one matrix, for callers that have none to overwrite.
-    T* scratch() {
-        scratch_.resize(static_cast<std::size_t>(n_) * n_);
-        return scratch_.data();
-    }
-
-  private:
-    int call(T* a, T* values, T* work, int work_size, int* iwork, int iwork_size) {
-        char triangle = 'L';
-        int info = 0;
-        syevd<T>()(&job_, &triangle, &n_, a, &n_, values, work, &work_size, iwork, &iwork_size, &info);
-        return info;
-    }
-
-    char job_;
-    int n_;
-    std::vector<T> work_, scratch_;
-    std::vector<int> iwork_;
-};
 
 /// Runs body(b, solver) for each matrix with a solver of the thread's own.
 template <class T, class F>
@@ -69,16 +31,34 @@ void for_each_matrix(char job, index_t batch, index_t n, int threads, F body) {
     parallel_for(batch, workers, [&](index_t b, int worker) { body(b, solvers[worker]); });
 }
 
-}  // namespace
+/// Whether LAPACK, one matrix after the other, is faster than full groups of lanes. It must not depend on the
+/// number of threads, so that the answer does not either.
+template <class T>
+bool lapack_is_faster(index_t batch, index_t n) {
+    return n == 1 || (n > 512 && batch < engine<T>().lanes);
+}
 
 template <class T>
-void spectrum(const View<T>& a, T* values, int threads) {
+void lapack_spectrum(const View<T>& a, T* values, int threads) {
     const index_t n = a.rows;
     for_each_matrix<T>('N', a.batch, n, threads, [&](index_t b, Solver<T>& solver) {
         T* matrix = solver.scratch();
         copy_dense(a.matrix(b), matrix);
         solver.solve(matrix, values + b * n);
     });
+}
+
+}  // namespace
+
+template <class T>
+void spectrum(const View<T>& a, T* values, int threads) {
+    const index_t n = a.rows;
+    if (lapack_is_faster<T>(a.batch, n)) return lapack_spectrum(a, values, threads);
+    std::vector<Lane<T>> items;
+    items.reserve(static_cast<std::size_t>(a.batch));
+    for (index_t b = 0; b < a.batch; ++b)
+        items.push_back({{a.matrix(b).data, a.row_stride, a.col_stride}, {nullptr, 0, 0}});
+    lane_spectra<T>(items.data(), a.batch, n, nullptr, T(1), values, threads);
 }
 
 template <class T>

@@ -1,0 +1,70 @@
+#include "cpu/lane_spectra.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#include "common/parallel.hpp"
+#include "cpu/blas_threads.hpp"
+#include "cpu/syevd.hpp"
+
+namespace fastrenyi::cpu {
+namespace {
+
+struct Free {
+    void operator()(void* memory) const { std::free(memory); }
+};
+
+std::unique_ptr<void, Free> aligned(index_t bytes) {
+    void* memory = nullptr;
+    if (posix_memalign(&memory, 64, static_cast<std::size_t>(bytes)) != 0) throw std::bad_alloc();
+    return std::unique_ptr<void, Free>(memory);
+}
+
+/// One matrix by LAPACK: the way out where the engine gave up.
+template <class T>
+void by_lapack(const Lane<T>& item, index_t n, const Symmetric<T>* common, T scale, T* values) {
+    Solver<T> solver('N', n);
+    T* matrix = solver.scratch();
+    const auto at = [](const Symmetric<T>& a, index_t i, index_t j) {
+        return a.data[i * a.row_stride + j * a.col_stride];
+    };
+    for (index_t i = 0; i < n; ++i)
+        for (index_t j = 0; j < n; ++j) {
+            T x = scale * at(item.first, i, j);
+            if (item.second.data) x *= at(item.second, i, j);
+            if (common) x *= at(*common, i, j);
+            matrix[i * n + j] = x;
+        }
+    const BlasThreads hold(1);
+    solver.solve(matrix, values);
+}
+
+}  // namespace
+
+template <class T>
+void lane_spectra(const Lane<T>* items, index_t count, index_t n, const Symmetric<T>* common, T scale, T* values,
+                  int threads) {
+    if (count == 0) return;
+    const Engine<T>& lanes = engine<T>();
+    threads = thread_count(threads);
+    // Several groups to a call hide the latency of divisions, but every thread should have work.
+    const index_t groups = (count + lanes.lanes - 1) / lanes.lanes;
+    const index_t chunk = lanes.lanes * std::clamp<index_t>(groups / threads, 1, most_groups);
+    const index_t chunks = (count + chunk - 1) / chunk;
+    std::vector<std::unique_ptr<void, Free>> workspace;
+    for (index_t t = 0; t < std::min<index_t>(threads, chunks); ++t) workspace.push_back(aligned(lanes.workspace(n)));
+    parallel_for(chunks, threads, [&](index_t c, int worker) {
+        const index_t start = c * chunk, size = std::min(chunk, count - start);
+        bool failed[64 * most_groups];
+        lanes.spectra(items + start, size, n, common, scale, values + start * n, failed, workspace[worker].get());
+        for (index_t k = 0; k < size; ++k)
+            if (failed[k]) by_lapack(items[start + k], n, common, scale, values + (start + k) * n);
+    });
+}
+
+template void lane_spectra(const Lane<float>*, index_t, index_t, const Symmetric<float>*, float, float*, int);
+template void lane_spectra(const Lane<double>*, index_t, index_t, const Symmetric<double>*, double, double*, int);
+
+}  // namespace fastrenyi::cpu

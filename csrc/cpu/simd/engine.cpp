@@ -1,0 +1,147 @@
+// The spectrum engine. Compiled once per instruction set: FASTRENYI_ISA names it, FASTRENYI_LANE_BYTES is its vector.
+#include "cpu/simd/engine.hpp"
+
+#include "cpu/simd/ql.hpp"
+#include "cpu/simd/sort.hpp"
+#include "cpu/simd/tridiagonal.hpp"
+
+#define FASTRENYI_TEXT_(x) #x
+#define FASTRENYI_TEXT(x) FASTRENYI_TEXT_(x)
+
+namespace fastrenyi::cpu::FASTRENYI_ISA {
+namespace {
+
+/// packed[k] (op)= element k of each lane's triangle; the lanes' rows are the packed columns.
+template <class T, bool multiply>
+void interleave(const Symmetric<T>* const* matrices, index_t n, Vec<T>* packed) {
+    for (index_t j = 0; j < n; ++j) {
+        T* column_start = reinterpret_cast<T*>(packed + column(n, j) + j);
+        for (int q = 0; q < lanes<T>; ++q) {
+            const index_t stride = matrices[q]->col_stride;
+            const T* row = matrices[q]->data + j * matrices[q]->row_stride + j * stride;
+            T* out = column_start + q;
+            for (index_t i = 0; i < n - j; ++i)
+                if (multiply)
+                    out[i * lanes<T>] *= row[i * stride];
+                else
+                    out[i * lanes<T>] = row[i * stride];
+        }
+    }
+}
+
+/// packed *= scale, and entrywise the same matrix in every lane if there is one. Returns the largest magnitude.
+template <class T>
+Vec<T> finish(Vec<T>* packed, index_t n, const Symmetric<T>* common, T scale) {
+    Vec<T> largest = Vec<T>{};
+    for (index_t j = 0; j < n; ++j) {
+        Vec<T>* out = packed + column(n, j);
+        for (index_t i = j; i < n; ++i) {
+            const T factor = common ? scale * common->data[j * common->row_stride + i * common->col_stride] : scale;
+            out[i] *= factor;
+            largest = larger(largest, magnitude(out[i]));
+        }
+    }
+    return largest;
+}
+
+/// The power of two not above x, so that dividing by it is exact; 1 for 0.
+template <class T>
+Vec<T> power_of_two(Vec<T> x) {
+    // A cast between vectors keeps the bits: the exponent's are those of infinity.
+    const Vec<T> power = (Vec<T>)((Mask<T>)x & (Mask<T>)splat<T>(LanesOf<T>::infinity));
+    return power > Vec<T>{} ? power : splat<T>(1);
+}
+
+template <class T>
+bool any_outside(Vec<T> x, T low, T high) {
+    for (int q = 0; q < lanes<T>; ++q)
+        if (x[q] != 0 && !(x[q] >= low && x[q] <= high)) return true;
+    return false;
+}
+
+template <class T>
+struct Workspace {
+    Vec<T>*packed, *reduction, *d[most_groups], *e2[most_groups];
+    Workspace(void* memory, index_t n) {
+        packed = static_cast<Vec<T>*>(memory);
+        reduction = packed + n * (n + 1) / 2;
+        for (index_t g = 0; g < most_groups; ++g) {
+            d[g] = reduction + (4 + 2 * g) * n;
+            e2[g] = d[g] + n;
+        }
+    }
+    static index_t bytes(index_t n) {
+        return (n * (n + 1) / 2 + (4 + 2 * most_groups) * n) * static_cast<index_t>(sizeof(Vec<T>));
+    }
+};
+
+/// Fills a group's packed triangle and reduces it; returns the scale the diagonals were divided by, norm about one.
+template <class T>
+Vec<T> reduce_group(const Lane<T>* const* items, index_t n, const Symmetric<T>* common, T scale, Workspace<T>& space,
+                    index_t g) {
+    const Symmetric<T>* matrices[lanes<T>];
+    for (int q = 0; q < lanes<T>; ++q) matrices[q] = &items[q]->first;
+    interleave<T, false>(matrices, n, space.packed);
+    if (items[0]->second.data) {
+        for (int q = 0; q < lanes<T>; ++q) matrices[q] = &items[q]->second;
+        interleave<T, true>(matrices, n, space.packed);
+    }
+    Vec<T> size = splat<T>(1);
+    const Vec<T> largest = finish<T>(space.packed, n, common, scale);
+    // Squares of elements must stay far from the ends of the range; only data of extreme scale pay for this.
+    if (any_outside<T>(largest, LanesOf<T>::low, LanesOf<T>::high)) {
+        size = power_of_two<T>(largest);
+        for (index_t k = 0; k < n * (n + 1) / 2; ++k) space.packed[k] /= size;
+    }
+    tridiagonalise<T>(space.packed, n, space.d[g], space.e2[g], space.reduction);
+    Vec<T> norm = Vec<T>{};
+    for (index_t i = 0; i < n; ++i) norm = larger(norm, magnitude(space.d[g][i]));
+    for (index_t i = 0; i < n - 1; ++i) norm = larger(norm, root_of<T>(space.e2[g][i]));
+    norm = power_of_two<T>(norm);
+    for (index_t i = 0; i < n; ++i) space.d[g][i] /= norm;
+    for (index_t i = 0; i < n - 1; ++i) space.e2[g][i] = space.e2[g][i] / norm / norm;
+    return size * norm;
+}
+
+template <class T>
+void spectra(const Lane<T>* items, index_t count, index_t n, const Symmetric<T>* common, T scale, T* values,
+             bool* failed, void* workspace) {
+    using Int = typename LanesOf<T>::Int;
+    Workspace<T> space(workspace, n);
+    const index_t groups = (count + lanes<T> - 1) / lanes<T>;
+    Vec<T> size[most_groups];
+    for (index_t g = 0; g < groups; ++g) {
+        const Lane<T>* in_lane[lanes<T>];  // lanes that are left over repeat the last matrix
+        for (int q = 0; q < lanes<T>; ++q) {
+            const index_t k = g * lanes<T> + q;
+            in_lane[q] = items + (k < count ? k : count - 1);
+        }
+        size[g] = reduce_group(in_lane, n, common, scale, space, g);
+    }
+    Int left[most_groups][lanes<T>];
+    switch (groups) {
+        case 1: root_free_ql<T, 1>(space.d, space.e2, n, left); break;
+        case 2: root_free_ql<T, 2>(space.d, space.e2, n, left); break;
+        case 3: root_free_ql<T, 3>(space.d, space.e2, n, left); break;
+        default: root_free_ql<T, 4>(space.d, space.e2, n, left); break;
+    }
+    for (index_t g = 0; g < groups; ++g) {
+        sort_lanes<T>(space.d[g], n);
+        for (index_t i = 0; i < n; ++i) space.d[g][i] *= size[g];
+        for (index_t q = 0; q < lanes<T> && g * lanes<T> + q < count; ++q) {
+            const index_t k = g * lanes<T> + q;
+            for (index_t i = 0; i < n; ++i) values[k * n + i] = space.d[g][i][q];
+            failed[k] = left[g][q] < static_cast<Int>(n);
+        }
+    }
+}
+
+template <class T>
+constexpr Engine<T> table = {FASTRENYI_TEXT(FASTRENYI_ISA), lanes<T>, &Workspace<T>::bytes, &spectra<T>};
+
+}  // namespace
+
+const Engine<float>& engine_float() { return table<float>; }
+const Engine<double>& engine_double() { return table<double>; }
+
+}  // namespace fastrenyi::cpu::FASTRENYI_ISA

@@ -1,0 +1,38 @@
+// The interface between the ordinary code and the engines, one for each instruction set it was compiled for.
+// Plain data and function pointers only: see lanes.hpp.
+#pragma once
+#include <cstdint>
+
+namespace fastrenyi::cpu {
+
+/// A symmetric n x n matrix somewhere in memory; rows are read from the diagonal on.
+template <class T>
+struct Symmetric {
+    const T* data;
+    std::int64_t row_stride, col_stride;
+};
+
+/// What one lane works on: a matrix, or the entrywise product of two (`second.data` not null).
+template <class T>
+struct Lane {
+    Symmetric<T> first, second;
+};
+
+constexpr std::int64_t most_groups = 4;  // of lanes in flight in one call
+
+template <class T>
+struct Engine {
+    const char* name;
+    std::int64_t lanes;  ///< matrices to a group
+
+    /// Bytes of workspace, aligned to 64, for matrices of order n.
+    std::int64_t (*workspace)(std::int64_t n);
+
+    /// Eigenvalues in ascending order, (count, n), of up to most_groups * lanes matrices of order n >= 2; each first
+    /// multiplied by scale, and entrywise by `common` if it is not null. Rows of failed[] that did not converge are set.
+    /// A matrix gives the same bits whatever its neighbours are.
+    void (*spectra)(const Lane<T>* items, std::int64_t count, std::int64_t n, const Symmetric<T>* common, T scale,
+                    T* values, bool* failed, void* workspace);
+};
+
+}  // namespace fastrenyi::cpu

@@ -1,0 +1,66 @@
+// A lane is a matrix: vectors of FASTRENYI_LANE_BYTES hold the same element of several matrices.
+//
+// What includes this file is compiled once per instruction set, in a namespace of its own, and calls nothing that is
+// compiled elsewhere, not even the inline functions of the standard library: the linker keeps one copy of those, and it
+// could be the one for a processor that this machine is not.
+#pragma once
+#include <cstdint>
+
+#define FASTRENYI_INLINE inline __attribute__((always_inline))
+
+namespace fastrenyi::cpu::FASTRENYI_ISA {
+
+using index_t = std::int64_t;
+
+template <class T>
+struct LanesOf;
+template <>
+struct LanesOf<double> {
+    using Int = std::int64_t;
+    static constexpr double epsilon = 0x1p-52, smallest = 0x1p-1022, infinity = __builtin_inf();
+    static constexpr double low = 0x1p-200, high = 0x1p200;  // magnitudes whose squares are safe
+    static constexpr double tiny = 0x1p-106;  // far below rounding next to one, its fourth power still normal
+};
+template <>
+struct LanesOf<float> {
+    using Int = std::int32_t;
+    static constexpr float epsilon = 0x1p-23f, smallest = 0x1p-126f, infinity = __builtin_inff();
+    static constexpr float low = 0x1p-20f, high = 0x1p20f;
+    static constexpr float tiny = 0x1p-30f;
+};
+
+template <class T>
+constexpr int lanes = FASTRENYI_LANE_BYTES / sizeof(T);
+
+template <class T>
+using Vec __attribute__((vector_size(FASTRENYI_LANE_BYTES))) = T;
+
+template <class T>
+using Mask __attribute__((vector_size(FASTRENYI_LANE_BYTES))) = typename LanesOf<T>::Int;
+
+template <class T>
+FASTRENYI_INLINE Vec<T> splat(T x) {
+    return Vec<T>{} + x;
+}
+
+FASTRENYI_INLINE double root(double x) { return __builtin_sqrt(x); }
+FASTRENYI_INLINE float root(float x) { return __builtin_sqrtf(x); }
+
+template <class T>
+FASTRENYI_INLINE Vec<T> root_of(Vec<T> x) {
+    Vec<T> result;
+    for (int q = 0; q < lanes<T>; ++q) result[q] = root(x[q]);
+    return result;
+}
+
+template <class V>
+FASTRENYI_INLINE V magnitude(V x) {
+    return x < V{} ? -x : x;
+}
+
+template <class V>
+FASTRENYI_INLINE V larger(V x, V y) {
+    return x > y ? x : y;
+}
+
+}  // namespace fastrenyi::cpu::FASTRENYI_ISA

@@ -1,0 +1,50 @@
+// LAPACK's xSYEVD with a workspace of its own.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "common/error.hpp"
+#include "cpu/lapack.hpp"
+
+namespace fastrenyi::cpu {
+
+/// One thread's LAPACK workspace for matrices of one size.
+template <class T>
+class Solver {
+  public:
+    Solver(char job, index_t n) : job_(job), n_(static_cast<int>(n)) {
+        T work = 0;
+        int iwork = 0;
+        call(nullptr, nullptr, &work, -1, &iwork, -1);
+        work_.resize(static_cast<std::size_t>(work));
+        iwork_.resize(static_cast<std::size_t>(iwork));
+    }
+
+    /// Overwrites `a`: with the eigenvectors as rows (LAPACK's columns) when the job asks for them.
+    void solve(T* a, T* values) {
+        const int info = call(a, values, work_.data(), static_cast<int>(work_.size()), iwork_.data(),
+                              static_cast<int>(iwork_.size()));
+        if (info != 0) throw LapackError("LAPACK's syevd did not converge (info = " + std::to_string(info) + ")");
+    }
+
+    /// Room for one matrix, for callers that have none to overwrite.
+    T* scratch() {
+        scratch_.resize(static_cast<std::size_t>(n_) * n_);
+        return scratch_.data();
+    }
+
+  private:
+    int call(T* a, T* values, T* work, int work_size, int* iwork, int iwork_size) {
+        char triangle = 'L';
+        int info = 0;
+        syevd<T>()(&job_, &triangle, &n_, a, &n_, values, work, &work_size, iwork, &iwork_size, &info);
+        return info;
+    }
+
+    char job_;
+    int n_;
+    std::vector<T> work_, scratch_;
+    std::vector<int> iwork_;
+};
+
+}  // namespace fastrenyi::cpu
