@@ -9,8 +9,8 @@ namespace fastrenyi::bindings {
 namespace {
 
 template <class F>
-F* scipy_pointer(const py::module_& lapack, const char* name) {
-    const py::capsule capsule = py::dict(lapack.attr("__pyx_capi__"))[name];
+F* scipy_pointer(const py::module_& library, const char* name) {
+    const py::capsule capsule = py::dict(library.attr("__pyx_capi__"))[name];
     // Cython stores the C signature as the capsule's name; with 64-bit integers the calls below would be wrong.
     if (std::string(capsule.name()).find(" *, int *, ") == std::string::npos)
         throw py::import_error("fastrenyi: SciPy's LAPACK does not take 32-bit integers: " +
@@ -20,8 +20,13 @@ F* scipy_pointer(const py::module_& lapack, const char* name) {
 
 void connect_lapack() {
     const auto lapack = py::module_::import("scipy.linalg.cython_lapack");
-    cpu::set_lapack(
-        {scipy_pointer<cpu::Syevd<float>>(lapack, "ssyevd"), scipy_pointer<cpu::Syevd<double>>(lapack, "dsyevd")});
+    const auto blas = py::module_::import("scipy.linalg.cython_blas");
+    cpu::Lapack pointers;
+    pointers.ssyevd = scipy_pointer<cpu::Syevd<float>>(lapack, "ssyevd");
+    pointers.dsyevd = scipy_pointer<cpu::Syevd<double>>(lapack, "dsyevd");
+    pointers.ssyrk = scipy_pointer<cpu::Syrk<float>>(blas, "ssyrk");
+    pointers.dsyrk = scipy_pointer<cpu::Syrk<double>>(blas, "dsyrk");
+    cpu::set_lapack(pointers);
     cpu::set_blas_controls(py::str(lapack.attr("__file__")));
 }
 

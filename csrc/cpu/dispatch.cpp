@@ -62,7 +62,9 @@ std::vector<std::string> compiled_isas() {
     return names;
 }
 
-std::string isa_in_use() { return chosen.real->name; }
+std::string isa_in_use() {
+    return chosen.real->name;
+}
 
 template <>
 const Engine<float>& engine<float>() {

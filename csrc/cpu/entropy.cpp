@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/parallel.hpp"
+#include "cpu/dispatch.hpp"
 
 namespace fastrenyi::cpu {
 namespace {
@@ -14,15 +15,14 @@ const double bits_per_nat = 1.0 / std::log(2.0);
 /// Entropy of order alpha in bits of probabilities p that sum to one; `largest` is their maximum, `cutoff` the
 /// probability up to which one is zero in the sense of rank.
 double renyi(const std::vector<double>& p, double largest, double cutoff, double alpha) {
+    const auto n = static_cast<index_t>(p.size());
     double sum = 0.0;
     if (alpha == 0.0) {
         for (const double q : p) sum += q > cutoff;
         return std::log2(sum);
     }
     if (alpha == 1.0) {
-        for (const double q : p)
-            if (q > 0.0) sum -= q * std::log2(q);
-        return sum;
+        return -bits_per_nat * engine<double>().sum_p_log_p(p.data(), n);
     }
     if (alpha == 2.0) {
         for (const double q : p) sum += q * q;
@@ -31,8 +31,7 @@ double renyi(const std::vector<double>& p, double largest, double cutoff, double
     if (std::isinf(alpha)) return -std::log2(largest);
     if (std::abs(alpha - 1.0) <= 0.5) {
         // sum p^alpha - 1 = sum p (p^(alpha-1) - 1), which loses nothing as alpha nears 1
-        for (const double q : p)
-            if (q > 0.0) sum += q * std::expm1((alpha - 1.0) * std::log(q));
+        sum = engine<double>().sum_power_excess(p.data(), n, alpha - 1.0);
         return bits_per_nat * std::log1p(sum) / (1.0 - alpha);
     }
     // relative to the largest, so that no power underflows to an empty sum
@@ -45,12 +44,15 @@ double renyi(const std::vector<double>& p, double largest, double cutoff, double
 template <class T>
 Verdict probabilities(const T* spectrum, index_t n, index_t index, std::vector<double>& p, double tolerance) {
     const auto [lowest, highest] = std::minmax_element(spectrum, spectrum + n);
-    Verdict verdict;
-    if (*lowest < -tolerance * *highest) verdict = {Verdict::Kind::indefinite, index, static_cast<double>(*lowest)};
-    double sum = 0.0;
-    for (index_t i = 0; i < n; ++i) sum += p[i] = std::max(0.0, static_cast<double>(spectrum[i]));
+    if (*lowest == T(0) && *highest == T(0)) return {Verdict::Kind::zero_trace, index, 0.0};
+    double sum = 0.0, trace = 0.0;
+    for (index_t i = 0; i < n; ++i) {
+        trace += spectrum[i];
+        sum += p[i] = std::max(0.0, static_cast<double>(spectrum[i]));
+    }
     for (double& q : p) q /= sum;
-    return verdict;
+    if (*lowest < -tolerance * *highest) return {Verdict::Kind::indefinite, index, *lowest / trace};
+    return {};
 }
 
 }  // namespace
@@ -65,7 +67,9 @@ Verdict entropy(const T* spectra, index_t batch, index_t n, const double* orders
     parallel_for((batch + block - 1) / block, threads, [&](index_t piece, int worker) {
         std::vector<double> p(static_cast<std::size_t>(n));
         for (index_t b = piece * block; b < std::min(batch, (piece + 1) * block); ++b) {
-            verdicts[worker].keep_first(probabilities(spectra + b * n, n, b, p, tolerance));
+            const Verdict verdict = probabilities(spectra + b * n, n, b, p, tolerance);
+            verdicts[worker].keep_first(verdict);
+            if (verdict.kind != Verdict::Kind::fine) continue;
             const double largest = *std::max_element(p.begin(), p.end());
             for (index_t m = 0; m < order_count; ++m) {
                 const double bits = renyi(p, largest, tolerance * largest, orders[m]);

@@ -5,8 +5,6 @@
 #include <memory>
 #include <vector>
 
-#include "common/parallel.hpp"
-#include "cpu/blas_threads.hpp"
 #include "cpu/syevd.hpp"
 
 namespace fastrenyi::cpu {
@@ -22,14 +20,13 @@ std::unique_ptr<void, Free> aligned(index_t bytes) {
     return std::unique_ptr<void, Free>(memory);
 }
 
-/// One matrix by LAPACK: the way out where the engine gave up.
+/// One matrix by LAPACK.
 template <class T>
-void by_lapack(const Lane<T>& item, index_t n, const Symmetric<T>* common, T scale, T* values) {
-    Solver<T> solver('N', n);
-    T* matrix = solver.scratch();
+void by_lapack(Solver<T>& solver, const Lane<T>& item, index_t n, const Symmetric<T>* common, T scale, T* values) {
     const auto at = [](const Symmetric<T>& a, index_t i, index_t j) {
         return a.data[i * a.row_stride + j * a.col_stride];
     };
+    T* matrix = solver.scratch();
     for (index_t i = 0; i < n; ++i)
         for (index_t j = 0; j < n; ++j) {
             T x = scale * at(item.first, i, j);
@@ -37,8 +34,13 @@ void by_lapack(const Lane<T>& item, index_t n, const Symmetric<T>* common, T sca
             if (common) x *= at(*common, i, j);
             matrix[i * n + j] = x;
         }
-    const BlasThreads hold(1);
     solver.solve(matrix, values);
+}
+
+/// Whether LAPACK, one matrix after the other, is faster than groups of lanes. It must not depend on the number of
+/// threads, so that the answer does not either.
+bool lapack_is_faster(index_t count, index_t n, index_t lanes) {
+    return n < 2 || (n > 512 && count < lanes);
 }
 
 }  // namespace
@@ -46,8 +48,11 @@ void by_lapack(const Lane<T>& item, index_t n, const Symmetric<T>* common, T sca
 template <class T>
 void lane_spectra(const Lane<T>* items, index_t count, index_t n, const Symmetric<T>* common, T scale, T* values,
                   int threads) {
-    if (count == 0) return;
     const Engine<T>& lanes = engine<T>();
+    if (lapack_is_faster(count, n, lanes.lanes))
+        return for_each_solver<T>('N', count, n, threads, [&](index_t k, Solver<T>& solver) {
+            by_lapack(solver, items[k], n, common, scale, values + k * n);
+        });
     threads = thread_count(threads);
     // Several groups to a call hide the latency of divisions, but every thread should have work.
     const index_t groups = (count + lanes.lanes - 1) / lanes.lanes;
@@ -60,7 +65,11 @@ void lane_spectra(const Lane<T>* items, index_t count, index_t n, const Symmetri
         bool failed[64 * most_groups];
         lanes.spectra(items + start, size, n, common, scale, values + start * n, failed, workspace[worker].get());
         for (index_t k = 0; k < size; ++k)
-            if (failed[k]) by_lapack(items[start + k], n, common, scale, values + (start + k) * n);
+            if (failed[k]) {  // the engine gave up: never seen, but never wrong either
+                const BlasThreads hold(1);
+                Solver<T> solver('N', n);
+                by_lapack(solver, items[start + k], n, common, scale, values + (start + k) * n);
+            }
     });
 }
 

@@ -19,4 +19,14 @@ Syevd<double>* syevd<double>() {
     return lapack.dsyevd;
 }
 
+template <>
+Syrk<float>* syrk<float>() {
+    return lapack.ssyrk;
+}
+
+template <>
+Syrk<double>* syrk<double>() {
+    return lapack.dsyrk;
+}
+
 }  // namespace fastrenyi::cpu

@@ -4,41 +4,25 @@
 #include <vector>
 
 #include "common/parallel.hpp"
-#include "cpu/product.hpp"
+#include "cpu/collision_pairs.hpp"
+#include "cpu/lane_spectra.hpp"
 #include "ops/entropy.hpp"
-#include "ops/spectrum.hpp"
 
 namespace fastrenyi::cpu {
 namespace {
 
-/// Matrices to a tile: what is left of the workspace when each thread has its own copy of a matrix for the spectrum.
 template <class T>
-index_t tile_size(index_t n, int threads) {
-    const index_t bytes = (n * n + n) * static_cast<index_t>(sizeof(T));
-    return std::clamp<index_t>(pairs_workspace_bytes / bytes - 2 * threads, 1, 4096);
+Symmetric<T> symmetric(const View<T>& a, index_t b) {
+    return {a.matrix(b).data, a.row_stride, a.col_stride};
 }
 
+/// Some of the pairs, all of single maps or all of two, and room for their spectra.
 template <class T>
 struct Tile {
     index_t n;
-    std::vector<T> grams, spectra;
-
-    Tile(index_t size, index_t order) : n(order), grams(size * n * n), spectra(size * n) {}
-    T* gram(index_t k) { return grams.data() + k * n * n; }
+    std::vector<Lane<T>> items;
+    std::vector<T> spectra;
 };
-
-/// Entropies of the first `count` joint Grams of the tile.
-template <class T>
-Verdict entropies(Tile<T>& tile, index_t count, const double* orders, index_t order_count, double epsilon, double unit,
-                  T* out, int threads) {
-    const View<T> grams = dense_square(tile.grams.data(), count, tile.n);
-    if (order_count == 1 && orders[0] == 2.0) {
-        collision_entropy(grams, unit, out, threads);
-        return {};
-    }
-    spectrum(grams, tile.spectra.data(), threads);
-    return entropy(tile.spectra.data(), count, tile.n, orders, order_count, epsilon, unit, out, threads);
-}
 
 }  // namespace
 
@@ -48,43 +32,38 @@ Verdict pairs(const View<T>& maps, const View<T>* target, const index_t* pairs, 
               const std::function<void()>& between_tiles) {
     const index_t n = maps.rows;
     threads = thread_count(threads);
-    const index_t size = std::min(tile_size<T>(n, threads), pair_count);
-    Tile<T> tile(size, n);
-    std::vector<Verdict> verdicts(static_cast<std::size_t>(threads));
-    Verdict first;
+    if (order_count == 1 && orders[0] == 2.0)
+        return collision_pairs(maps, target, pairs, pair_count, unit, alone, joint, threads, between_tiles);
+    // A tile of spectra is small beside the engine's own workspace, and long enough to keep all threads busy.
+    constexpr index_t tile_size = 4096;
+    Tile<T> tile{n, {}, std::vector<T>(static_cast<std::size_t>(std::min(tile_size, pair_count) * n))};
+    const Symmetric<T> common = target ? symmetric(*target, 0) : Symmetric<T>{nullptr, 0, 0};
 
-    for (index_t start = 0; start < pair_count; start += size) {
-        const index_t count = std::min(size, pair_count - start);
-        const auto multiply = [&](auto factors_of) {
-            parallel_for(count, threads, [&](index_t k, int worker) {
-                const std::vector<View<T>> factors = factors_of(k);
-                if (!joint_gram(factors.data(), static_cast<index_t>(factors.size()), n, tile.gram(k)))
-                    verdicts[worker].keep_first({Verdict::Kind::zero_trace, start + k, 0.0});
-            });
-        };
-        const auto measure = [&](T* out) {
-            for (const Verdict& verdict : verdicts) first.keep_first(verdict);
-            if (first.kind != Verdict::Kind::fine) return;  // zero matrices have no spectrum to speak of
-            Verdict found =
-                entropies(tile, count, orders, order_count, epsilon, unit, out + start * order_count, threads);
-            found.index += start;
-            first.keep_first(found);
-        };
-        multiply([&](index_t k) {
-            const index_t i = pairs[2 * (start + k)], j = pairs[2 * (start + k) + 1];
-            std::vector<View<T>> factors{maps.matrix(i)};
-            if (i != j) factors.push_back(maps.matrix(j));
-            return factors;
-        });
-        measure(alone);
-        if (target && first.kind == Verdict::Kind::fine) {
-            multiply([&](index_t k) { return std::vector<View<T>>{dense_square(tile.gram(k), 1, n), *target}; });
-            measure(joint);
+    for (index_t start = 0; start < pair_count;) {
+        tile.items.clear();
+        const bool single = pairs[2 * start] == pairs[2 * start + 1];
+        for (index_t k = start; k < pair_count && k < start + tile_size; ++k) {
+            const index_t i = pairs[2 * k], j = pairs[2 * k + 1];
+            if ((i == j) != single) break;
+            tile.items.push_back({symmetric(maps, i), single ? Symmetric<T>{nullptr, 0, 0} : symmetric(maps, j)});
         }
-        if (first.kind != Verdict::Kind::fine) return first;
+        const auto count = static_cast<index_t>(tile.items.size());
+        const auto measure = [&](const Symmetric<T>* with, T scale, T* out) {
+            lane_spectra(tile.items.data(), count, n, with, scale, tile.spectra.data(), threads);
+            Verdict verdict = entropy(tile.spectra.data(), count, n, orders, order_count, epsilon, unit,
+                                      out + start * order_count, threads);
+            verdict.index += start;
+            return verdict;
+        };
+        // A product of Grams of diagonal 1/n is brought back to that size; the entropy divides by the exact trace.
+        const T size = static_cast<T>(n), scale = single ? T(1) : size;
+        Verdict verdict = measure(nullptr, scale, alone);
+        if (target) verdict.keep_first(measure(&common, scale * size, joint));
+        if (verdict.kind != Verdict::Kind::fine) return verdict;
         between_tiles();
+        start += count;
     }
-    return first;
+    return {};
 }
 
 template Verdict pairs(const View<float>&, const View<float>*, const index_t*, index_t, const double*, index_t, double,

@@ -1,9 +1,12 @@
 // LAPACK's xSYEVD with a workspace of its own.
 #pragma once
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "common/error.hpp"
+#include "common/parallel.hpp"
+#include "cpu/blas_threads.hpp"
 #include "cpu/lapack.hpp"
 
 namespace fastrenyi::cpu {
@@ -46,5 +49,17 @@ class Solver {
     std::vector<T> work_, scratch_;
     std::vector<int> iwork_;
 };
+
+/// Runs body(b, solver) for each matrix of a batch, with a solver of the thread's own.
+template <class T, class F>
+void for_each_solver(char job, index_t batch, index_t n, int threads, F body) {
+    if (batch == 0) return;
+    threads = thread_count(threads);
+    // One matrix cannot be shared out: BLAS's own threads serve it.
+    const BlasThreads hold(batch == 1 ? threads : 1);
+    const int workers = static_cast<int>(std::min<index_t>(threads, batch));
+    std::vector<Solver<T>> solvers(static_cast<std::size_t>(workers), Solver<T>(job, n));
+    parallel_for(batch, workers, [&](index_t b, int worker) { body(b, solvers[worker]); });
+}
 
 }  // namespace fastrenyi::cpu

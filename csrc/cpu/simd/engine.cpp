@@ -1,6 +1,7 @@
 // The spectrum engine. Compiled once per instruction set: FASTRENYI_ISA names it, FASTRENYI_LANE_BYTES is its vector.
 #include "cpu/simd/engine.hpp"
 
+#include "cpu/simd/power.hpp"
 #include "cpu/simd/ql.hpp"
 #include "cpu/simd/sort.hpp"
 #include "cpu/simd/tridiagonal.hpp"
@@ -120,10 +121,18 @@ void spectra(const Lane<T>* items, index_t count, index_t n, const Symmetric<T>*
     }
     Int left[most_groups][lanes<T>];
     switch (groups) {
-        case 1: root_free_ql<T, 1>(space.d, space.e2, n, left); break;
-        case 2: root_free_ql<T, 2>(space.d, space.e2, n, left); break;
-        case 3: root_free_ql<T, 3>(space.d, space.e2, n, left); break;
-        default: root_free_ql<T, 4>(space.d, space.e2, n, left); break;
+        case 1:
+            root_free_ql<T, 1>(space.d, space.e2, n, left);
+            break;
+        case 2:
+            root_free_ql<T, 2>(space.d, space.e2, n, left);
+            break;
+        case 3:
+            root_free_ql<T, 3>(space.d, space.e2, n, left);
+            break;
+        default:
+            root_free_ql<T, 4>(space.d, space.e2, n, left);
+            break;
     }
     for (index_t g = 0; g < groups; ++g) {
         sort_lanes<T>(space.d[g], n);
@@ -137,11 +146,16 @@ void spectra(const Lane<T>* items, index_t count, index_t n, const Symmetric<T>*
 }
 
 template <class T>
-constexpr Engine<T> table = {FASTRENYI_TEXT(FASTRENYI_ISA), lanes<T>, &Workspace<T>::bytes, &spectra<T>};
+constexpr Engine<T> table = {
+    FASTRENYI_TEXT(FASTRENYI_ISA), lanes<T>, &Workspace<T>::bytes, &spectra<T>, &sum_p_log_p, &sum_power_excess};
 
 }  // namespace
 
-const Engine<float>& engine_float() { return table<float>; }
-const Engine<double>& engine_double() { return table<double>; }
+const Engine<float>& engine_float() {
+    return table<float>;
+}
+const Engine<double>& engine_double() {
+    return table<double>;
+}
 
 }  // namespace fastrenyi::cpu::FASTRENYI_ISA

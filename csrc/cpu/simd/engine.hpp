@@ -29,10 +29,14 @@ struct Engine {
     std::int64_t (*workspace)(std::int64_t n);
 
     /// Eigenvalues in ascending order, (count, n), of up to most_groups * lanes matrices of order n >= 2; each first
-    /// multiplied by scale, and entrywise by `common` if it is not null. Rows of failed[] that did not converge are set.
-    /// A matrix gives the same bits whatever its neighbours are.
+    /// multiplied by scale, and entrywise by `common` if it is not null. Rows of failed[] that did not converge are
+    /// set. A matrix gives the same bits whatever its neighbours are.
     void (*spectra)(const Lane<T>* items, std::int64_t count, std::int64_t n, const Symmetric<T>* common, T scale,
                     T* values, bool* failed, void* workspace);
+
+    /// sum p_i ln p_i and sum p_i (p_i^beta - 1) of n probabilities; zeros count nothing.
+    double (*sum_p_log_p)(const double* p, std::int64_t n);
+    double (*sum_power_excess)(const double* p, std::int64_t n, double beta);
 };
 
 }  // namespace fastrenyi::cpu

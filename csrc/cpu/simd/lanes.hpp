@@ -43,8 +43,12 @@ FASTRENYI_INLINE Vec<T> splat(T x) {
     return Vec<T>{} + x;
 }
 
-FASTRENYI_INLINE double root(double x) { return __builtin_sqrt(x); }
-FASTRENYI_INLINE float root(float x) { return __builtin_sqrtf(x); }
+FASTRENYI_INLINE double root(double x) {
+    return __builtin_sqrt(x);
+}
+FASTRENYI_INLINE float root(float x) {
+    return __builtin_sqrtf(x);
+}
 
 template <class T>
 FASTRENYI_INLINE Vec<T> root_of(Vec<T> x) {

@@ -5,7 +5,9 @@
 namespace fastrenyi::cpu::FASTRENYI_ISA {
 
 /// Lower triangle, packed by columns: element (i, j), i >= j, of all lanes is a[column(n, j) + i].
-FASTRENYI_INLINE index_t column(index_t n, index_t j) { return j * n - j * (j + 1) / 2; }
+FASTRENYI_INLINE index_t column(index_t n, index_t j) {
+    return j * n - j * (j + 1) / 2;
+}
 
 /// Columns j to j + B - 1 of one pass: the pending update a -= v w' + w v' and, on the updated elements, p += a u.
 /// Update and product share one trip through the matrix, and B columns share each v, w, u and p.
@@ -68,7 +70,7 @@ void tridiagonalise(Vec<T>* a, index_t n, Vec<T>* d, Vec<T>* e2, Vec<T>* work) {
     V *v = work, *w = work + n, *u = work + 2 * n, *p = work + 3 * n;
     for (index_t k = 0; k < n; ++k) {
         V* x = a + column(n, k);
-        if (k > 0) {  // this column's part of the pending update, ahead of the pass
+        if (k > 0 && n > 2) {  // this column's part of the pending update, ahead of the pass
             const V minus_v = -v[k], minus_w = -w[k];
             for (index_t i = k; i < n; ++i) {
                 x[i] += v[i] * minus_w;
