@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import fastrenyi as fr
 import reference
 import tolerances
-from conftest import Draw, Nx
+from conftest import Draw, Nx, run_python
 
 
 def symmetric(draw: Draw, *shape: int) -> np.ndarray:
@@ -80,3 +83,22 @@ def test_an_item_does_not_depend_on_its_batch(draw: Draw) -> None:
     together = fr.spectrum(a)
     for k in range(9):
         assert_spectrum(together[k], fr.spectrum(a[k]), "float64")
+
+
+def test_blas_gets_no_more_threads_than_it_has() -> None:
+    """It keeps to the processors; raised above them by OMP_NUM_THREADS its threads only wait for each other."""
+    if not Path("/proc/self/task").is_dir():
+        pytest.skip("counts threads in /proc")
+    output = run_python(
+        """
+        import os
+        import numpy as np
+        import fastrenyi as fr
+        a = np.eye(200)
+        start = len(os.listdir("/proc/self/task"))
+        fr.spectrum(a)
+        print(len(os.listdir("/proc/self/task")) - start)
+        """,
+        OMP_NUM_THREADS=str(2 * (os.cpu_count() or 1) + 2),
+    )
+    assert output == "0\n"
