@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <set>
@@ -44,7 +45,7 @@ bool find(void* library, const char* name, F& function) {
 }
 
 void apply() {
-    controls.set_threads(wanted.empty() ? original : *wanted.begin());
+    controls.set_threads(wanted.empty() ? original : std::min(original, *wanted.begin()));
 }
 
 }  // namespace
