@@ -3,6 +3,8 @@
 #include <dlfcn.h>
 #include <pthread.h>
 
+#include <algorithm>
+#include <condition_variable>
 #include <mutex>
 #include <set>
 
@@ -17,10 +19,21 @@ struct Controls {
 
 std::mutex guard;
 std::multiset<int> wanted;  // of all BlasThreads alive
+std::condition_variable idle;
 int original = 0;
 
-// A fork while another thread holds the guard would leave it locked in the child.
-const int fork_handlers = pthread_atfork([] { guard.lock(); }, [] { guard.unlock(); }, [] { guard.unlock(); });
+// OpenBLAS stops its threads before a fork, even those at work for another thread of ours, which then computes
+// nonsense or waits for ever. So a fork waits for the BLAS calls under way. Handlers run in reverse order: ours must be
+// registered after OpenBLAS's own, when the library is there.
+void wait_before_forks() {
+    pthread_atfork(
+        [] {
+            std::unique_lock<std::mutex> lock(guard);
+            idle.wait(lock, [] { return wanted.empty(); });
+            lock.release();
+        },
+        [] { guard.unlock(); }, [] { guard.unlock(); });
+}
 
 template <class F>
 bool find(void* library, const char* name, F& function) {
@@ -32,13 +45,13 @@ bool find(void* library, const char* name, F& function) {
 }
 
 void apply() {
-    controls.set_threads(wanted.empty() ? original : *wanted.begin());
+    controls.set_threads(wanted.empty() ? original : std::min(original, *wanted.begin()));
 }
 
 }  // namespace
 
 void set_blas_controls(const std::string& dependent_library) {
-    (void)fork_handlers;
+    wait_before_forks();
     // A look-up in a loaded library also searches what it depends on: this finds the very BLAS it calls.
     void* library = dlopen(dependent_library.c_str(), RTLD_LAZY | RTLD_NOLOAD);
     if (!library) return;
@@ -58,18 +71,17 @@ std::string blas_configuration() {
 }
 
 BlasThreads::BlasThreads(int threads) : threads_(threads) {
-    if (!controls.get_threads) return;
     const std::lock_guard<std::mutex> lock(guard);
-    if (wanted.empty()) original = controls.get_threads();
+    if (wanted.empty() && controls.get_threads) original = controls.get_threads();
     wanted.insert(threads_);
     apply();
 }
 
 BlasThreads::~BlasThreads() {
-    if (!controls.get_threads) return;
     const std::lock_guard<std::mutex> lock(guard);
     wanted.erase(wanted.find(threads_));
     apply();
+    if (wanted.empty()) idle.notify_all();
 }
 
 }  // namespace fastrenyi::cpu

@@ -10,8 +10,9 @@ void set_blas_controls(const std::string& dependent_library);
 /// The configuration string of the BLAS in use, empty if it does not tell.
 std::string blas_configuration();
 
-/// Holds BLAS at `threads` threads while it lives and sets it back afterwards. With several alive at once (calls
-/// from several Python threads) the smallest number counts, and the last one to leave restores.
+/// Holds BLAS at `threads` threads, or fewer if it has fewer, while it lives and sets it back afterwards. With several
+/// alive at once (calls from several Python threads) the smallest number counts, and the last one to leave restores.
+/// Every call into BLAS or LAPACK is made under one: a fork waits until none is alive.
 class BlasThreads {
   public:
     explicit BlasThreads(int threads);

@@ -90,7 +90,7 @@ def wrap(x: Array) -> Values:
         if not values.dtype.isnative or not values.flags.aligned:
             values = values.astype(values.dtype.newbyteorder("="))
     else:
-        x = x.detach()
+        x = x.detach().resolve_conj().resolve_neg()
         if x.dtype.is_floating_point and x.element_size() == 2:
             x = x.float()
         values = x.numpy()

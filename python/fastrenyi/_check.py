@@ -18,7 +18,8 @@ from fastrenyi._array import Array, Home, Values, Verdict, home_of, is_array, wr
 from fastrenyi._errors import NotPositiveSemidefiniteError
 
 __all__ = [
-    "array", "finite", "flat_batch", "gram", "integer", "kind_error", "nonzero_rows", "orders", "positive", "real",
+    "array", "finite",
+    "flag", "flat_batch", "gram", "integer", "kind_error", "nonzero_rows", "orders", "positive", "real",
     "same_home", "unit", "value_error", "verdict",
 ]  # fmt: skip
 
@@ -58,12 +59,17 @@ def array(x: Array, name: str) -> tuple[Values, Home]:
     return wrap(x), home
 
 
-def real(x: object, name: str) -> tuple[Values, Home]:
-    """Accept an array of real numbers."""
-    values, home = array(x, name)
+def real_dtype(home: Home, name: str) -> None:
+    """Refuse what is not real numbers, saying how to convert it."""
     if home.dtype not in _REAL:
         cast = f"{name}.double()" if home.library == "torch" else f"{name}.astype(numpy.float64)"
         kind_error(name, f"real numbers ({', '.join(_REAL)})", f"dtype {home.dtype}", f"pass {cast}")
+
+
+def real(x: object, name: str) -> tuple[Values, Home]:
+    """Accept an array of real numbers."""
+    values, home = array(x, name)
+    real_dtype(home, name)
     return values, home
 
 
@@ -84,16 +90,14 @@ def _at(index: int, shape: tuple[int, ...]) -> str:
 
 
 def finite(values: Values, name: str) -> None:
-    """Refuse NaN and infinity, naming the first bad index; values has at least two axes."""
-    index = _core.first_not_finite(flat_batch(values, 2), _backend.threads())
+    """Refuse NaN and infinity, naming the first bad index; integers are finite."""
+    if values.dtype.kind != "f":
+        return
+    rows = values if values.ndim > 1 else values.reshape(1, -1)
+    index = _core.first_not_finite(flat_batch(rows, 2), _backend.threads())
     if index >= 0:
-        where = np.unravel_index(index, values.shape)
-        value_error(
-            name,
-            "finite numbers",
-            f"{values[where]} at index {_at(index, values.shape)}",
-            "clean the data first",
-        )
+        bad = values[np.unravel_index(index, values.shape)]
+        value_error(name, "finite numbers", f"{bad} at index {_at(index, values.shape)}", "clean the data first")
 
 
 def nonzero_rows(values: Values, name: str, kernel: str) -> None:
@@ -167,6 +171,13 @@ def integer(x: object, name: str, least: int) -> int:
     if number < least:
         value_error(name, f"an integer of at least {least}", x)
     return number
+
+
+def flag(x: object, name: str) -> bool:
+    """Accept True or False."""
+    if not isinstance(x, (bool, np.bool_)):
+        kind_error(name, "True or False", x)
+    return bool(x)
 
 
 def orders(alpha: object) -> tuple[list[float], bool]:

@@ -15,6 +15,10 @@ class NotPositiveSemidefiniteError(ValueError):
         super().__init__(message)
         self.eigenvalue = eigenvalue
 
+    def __reduce__(self) -> tuple[type[NotPositiveSemidefiniteError], tuple[str, float]]:
+        """Survive the way out of a worker process."""
+        return type(self), (str(self), self.eigenvalue)
+
 
 class BackendUnavailableError(RuntimeError):
     """No compiled module of this installation serves the device an array is on."""

@@ -26,6 +26,9 @@ class Bandwidth(ABC):
     equal samples and 0 for others.
     """
 
+    def _check_batch(self, batch: tuple[int, ...]) -> None:  # noqa: B027 - most have nothing to check
+        """Check what is given for each sample set against the batch shape of the data."""
+
     @abstractmethod
     def _widths(self, x: Values, metric: str) -> Values:
         """Return one width for each of the b sample sets in x (b, n, d)."""
@@ -40,11 +43,12 @@ class _Given(Bandwidth):
 
     value: Any
 
+    def _check_batch(self, batch: tuple[int, ...]) -> None:
+        if np.ndim(self.value) and np.shape(self.value) != batch:
+            _check.value_error("bandwidth", f"one width, or widths of shape {batch}", f"shape {np.shape(self.value)}")
+
     def _widths(self, x: Values, metric: str) -> Values:
-        widths = np.asarray(self.value, dtype=np.float64)
-        if widths.size not in (1, x.shape[0]):
-            _check.value_error("bandwidth", f"one width, or one for each of {x.shape[0]} sample sets", widths.size)
-        return np.broadcast_to(widths.reshape(-1), x.shape[:1])
+        return np.broadcast_to(np.asarray(self.value, dtype=np.float64).reshape(-1), x.shape[:1])
 
 
 @dataclass(frozen=True)
@@ -104,10 +108,11 @@ class Scott(Bandwidth):
             return np.zeros(b)
         # Relative to the first sample, so that an offset costs no digits, and to the largest difference, so that no
         # square leaves the range of the dtype.
-        differences = x - x[:, :1].astype(np.float64)
-        largest = np.abs(differences).max(axis=(1, 2), keepdims=True)
-        largest[largest == 0] = 1.0
-        variance = (differences / largest).var(axis=1, ddof=1).mean(axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):  # a width that is not finite is refused by name
+            differences = x - x[:, :1].astype(np.float64)
+            largest = np.abs(differences).max(axis=(1, 2), keepdims=True)
+            largest[largest == 0] = 1.0
+            variance = (differences / largest).var(axis=1, ddof=1).mean(axis=1)
         return np.asarray(self.scale * largest[:, 0, 0] * np.sqrt(variance) * n ** (-1.0 / (4 + d)))
 
 
@@ -215,6 +220,8 @@ class Alignment(Bandwidth):
         if self.widths is not None:
             if not isinstance(self.widths, (list, tuple, np.ndarray)):
                 _check.kind_error("widths", "a sequence of numbers", self.widths)
+            if not len(self.widths):
+                _check.value_error("widths", "at least one width", "none")
             for width in self.widths:
                 _check.positive(width, "widths")
 

@@ -97,8 +97,7 @@ def layer_decomposition(
         _check.value_error("target", f"one Gram of shape {grams.shape[1:]}", f"shape {x.shape}")
     orders, one_order = _check.orders(alpha)
     unit = _check.unit(base)
-    if not isinstance(pairs, (bool, np.bool_)):
-        _check.kind_error("pairs", "True or False", pairs)
+    pairs = _check.flag(pairs, "pairs")
 
     count = len(grams)
     s_x, verdict = entropies(x[None], orders, unit, home.epsilon)

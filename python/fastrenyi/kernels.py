@@ -21,9 +21,13 @@ __all__ = [
 class Kernel(ABC):
     """A positive definite function of two samples."""
 
-    def _accept(self, x: object, name: str) -> tuple[Values, Home]:
+    def _accept(self, values: Values, home: Home, name: str) -> Values:
         """Check the dtype of the data."""
-        return _check.real(x, name)
+        _check.real_dtype(home, name)
+        return values
+
+    def _check_batch(self, batch: tuple[int, ...]) -> None:  # noqa: B027 - most have nothing to check
+        """Check what the kernel has for each sample set against the batch shape of the data."""
 
     @abstractmethod
     def _gram(self, x: Values, name: str) -> Values:
@@ -45,6 +49,9 @@ class _Widthed(Kernel):
     def __post_init__(self) -> None:
         """Check the arguments."""
         as_bandwidth(self.bandwidth)
+
+    def _check_batch(self, batch: tuple[int, ...]) -> None:
+        as_bandwidth(self.bandwidth)._check_batch(batch)
 
     def _checked_widths(self, x: Values, metric: str) -> Values:
         widths = as_bandwidth(self.bandwidth)._widths(x, metric)
@@ -159,11 +166,10 @@ class Delta(Kernel):
     def _dtype_name(self) -> str:
         return str(getattr(self.dtype, "__name__", self.dtype)).removeprefix("torch.")
 
-    def _accept(self, x: object, name: str) -> tuple[Values, Home]:
-        values, home = _check.array(x, name)
-        if values.dtype.kind in "iub":
-            return values.astype(np.int64, copy=False), home
-        return _check.real(x, name)
+    def _accept(self, values: Values, home: Home, name: str) -> Values:
+        return (
+            values.astype(np.int64, copy=False) if values.dtype.kind in "iub" else super()._accept(values, home, name)
+        )
 
     def _gram(self, x: Values, name: str) -> Values:
         return _core.delta_gram(x, _backend.threads())
@@ -198,12 +204,20 @@ def as_kernel(kernel: object, bandwidth: object = None) -> Kernel:
     return replace(result, bandwidth=as_bandwidth(bandwidth))
 
 
+def _accept(x: object, name: str, kernel: object, bandwidth: object) -> tuple[Values, Home, Kernel]:
+    """Check samples, kernel and bandwidth, in this order."""
+    values, home = _check.array(x, name)
+    chosen = as_kernel(kernel, bandwidth)
+    values = chosen._accept(values, home, name)
+    _check.finite(values, name)
+    return values, home, chosen
+
+
 def _grams(values: Values, home: Home, kernel: Kernel, name: str) -> Array:
     """Return the Grams of sample sets (..., n, d)."""
     if values.shape[-2] == 0 or values.shape[-1] == 0:
         _check.value_error(name, "at least one sample and one feature", f"shape {values.shape}")
-    if values.dtype.kind == "f":
-        _check.finite(values, name)
+    kernel._check_batch(values.shape[:-2])
     result = kernel._gram(_check.flat_batch(values, 2), name)
     return kernel._result_home(home).leave(result.reshape(*values.shape[:-1], values.shape[-2]))
 
@@ -241,8 +255,7 @@ def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | N
     >>> a.shape, float(np.trace(a))
     ((3, 3), 1.0)
     """
-    chosen = as_kernel(kernel, bandwidth)
-    values, home = chosen._accept(x, "x")
+    values, home, chosen = _accept(x, "x", kernel, bandwidth)
     if values.ndim == 1 and isinstance(chosen, Delta):
         values = values[:, None]
     if values.ndim < 2:
@@ -282,8 +295,7 @@ def channel_grams(maps: Array, kernel: KernelLike = "gaussian", bandwidth: Bandw
     >>> fr.channel_grams(maps).shape
     (4, 10, 10)
     """
-    chosen = as_kernel(kernel, bandwidth)
-    values, home = chosen._accept(maps, "maps")
+    values, home, chosen = _accept(maps, "maps", kernel, bandwidth)
     if values.ndim < 2:
         _check.value_error("maps", "activations of shape (n, C, *spatial)", f"shape {values.shape}")
     samples, channels = values.shape[:2]
@@ -318,8 +330,7 @@ def tensor_gram(maps: Array, kernel: KernelLike = "gaussian", bandwidth: Bandwid
     >>> fr.tensor_gram(images).shape
     (10, 10)
     """
-    chosen = as_kernel(kernel, bandwidth)
-    values, home = chosen._accept(maps, "maps")
+    values, home, chosen = _accept(maps, "maps", kernel, bandwidth)
     if values.ndim < 1:
         _check.value_error("maps", "samples of shape (n, ...)", "a single number")
     features = int(np.prod(values.shape[1:], dtype=np.int64))

@@ -249,6 +249,7 @@ def total_correlation(*grams: Variable, normalized: bool = False, alpha: Alpha =
     (2.0, 1.0)
     """
     call = _Call(_numbered(grams, 2), alpha, base)
+    normalized = _check.flag(normalized, "normalized")
     singles, joint = _singles_and_joint(call)
     result = singles.sum(axis=0) - joint
     return call.leave(_share(result, singles.sum(axis=0) - singles.max(axis=0)) if normalized else result)
@@ -267,6 +268,7 @@ def dual_total_correlation(*grams: Variable, normalized: bool = False, alpha: Al
     (1.0, 1.0)
     """
     call = _Call(_numbered(grams, 2), alpha, base)
+    normalized = _check.flag(normalized, "normalized")
     others, joint = _all_but_one_and_joint(call)
     result = others.sum(axis=0) - (len(grams) - 1) * joint
     return call.leave(_share(result, joint) if normalized else result)
@@ -340,15 +342,15 @@ def divergence(
     >>> round(float(fr.divergence(x, x)), 12), round(float(fr.divergence(x, x + 1000, bandwidth=1.0)), 12)
     (0.0, 1.0)
     """
+    first, home = _check.array(x, "x")
+    second, home_y = _check.array(y, "y")
     chosen = as_kernel(kernel, bandwidth)
-    first, home = chosen._accept(x, "x")
-    second, home_y = chosen._accept(y, "y")
+    first, second = chosen._accept(first, home, "x"), chosen._accept(second, home_y, "y")
     _check.same_home(home_y, "y", home, "x")
     for values, name in ((first, "x"), (second, "y")):
         if values.ndim < 2 or values.shape[-2] == 0 or values.shape[-1] == 0:
             _check.value_error(name, "samples of shape (..., n, d) with n, d >= 1", f"shape {values.shape}")
-        if values.dtype.kind == "f":
-            _check.finite(values, name)
+        _check.finite(values, name)
     if first.shape[-1] != second.shape[-1]:
         _check.value_error("y", f"samples of d = {first.shape[-1]} features, as x", f"shape {second.shape}")
     try:
@@ -359,6 +361,7 @@ def divergence(
     unit = _check.unit(base)
     n, m = first.shape[-2], second.shape[-2]
     pooled = np.concatenate([np.broadcast_to(v, (*batch, *v.shape[-2:])) for v in (first, second)], axis=-2)
+    chosen._check_batch(batch)
     grams = chosen._gram(_check.flat_batch(pooled, 2), "x")
     home = chosen._result_home(home)
     parts = []

@@ -1,0 +1,7 @@
+"""``python -m fastrenyi`` is ``fastrenyi``."""
+
+import sys
+
+from fastrenyi.cli import main
+
+sys.exit(main())

@@ -1,0 +1,161 @@
+"""The command line: ``fastrenyi demo | report | info``, also as ``python -m fastrenyi``.
+
+What needs torch or matplotlib is imported by the command that needs it, so that ``fastrenyi info`` is quick
+and works without them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+_LIBRARIES = {"numpy": "numpy", "torch": "torch", "cupy": "cupy|cupy-cuda12x|cupy-cuda11x|cupy-cuda13x"}
+# Modules that come with an extra: their absence is the user's to mend, that of any other is a fault of ours.
+_OPTIONAL = {"torch", "pandas", "pyarrow", "matplotlib", "mlxtend", "sklearn", "tqdm"}
+_EXTRA = {"demo": "fastrenyi[demo]", "report": "fastrenyi[torch,report]"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, 2 for a user's error (said on stderr) or 130 after Ctrl-C."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(given)
+    try:
+        if options.command == "demo":
+            _demo(options)
+        elif options.command == "report":
+            _report(options)
+        else:
+            print(_info())
+    except ImportError as error:
+        # The Monitor says in words of its own that pandas is missing, from the import's error.
+        name = (error.name or getattr(error.__cause__, "name", None) or "").split(".")[0]
+        if name not in _OPTIONAL:
+            raise
+        return _fail(options.command, f"needs {name}; pip install '{_EXTRA[options.command]}'")
+    except (ValueError, OSError) as error:
+        return _fail(options.command, str(error))
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr, end="")
+        if options.command == "demo":
+            again = [word for word in given if word not in ("--resume", "--overwrite")]
+            print(f"; continue with: {shlex.join(['fastrenyi', *again, '--resume'])}", file=sys.stderr, end="")
+        print(file=sys.stderr)
+        return 130
+    return 0
+
+
+def _fail(command: str, message: str) -> int:
+    print(f"fastrenyi {command}: error: {message}", file=sys.stderr)
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fastrenyi",
+        description="Matrix-based Renyi entropy of data and of the layers of a network.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"fastrenyi {metadata.version('fastrenyi')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="demo | report | info")
+
+    demo = commands.add_parser(
+        "demo",
+        help="train LeNet-5 on real digits, measure it on the way and write a report",
+        allow_abbrev=False,
+    )
+    # No defaults here: --resume takes what is not given from the run, and a new run from demo.Settings.
+    demo.add_argument("--out", type=Path, default=Path("demo"), help="folder of the run (default: demo)")
+    demo.add_argument(
+        "--data",
+        choices=("mnist", "digits"),
+        help="5,000 MNIST digits or scikit-learn's 1,797 (default: mnist)",
+    )
+    demo.add_argument("--epochs", type=int, help="passes over the training digits (default: 10)")
+    demo.add_argument(
+        "--maps",
+        type=int,
+        nargs=2,
+        metavar=("M1", "M2"),
+        help="feature maps of both convolutions (default: 6 12)",
+    )
+    demo.add_argument("--batch-size", type=int, help="digits in a training minibatch (default: 128)")
+    demo.add_argument("--order", type=float, help="order alpha of the entropy (default: 1.01)")
+    demo.add_argument("--seed", type=int, help="of the split, the weights and the order of the digits (default: 0)")
+    demo.add_argument("--probes", type=int, help="minibatches of 100 held-out digits to measure on (default: 4)")
+    again = demo.add_mutually_exclusive_group()
+    again.add_argument("--overwrite", action="store_true", help="start afresh: remove what a run in the folder wrote")
+    again.add_argument(
+        "--resume",
+        action="store_true",
+        help="continue the run in the folder with its settings (--epochs may grow); start one if it is empty",
+    )
+
+    report = commands.add_parser(
+        "report", help="draw figures and write the page from a Monitor's table", allow_abbrev=False
+    )
+    report.add_argument("frame", type=Path, metavar="FRAME", help="Parquet table; run.json beside it is read if there")
+    report.add_argument("--out", type=Path, help="folder to write into (default: that of the table)")
+
+    commands.add_parser("info", help="version, instruction sets, BLAS, threads, array libraries", allow_abbrev=False)
+    return parser
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from fastrenyi import demo
+
+    given = {
+        name: value
+        for name in ("data", "epochs", "maps", "batch_size", "order", "seed", "probes")
+        if (value := getattr(options, name)) is not None
+    }
+    if "maps" in given:
+        given["maps"] = tuple(given["maps"])
+    page = demo.run(options.out, given, overwrite=options.overwrite, resume=options.resume)
+    print(f"report: {page}")
+
+
+def _report(options: argparse.Namespace) -> None:
+    from fastrenyi.report.page import write_report
+    from fastrenyi.report.run import Run, read_table
+
+    frame = read_table(options.frame)
+    page = write_report(frame, options.out or options.frame.parent, Run.load(options.frame))
+    print(f"report: {page}")
+
+
+def _info() -> str:
+    from fastrenyi import _core
+
+    build = _core.build_info()
+    lines = {
+        "fastrenyi": metadata.version("fastrenyi"),
+        "python": sys.version.split()[0],
+        "instruction sets": ", ".join(build["isa"]),
+        "OpenMP": build["openmp"],
+        "compiler": build["compiler"],
+        "BLAS": _core.blas_info(),
+        "threads": str(_core.max_threads()),
+        **{name: _installed(names.split("|")) for name, names in _LIBRARIES.items()},
+        "CUDA backend": _cuda(),
+    }
+    width = max(map(len, lines))
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in lines.items())
+
+
+def _installed(distributions: list[str]) -> str:
+    for name in distributions:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return "not found"
+
+
+def _cuda() -> str:
+    from importlib.util import find_spec
+
+    return "built" if find_spec("fastrenyi._cuda") else "not built"

@@ -1,0 +1,129 @@
+"""What is known of a run beside its table: settings, training log, S(X) of the probes, versions."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass, field, fields
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastrenyi.torch.store import COLUMNS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: The record of a run lies beside its table under this name.
+RECORD = "run.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a report can say that is not in the table; every field may be empty.
+
+    ``settings`` maps a name to its value, ``history`` has a row ``{"step", "epoch", "loss", "accuracy"}`` for
+    each measurement, ``input_entropy`` is the mean of S(X) over the probe minibatches in bits, ``samples``
+    their size, ``moments`` names the steps that the inequality chains are shown at, ``versions`` is
+    :func:`versions` on the machine that measured.
+    """
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+    input_entropy: float | None = None
+    samples: int | None = None
+    moments: dict[str, int] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Write the record into `folder`, whole or not at all; OSError if it cannot be written."""
+        write_whole(folder / RECORD, json.dumps(asdict(self), indent=2).encode())
+
+    @staticmethod
+    def load(table: Path) -> Run:
+        """Read the record beside a table, without one the settings a Monitor kept in it; ValueError if damaged."""
+        path = table.parent / RECORD
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return _kept_by_monitor(table)
+        except ValueError as error:
+            raise ValueError(f"{path} is not the record of a run ({error}); move it away to go on without") from None
+        if not isinstance(content, dict) or set(content) != {entry.name for entry in fields(Run)}:
+            raise ValueError(f"{path} is not the record of a run; move it away to go on without")
+        return Run(**content)
+
+    def moments_of(self, frame: pd.DataFrame) -> dict[str, int]:
+        """Return the named steps to look at: the run's, else the first, the middle and the last of the table."""
+        steps = sorted(int(step) for step in frame["step"].unique())
+        known = {name: step for name, step in self.moments.items() if step in steps}
+        if known:
+            return known
+        return {f"step {step}": step for step in (steps[0], steps[len(steps) // 2], steps[-1])}
+
+
+def _kept_by_monitor(table: Path) -> Run:
+    from pyarrow import parquet
+
+    kept = (parquet.read_schema(table).metadata or {}).get(b"fastrenyi")
+    if kept is None:
+        return Run()
+    settings = json.loads(kept)
+    sizes = set(settings.get("probe_sizes", []))
+    return Run(settings=settings, samples=sizes.pop() if len(sizes) == 1 else None)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read the Parquet table of a Monitor; FileNotFoundError or ValueError saying what is wrong with it."""
+    import pandas as pd
+
+    if not path.exists():
+        raise FileNotFoundError(f"frame: there is no {path}; give the Parquet table that a Monitor keeps")
+    try:
+        frame = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"frame: {path} cannot be read as a Parquet table ({error})") from None
+    check_table(frame)
+    return frame
+
+
+def check_table(frame: pd.DataFrame) -> None:
+    """Raise ValueError unless `frame` has the columns of ``Monitor.frame()`` and at least one row."""
+    missing = [name for name in COLUMNS if name not in frame.columns]
+    if missing:
+        raise ValueError(f"frame: expected the columns of Monitor.frame(), but {', '.join(missing)} are missing")
+    if frame.empty:
+        raise ValueError("frame: expected at least one row, got an empty table; call Monitor.measure first")
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a kill at any moment, meets the old or the new one, never a part."""
+    temporary = temporary_of(path)
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def temporary_of(path: Path) -> Path:
+    """Return the name under which `path` is written before it is complete."""
+    return path.with_name(f".{path.name}.part")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that figures depend on, the linear algebra in use and the processor's kind."""
+    from fastrenyi import _core
+
+    found = {"fastrenyi": metadata.version("fastrenyi"), "python": platform.python_version()}
+    for name in ("numpy", "scipy", "torch"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return {**found, "BLAS": _core.blas_info(), "machine": f"{platform.system()} {platform.machine()}"}

@@ -1,0 +1,141 @@
+"""The minibatches that a Monitor measures on, and a pass of a network over one that leaves no trace."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fastrenyi import _check
+from fastrenyi.torch.capture import Activations, Layers, capture
+
+__all__ = ["Batch", "Loss", "accept", "default_loss", "fingerprint", "run"]
+
+Batch: TypeAlias = tuple[Tensor, Tensor]
+Loss: TypeAlias = Callable[[Any, Tensor], Tensor]
+
+
+def accept(probe: object) -> list[Batch]:
+    """Copies of the minibatches, checked."""
+    if not isinstance(probe, (list, tuple)):
+        _check.kind_error("probe", "a list of minibatches (x, y)", type(probe).__name__, "pass list(probe)")
+    if not probe:
+        _check.value_error("probe", "at least one minibatch (x, y)", "none")
+    batches = []
+    for index, pair in enumerate(probe):
+        name = f"probe[{index}]"
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+            got = f"{len(pair)} items" if isinstance(pair, (list, tuple)) else type(pair).__name__
+            _check.kind_error(name, "a pair (x, y)", got, "one minibatch is probe=[(x, y)]")
+        x, y = pair
+        for part, value in (("x", x), ("y", y)):
+            if not isinstance(value, Tensor):
+                _check.kind_error(f"{name}: {part}", "a torch tensor", type(value).__name__)
+        if not x.is_floating_point():
+            _check.kind_error(f"{name}: x", "real numbers", f"dtype {x.dtype}", "pass x.float()")
+        if x.ndim == 0 or len(x) < 2:
+            _check.value_error(f"{name}: x", "at least two samples (n, ...)", f"shape {tuple(x.shape)}")
+        if y.ndim == 0 or len(y) != len(x):
+            _check.value_error(f"{name}: y", f"targets of {len(x)} samples", f"shape {tuple(y.shape)}")
+        if y.device != x.device:
+            _check.kind_error(f"{name}: y", f"a tensor on {x.device}, as x", str(y.device), "move one")
+        # Copied outside inference mode: what is made within it can never require grad.
+        with torch.inference_mode(False):
+            batches.append((x.detach().clone(), y.detach().clone()))
+    return batches
+
+
+def fingerprint(batches: list[Batch]) -> str:
+    """SHA-256 of the data, with dtypes and shapes."""
+    digest = hashlib.sha256()
+    for tensor in (tensor for batch in batches for tensor in batch):
+        digest.update(f"{tensor.dtype} {tuple(tensor.shape)};".encode())
+        # As bytes, since NumPy has no bfloat16.
+        digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def default_loss(output: object, y: Tensor) -> Tensor:
+    """Cross entropy with class labels, squared error with floating targets; both summed over samples."""
+    if not isinstance(output, Tensor):
+        got = f"None with a model that puts out a {type(output).__name__}"
+        _check.kind_error("loss", "a function where the model does not put out one tensor", got)
+    shape = tuple(output.shape)
+    if y.is_floating_point():
+        if output.shape != y.shape:  # broadcasting would compare each sample with all others
+            _check.value_error("probe", f"y of the shape of the model's output, {shape}", f"{tuple(y.shape)}")
+        return (output - y).square().sum()
+    if len(shape) != 2 or shape[0] != len(y):
+        _check.value_error("loss", "a function where the model does not put out (n, classes)", f"None with {shape}")
+    if not 0 <= int(y.min()) <= int(y.max()) < shape[1]:
+        _check.value_error("probe", f"labels from 0 to {shape[1] - 1}", f"{int(y.min())} to {int(y.max())}")
+    return nn.functional.cross_entropy(output, y.long(), reduction="sum")
+
+
+def run(model: nn.Module, layers: Layers, batch: Batch, loss: Loss | None) -> Activations:
+    """Capture the layers' outputs, and the gradients of the loss with respect to them unless it is None."""
+    x, y = batch
+    devices = {parameter.device for parameter in model.parameters()}
+    if devices and x.device not in devices:
+        home = ", ".join(map(str, devices))
+        _check.kind_error("probe", f"tensors on the model's device, {home}", str(x.device), "move one")
+    with _undisturbed(model), torch.set_grad_enabled(loss is not None):
+        # The input requires grad so that layers have errors also where all parameters are frozen. The model gets a
+        # copy: it may work in place, which a probe must survive and a leaf would refuse.
+        leaf = x.detach().requires_grad_(loss is not None)
+        with capture(model, layers, gradients=loss is not None) as acts:
+            output = model(leaf.clone())
+            _check_outputs(acts, len(x))
+            if loss is not None:
+                value = loss(output, y)
+                _check_loss(value)
+                # Unlike value.backward(), this leaves every .grad alone. The parameters are among the sources so
+                # that errors also reach layers that hang on them and not on the input.
+                sources = [leaf, *(p for p in model.parameters() if p.requires_grad)]
+                torch.autograd.grad(value, sources, allow_unused=True)
+    return acts
+
+
+def _check_outputs(acts: Activations, n: int) -> None:
+    if not acts:
+        _check.value_error("layers", "layers that the model calls", "only others", "see frt.capture for what it calls")
+    for name, output in acts.items():
+        if output.ndim == 0 or len(output) != n:
+            got = f"shape {tuple(output.shape)} from {name!r}"
+            _check.value_error("layers", f"outputs of {n} samples", got, "leave the layer out")
+
+
+def _check_loss(value: object) -> None:
+    if not isinstance(value, Tensor):
+        got = f"one that returns a {type(value).__name__}"
+        _check.kind_error("loss", "a function that returns a scalar tensor", got)
+    if value.numel() != 1:
+        _check.value_error("loss", "a scalar tensor", f"shape {tuple(value.shape)}", "sum it over samples")
+    if not value.requires_grad:
+        _check.value_error("loss", "a differentiable function of the output", "no gradient", "pass errors=False")
+
+
+@contextmanager
+def _undisturbed(model: nn.Module) -> Iterator[None]:
+    """Eval mode inside, and afterwards the modes and the random states from before."""
+    modes = {module: module.training for module in model.modules()}
+    # A model may draw from any of these; NumPy's global state is not ours.
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    cuda = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
+    try:
+        # The flags themselves: train() and eval() can be overridden, and one need not undo the other.
+        for module in modes:
+            module.training = False
+        with torch.random.fork_rng(cuda), torch.inference_mode(False):
+            yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002

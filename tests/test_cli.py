@@ -1,0 +1,217 @@
+"""The command line: what it prints, what it refuses, and what it needs not import."""
+
+import dataclasses
+import os
+import re
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from fastrenyi import _core, cli
+
+
+def failing(arguments, capsys):
+    """Run a command that must be refused with exit code 2; return what it says on stderr."""
+    try:
+        code = cli.main(arguments)
+    except SystemExit as exit_:
+        code = exit_.code
+    assert code == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return captured.err
+
+
+def python(code, *arguments):
+    """Run code in a fresh interpreter."""
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["--version"])
+    assert exit_.value.code == 0
+    assert capsys.readouterr().out == f"fastrenyi {metadata.version('fastrenyi')}\n"
+
+
+def test_info_says_what_is_built_and_found(capsys):
+    assert cli.main(["info"]) == 0
+    lines = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert lines["fastrenyi"] == metadata.version("fastrenyi")
+    assert lines["python"] == sys.version.split()[0]
+    assert lines["instruction sets"] == ", ".join(_core.build_info()["isa"])
+    assert lines["BLAS"] == _core.blas_info()
+    assert int(lines["threads"]) == _core.max_threads() >= 1
+    assert lines["numpy"] == metadata.version("numpy")
+    assert {"OpenMP", "compiler", "torch", "cupy", "CUDA backend"} <= lines.keys()
+
+
+def test_info_names_libraries_that_are_not_there(capsys, monkeypatch):
+    def absent(name):
+        if name == "fastrenyi":
+            return "1.2.3"
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(cli.metadata, "version", absent)
+    assert cli.main(["info"]) == 0
+    assert re.search(r"^torch +not found$", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_info_and_help_import_nothing_heavy():
+    code = """
+import sys
+from fastrenyi import cli
+assert cli.main(["info"]) == 0
+try:
+    cli.main(["demo", "--help"])
+except SystemExit as exit_:
+    assert exit_.code == 0
+heavy = {"torch", "pandas", "pyarrow", "matplotlib", "sklearn", "mlxtend"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "fastrenyi", "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"fastrenyi {metadata.version('fastrenyi')}\n")
+
+
+def test_the_help_of_the_demo_states_the_defaults(capsys):
+    demo = pytest.importorskip("fastrenyi.demo")
+    with pytest.raises(SystemExit):
+        cli.main(["demo", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for entry in dataclasses.fields(demo.Settings):
+        default = " ".join(map(str, entry.default)) if isinstance(entry.default, tuple) else entry.default
+        option = f"--{entry.name.replace('_', '-')} "
+        assert re.search(re.escape(option) + rf".*?\(default: {re.escape(str(default))}\)", text), option
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "required"),
+        (["dance"], "invalid choice: 'dance'"),
+        (["demo", "--epochs", "many"], "argument --epochs: invalid int value: 'many'"),
+        (["demo", "--epochs", "0"], "--epochs: expected at least 1, got 0"),
+        (["demo", "--maps", "6"], "argument --maps: expected 2 arguments"),
+        (["demo", "--maps", "6", "-1"], "--maps: expected at least 1, got -1"),
+        (["demo", "--batch-size", "0"], "--batch-size: expected at least 1, got 0"),
+        (["demo", "--order", "one"], "argument --order: invalid float value: 'one'"),
+        (["demo", "--order", "-1"], "--order: expected an order of at least 0, got -1"),
+        (["demo", "--order", "nan"], "--order: expected an order of at least 0, got nan"),
+        (["demo", "--seed", "-3"], "--seed: expected a whole number from 0"),
+        (["demo", "--seed", "0.5"], "argument --seed: invalid int value: '0.5'"),
+        (["demo", "--data", "cifar"], "argument --data: invalid choice: 'cifar'"),
+        (["demo", "--probes", "99"], "--probes: expected at most 10"),
+        (["demo", "--overwrite", "--resume"], "argument --resume: not allowed with argument --overwrite"),
+        (["demo", "--epoch", "2"], "unrecognized arguments: --epoch 2"),
+        (["demo", "extra"], "unrecognized arguments: extra"),
+        (["report"], "the following arguments are required: FRAME"),
+        (["report", "absent.parquet"], "frame: there is no absent.parquet"),
+        (["info", "--all"], "unrecognized arguments: --all"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, said, capsys, tmp_path, monkeypatch):
+    if arguments[:1] in (["demo"], ["report"]):
+        pytest.importorskip("fastrenyi.demo")
+    monkeypatch.chdir(tmp_path)
+    message = failing(arguments, capsys)
+    assert said in message
+    assert "Traceback" not in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_run_into_the_same_folder_names_both_ways_out(capsys, tmp_path):
+    pytest.importorskip("fastrenyi.demo")
+    (tmp_path / "thesis.tex").write_text("years of work")
+    message = failing(["demo", "--out", str(tmp_path)], capsys)
+    assert "--overwrite" in message
+    assert "--resume" in message
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    assert "has no checkpoint.pt" in failing(["demo", "--out", str(tmp_path), "--resume"], capsys)
+    assert "is a file" in failing(["demo", "--out", str(tmp_path / "thesis.tex")], capsys)
+
+
+def test_the_options_of_the_demo_arrive(monkeypatch, tmp_path, capsys):
+    demo = pytest.importorskip("fastrenyi.demo")
+    calls = []
+    monkeypatch.setattr(demo, "run", lambda *given, **how: calls.append((given, how)) or Path("page.html"))
+    words = "--data digits --epochs 3 --maps 4 5 --batch-size 6 --order 2 --seed 7 --probes 1 --resume"
+    assert cli.main(["demo", "--out", str(tmp_path), *words.split()]) == 0
+    given = {"data": "digits", "epochs": 3, "maps": (4, 5), "batch_size": 6, "order": 2.0, "seed": 7, "probes": 1}
+    assert calls.pop() == ((tmp_path, given), {"overwrite": False, "resume": True})
+    assert "page.html" in capsys.readouterr().out
+    assert cli.main(["demo", "--overwrite"]) == 0
+    assert calls.pop() == ((Path("demo"), {}), {"overwrite": True, "resume": False})
+
+
+def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
+    demo = pytest.importorskip("fastrenyi.demo")
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "run", interrupted)
+    assert cli.main(["demo", "--overwrite", "--out", "my run", "--epochs", "3"]) == 130
+    assert "continue with: fastrenyi demo --out 'my run' --epochs 3 --resume\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("command", "extra"), [("demo", "[demo]"), ("report", "[torch,report]")])
+@pytest.mark.parametrize("missing", ["torch", "matplotlib", "pandas"])
+def test_a_missing_package_is_named_with_its_extra(command, extra, missing, tmp_path):
+    pytest.importorskip("fastrenyi.demo")
+    # mlxtend and scikit-learn are imported before the Monitor and would themselves fail without pandas.
+    arguments = {"demo": ["--data", "digits", "--out", str(tmp_path / "out")], "report": [str(tmp_path / "a.parquet")]}
+    (tmp_path / "a.parquet").write_bytes(b"")
+    code = "import sys; sys.modules[sys.argv[1]] = None; from fastrenyi import cli; sys.exit(cli.main(sys.argv[2:]))"
+    done = python(code, missing, command, *arguments[command])
+    assert done.returncode == 2, done.stderr
+    assert f"fastrenyi {command}: error: needs {missing}; pip install 'fastrenyi{extra}'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_fault_of_ours_is_not_hidden(monkeypatch):
+    def broken():
+        raise ModuleNotFoundError("No module named 'fastrenyi.ghost'", name="fastrenyi.ghost")
+
+    monkeypatch.setattr(cli, "_info", broken)
+    with pytest.raises(ModuleNotFoundError, match="ghost"):
+        cli.main(["info"])
+
+
+def test_report_writes_figures_and_page(tmp_path, capsys):
+    pytest.importorskip("fastrenyi.demo")
+    import torch
+
+    import fastrenyi.torch as frt
+
+    table = tmp_path / "run.parquet"
+    images = torch.randn(20, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(
+            torch.nn.Conv2d(1, 3, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(108, 2)
+        )
+    frt.Monitor(model, [(images, torch.arange(20) % 2)], store=table).measure(0)
+    assert cli.main(["report", str(table)]) == 0
+    assert (tmp_path / "report.html").exists()
+    assert str(tmp_path / "report.html") in capsys.readouterr().out
+    assert cli.main(["report", str(table), "--out", str(tmp_path / "elsewhere")]) == 0
+    assert (tmp_path / "elsewhere" / "information_plane.png").exists()
+    capsys.readouterr()
+    assert f"folder: expected a folder, got the file {table}" in failing(
+        ["report", str(table), "--out", str(table)], capsys
+    )
+
+
+def test_a_table_that_is_none_is_refused(tmp_path, capsys):
+    pytest.importorskip("fastrenyi.demo")
+    (tmp_path / "text.parquet").write_text("nothing of the kind")
+    assert "cannot be read as a Parquet table" in failing(["report", str(tmp_path / "text.parquet")], capsys)
+    assert os.listdir(tmp_path) == ["text.parquet"]

@@ -1,0 +1,56 @@
+"""Every example in the docstrings of the installed package and in the README runs and gives what it says."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import fastrenyi as fr
+
+MODULES = [
+    "fastrenyi",
+    *(
+        module.name
+        for module in pkgutil.walk_packages(fr.__path__, "fastrenyi.")
+        if not module.name.endswith("__main__")
+    ),
+]
+README = Path(__file__).parents[1] / "README.md"
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstrings(name: str) -> None:
+    module = importlib.import_module(name)
+    assert doctest.testmod(module).failed == 0
+
+
+def test_readme() -> None:
+    if not README.is_file():
+        pytest.skip("the tests lie outside of a source tree")
+    result = doctest.testfile(str(README), module_relative=False)
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("name", [name for name in fr.__all__ if not name.startswith("__")])
+def test_public_names_have_an_example(name: str) -> None:
+    thing = getattr(fr, name)
+    if inspect.isclass(thing) and (issubclass(thing, Exception) or thing is fr.LayerDecomposition):
+        return
+    assert ">>>" in (inspect.getdoc(thing) or "")
+
+
+def test_examples_that_are_wrong_fail() -> None:
+    """The check itself."""
+    module = type(doctest)("example", ">>> 1 + 1\n3\n")
+    assert doctest.testmod(module, verbose=False).failed == 1

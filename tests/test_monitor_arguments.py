@@ -1,0 +1,198 @@
+"""Monitor: each argument wrong in turn."""
+
+import subprocess
+import sys
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("pandas")
+from torch import nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
+
+import fastrenyi as fr  # noqa: E402
+import fastrenyi.torch as frt  # noqa: E402
+from networks import N, net, probes  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+X, Y = torch.zeros(4, 1, 6, 6), torch.zeros(4, dtype=torch.int64)
+
+
+@pytest.mark.parametrize(
+    ("probe", "error", "words"),
+    [
+        ([], ValueError, r"^probe: .*at least one"),
+        (X, TypeError, r"^probe: .*list"),
+        (iter([(X, Y)]), TypeError, r"^probe: .*list\(probe\)"),
+        ((X, Y), TypeError, r"^probe\[0\]: .*pair.*probe=\[\(x, y\)\]"),
+        ([(X, Y), (X,)], TypeError, r"^probe\[1\]: .*pair.*1 items"),
+        ([(X.numpy(), Y)], TypeError, r"^probe\[0\]: x: .*tensor.*ndarray"),
+        ([(X, [0, 1, 2, 3])], TypeError, r"^probe\[0\]: y: .*tensor.*list"),
+        ([(X.int(), Y)], TypeError, r"^probe\[0\]: x: .*real.*int32.*float\(\)"),
+        ([(X[:1], Y[:1])], ValueError, r"^probe\[0\]: x: .*two samples"),
+        ([(torch.tensor(1.0), Y)], ValueError, r"^probe\[0\]: x: .*two samples"),
+        ([(X, Y), (X, Y[:3])], ValueError, r"^probe\[1\]: y: .*4 samples.*\(3,\)"),
+        ([(X, torch.tensor(1))], ValueError, r"^probe\[0\]: y: .*4 samples"),
+        ([(X, Y.to("meta"))], TypeError, r"^probe\[0\]: y: .*cpu.*meta"),
+        ([(X * float("nan"), Y)], ValueError, r"^probe\[0\]: x: .*finite.*nan at index"),
+        ([(X, Y / 0.0)], ValueError, r"^probe\[0\]: y: .*finite.*nan at index"),
+    ],
+)
+def test_wrong_probe(probe, error, words):
+    with pytest.raises(error, match=words):
+        frt.Monitor(net(), probe)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"layers": "conv9"}, ValueError, r"^layers: .*'conv1'.*'conv9'"),
+        ({"layers": 3}, TypeError, r"^layers: "),
+        ({"store": 3}, TypeError, r"^store: .*path.*int"),
+        ({"store": ""}, ValueError, r"^store: .*path"),
+        ({"alpha": -1}, ValueError, r"^alpha: "),
+        ({"alpha": "1"}, TypeError, r"^alpha: "),
+        ({"alpha": [1.01, 2]}, TypeError, r"^alpha: .*one order.*list"),
+        ({"bandwidth": -1}, ValueError, r"^bandwidth: .*above zero"),
+        ({"bandwidth": "narrow"}, ValueError, r"^bandwidth: expected one of"),
+        ({"bandwidth": torch.ones(3)}, TypeError, r"^bandwidth: .*one width.*Tensor"),
+        ({"error_bandwidth": 0}, ValueError, r"^error_bandwidth: expected a finite number"),
+        ({"error_bandwidth": [1.0]}, TypeError, r"^error_bandwidth: "),
+        ({"kernel": "square"}, ValueError, r"^kernel: expected one of"),
+        ({"kernel": 3}, TypeError, r"^kernel: "),
+        ({"kernel": "cosine"}, ValueError, r"^bandwidth: expected None.*pass bandwidth=None"),
+        ({"kernel": "cosine", "bandwidth": None}, ValueError, r"^error_bandwidth: expected None"),
+        ({"kernel": fr.Gaussian(2.0)}, ValueError, r"^bandwidth: expected None.*Gaussian"),
+        ({"label_kernel": "square"}, ValueError, r"^label_kernel: expected one of"),
+        ({"label_kernel": "gaussian"}, TypeError, r"^probe\[0\]: y: .*label_kernel.*int64.*y\.float\(\)"),
+        ({"pairs": 1}, TypeError, r"^pairs: .*True or False"),
+        ({"errors": None}, TypeError, r"^errors: .*True or False"),
+        ({"loss": "mse"}, TypeError, r"^loss: .*function.*str"),
+    ],
+)
+def test_wrong_options(options, error, words):
+    with pytest.raises(error, match=words):
+        frt.Monitor(net(), probes(), **options)
+
+
+def test_wrong_model():
+    with pytest.raises(TypeError, match=r"^model: .*Module.*function"):
+        frt.Monitor(net, probes())
+
+
+def test_integer_targets_of_two_axes_have_no_default_loss():
+    x, y = probes(1)[0]
+    with pytest.raises(ValueError, match=r"^loss: .*labels.*\(12, 3\).*y\.float\(\)"):
+        frt.Monitor(net(), [(x, F.one_hot(y, 3))])
+
+
+@pytest.mark.parametrize(
+    ("step", "error"), [(-1, ValueError), (1.0, TypeError), (True, TypeError), ("1", TypeError), (None, TypeError)]
+)
+def test_wrong_steps(step, error):
+    monitor = frt.Monitor(net(), probes(1))
+    with pytest.raises(error, match=r"^step: "):
+        monitor.measure(step)
+
+
+def test_a_step_is_measured_once():
+    monitor = frt.Monitor(net(), probes(1))
+    monitor.measure(3)
+    with pytest.raises(ValueError, match=r"^step: .*not in the table yet, got 3"):
+        monitor.measure(3)
+    assert len(monitor.frame()) == 4
+
+
+def test_an_error_that_is_not_finite_names_the_layer():
+    def infinite(output, y):
+        return (output * float("inf")).sum()
+
+    monitor = frt.Monitor(net(), probes(1), loss=infinite)
+    with pytest.raises(ValueError, match=r"^error of layer 'fc2', step 0, probe\[0\]: maps: expected finite"):
+        monitor.measure(0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "error", "words"),
+    [
+        (lambda output, y: 3.0, TypeError, r"loss: .*scalar tensor.*float"),
+        (lambda output, y: output, ValueError, r"loss: .*scalar.*\(12, 3\).*sum"),
+        (lambda output, y: output.detach().sum(), ValueError, r"loss: .*differentiable"),
+    ],
+)
+def test_wrong_losses(loss, error, words):
+    with pytest.raises(error, match=r"^step 0, probe\[0\]: " + words):
+        frt.Monitor(net(), probes(1), loss=loss).measure(0)
+
+
+@pytest.mark.parametrize(
+    ("y", "error", "words"),
+    [
+        (torch.full((N,), 3), ValueError, r"probe: .*labels from 0 to 2, got 3 to 3"),
+        (torch.full((N,), -1), ValueError, r"probe: .*labels from 0 to 2, got -1 to -1"),
+        # would broadcast to (n, n) or (n, 3)
+        (torch.zeros(N, 1), ValueError, r"probe: .*\(12, 3\), got \(12, 1\)"),
+    ],
+)
+def test_targets_that_do_not_fit_the_output(y, error, words):
+    with pytest.raises(error, match=words):
+        frt.Monitor(net(), [(probes(1)[0][0], y)]).measure(0)
+
+
+def test_outputs_that_the_default_loss_cannot_take():
+    x, y = torch.randn(N, 4), torch.randint(2, (N,))
+
+    class Pair(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.a(x), x
+
+    with pytest.raises(TypeError, match=r"loss: .*function.*tuple"):
+        frt.Monitor(Pair(), [(x, y)]).measure(0)
+    frt.Monitor(Pair(), [(x, y)], errors=False).measure(0)
+    with pytest.raises(ValueError, match=r"loss: .*\(n, classes\).*\(12,\)"):
+        frt.Monitor(nn.Sequential(nn.Linear(4, 1), nn.Flatten(0)), [(x, y)]).measure(0)
+
+
+def test_outputs_of_other_than_the_samples():
+    class Summed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.a(x.sum(0, keepdim=True)).expand(len(x), 2)
+
+    with pytest.raises(ValueError, match=r"layers: .*12 samples, got shape \(1, 2\) from 'a'"):
+        frt.Monitor(Summed(), [(torch.randn(N, 4), torch.randint(2, (N,)))]).measure(0)
+
+
+def test_probe_on_another_device():
+    monitor = frt.Monitor(model := net(), probes(1))
+    model.to("meta")
+    with pytest.raises(TypeError, match=r"probe: .*model's device, meta, got cpu"):
+        monitor.measure(0)
+
+
+@pytest.mark.parametrize("missing", ["pandas", "pyarrow.parquet"])
+def test_missing_libraries_are_named(missing, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ImportError, match=r"pip install 'fastrenyi\[report\]'"):
+        frt.Monitor(net(), probes(1), store=tmp_path / "run.parquet")
+
+
+def test_importing_the_room_loads_no_table_libraries():
+    code = (
+        "import sys, fastrenyi.torch; "
+        "print([m for m in ('pandas', 'pyarrow', 'matplotlib', 'torch._dynamo') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

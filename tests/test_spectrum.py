@@ -1,0 +1,104 @@
+"""Eigenvalues of batches of symmetric matrices, ascending."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastrenyi as fr
+import reference
+import tolerances
+from conftest import Draw, Nx, run_python
+
+
+def symmetric(draw: Draw, *shape: int) -> np.ndarray:
+    a = draw.samples(*shape, shape[-1])
+    return (a + np.swapaxes(a, -1, -2)) / 2
+
+
+def assert_spectrum(actual: np.ndarray, expected: np.ndarray, dtype: str) -> None:
+    assert actual.shape == expected.shape
+    largest = np.abs(expected).max(axis=-1, keepdims=True, initial=0.0)
+    error = np.abs(actual - expected)
+    assert np.all(error <= tolerances.EIGENVALUE[dtype] * largest), error.max()
+
+
+def test_spectra_match_the_reference(nx: Nx, batch: tuple[int, ...], draw: Draw) -> None:
+    a = nx.array(symmetric(draw, *batch, 9))
+    result = nx.values(fr.spectrum(a))
+    assert result.shape == (*batch, 9)
+    assert np.all(np.diff(result, axis=-1) >= 0)
+    if result.size:
+        assert_spectrum(result, over_batch(nx.values(a)), nx.dtype)
+
+
+def over_batch(a: np.ndarray) -> np.ndarray:
+    flat = a.reshape(-1, *a.shape[-2:])
+    return np.stack([reference.spectrum(item) for item in flat]).reshape(a.shape[:-1])
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 8, 33, 100, 257])
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_sizes(n: int, count: int, draw: Draw) -> None:
+    a = symmetric(draw, count, n)
+    assert_spectrum(fr.spectrum(a), over_batch(a), "float64")
+
+
+def test_half_precision(nx_dtype: Nx, draw: Draw) -> None:
+    a = nx_dtype.array(symmetric(draw, 3, 7))
+    result = nx_dtype.values(fr.spectrum(a))
+    assert_spectrum(result, over_batch(nx_dtype.values(a)), nx_dtype.dtype)
+
+
+def test_known_spectra(nx: Nx) -> None:
+    def found(matrix: np.ndarray) -> np.ndarray:
+        return nx.values(fr.spectrum(nx.array(matrix)))
+
+    close = {"rtol": 0, "atol": 10 * tolerances.EIGENVALUE[nx.dtype]}
+    np.testing.assert_array_equal(found(np.zeros((4, 4))), np.zeros(4))
+    np.testing.assert_allclose(found(np.eye(5)), np.ones(5), **close)
+    np.testing.assert_allclose(found(np.ones((5, 5))), [0, 0, 0, 0, 5], **close)
+    np.testing.assert_allclose(found(np.diag([3.0, -1.0, 2.0, 2.0])), [-1, 2, 2, 3], **close)
+    np.testing.assert_allclose(found(np.array([[2.0, 1.0], [1.0, 2.0]])), [1, 3], **close)
+
+
+@pytest.mark.parametrize("scale", [2.0**1000, 2.0**500, 2.0**-500, 2.0**-1000])
+def test_scale_does_not_matter(scale: float, draw: Draw) -> None:
+    a = symmetric(draw, 2, 12)
+    assert_spectrum(fr.spectrum(a * scale) / scale, over_batch(a), "float64")
+
+
+def test_input_is_not_modified(nx: Nx, draw: Draw) -> None:
+    a = nx.array(symmetric(draw, 3, 6))
+    before = nx.values(a).copy()
+    fr.spectrum(a)
+    np.testing.assert_array_equal(nx.values(a), before)
+
+
+def test_an_item_does_not_depend_on_its_batch(draw: Draw) -> None:
+    a = symmetric(draw, 9, 40)
+    together = fr.spectrum(a)
+    for k in range(9):
+        assert_spectrum(together[k], fr.spectrum(a[k]), "float64")
+
+
+def test_blas_gets_no_more_threads_than_it_has() -> None:
+    """It keeps to the processors; raised above them by OMP_NUM_THREADS its threads only wait for each other."""
+    if not Path("/proc/self/task").is_dir():
+        pytest.skip("counts threads in /proc")
+    output = run_python(
+        """
+        import os
+        import numpy as np
+        import fastrenyi as fr
+        a = np.eye(200)
+        start = len(os.listdir("/proc/self/task"))
+        fr.spectrum(a)
+        print(len(os.listdir("/proc/self/task")) - start)
+        """,
+        OMP_NUM_THREADS=str(2 * (os.cpu_count() or 1) + 2),
+    )
+    assert output == "0\n"
