@@ -42,7 +42,8 @@ def test_info_says_what_is_built_and_found(capsys):
     lines = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert lines["fastrenyi"] == metadata.version("fastrenyi")
     assert lines["python"] == sys.version.split()[0]
-    assert lines["instruction sets"] == ", ".join(_core.build_info()["isa"])
+    build = _core.build_info()
+    assert lines["instruction sets"] == f"{', '.join(build['isa'])}; {build['isa_in_use']} in use"
     assert lines["BLAS"] == _core.blas_info()
     assert int(lines["threads"]) == _core.max_threads() >= 1
     assert lines["numpy"] == metadata.version("numpy")

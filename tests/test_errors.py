@@ -502,3 +502,9 @@ def test_errors_survive_pickling() -> None:
     assert copy.eigenvalue == caught.value.eigenvalue
     unavailable = pickle.loads(pickle.dumps(fr.BackendUnavailableError("x: expected")))
     assert str(unavailable) == "x: expected"
+
+
+def test_masked_arrays() -> None:
+    """Their mask would go unseen."""
+    refused(TypeError, "x", lambda: fr.gram(np.ma.masked_array(X, mask=X > 0)))
+    refused(TypeError, "a", lambda: fr.entropy(np.ma.masked_array(GRAM, mask=GRAM > 1)))

@@ -37,10 +37,13 @@ void by_lapack(Solver<T>& solver, const Lane<T>& item, index_t n, const Symmetri
     solver.solve(matrix, values);
 }
 
-/// Whether LAPACK, one matrix after the other, is faster than groups of lanes. It must not depend on the number of
-/// threads, so that the answer does not either.
+/// Whether LAPACK, one matrix after the other, is faster than groups of lanes; measured, see benchmarks/README.md. A
+/// group costs the same however few of its lanes are in use, and large ones leave the cache. The choice must not
+/// depend on the number of threads, so that the answer does not either.
 bool lapack_is_faster(index_t count, index_t n, index_t lanes) {
-    return n < 2 || (n > 512 && count < lanes);
+    if (n < 2 || n > 768) return true;
+    if (n <= 64) return false;
+    return count < (n <= 128 ? 2 : lanes / 2);
 }
 
 }  // namespace

@@ -34,8 +34,10 @@ Verdict pairs(const View<T>& maps, const View<T>* target, const index_t* pairs, 
     threads = thread_count(threads);
     if (order_count == 1 && orders[0] == 2.0)
         return collision_pairs(maps, target, pairs, pair_count, unit, alone, joint, threads, between_tiles);
-    // A tile of spectra is small beside the engine's own workspace, and long enough to keep all threads busy.
-    constexpr index_t tile_size = 4096;
+    // The engine's workspace is per thread.
+    threads = static_cast<int>(std::clamp<index_t>(pairs_workspace_bytes / engine<T>().workspace(n), 1, threads));
+    // A tile is about a second's work at most: long enough to keep all threads busy, short enough to be stopped after.
+    const index_t tile_size = std::clamp<index_t>(index_t(4'000'000'000) / (n * n * n), 64, 4096);
     Tile<T> tile{n, {}, std::vector<T>(static_cast<std::size_t>(std::min(tile_size, pair_count) * n))};
     const Symmetric<T> common = target ? symmetric(*target, 0) : Symmetric<T>{nullptr, 0, 0};
 

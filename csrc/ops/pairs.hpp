@@ -6,8 +6,10 @@
 //   alone    (p, m), dense: unit * S_alpha(T_i, T_j) for each of m orders; epsilon and unit as in entropy.hpp
 //   joint    (p, m), dense: unit * S_alpha(T_i, T_j, target); untouched without a target
 //
-// Products are made a tile at a time: the workspace is at most 64 MB, or one matrix and its copy where that is more.
-// At order 2 alone no spectrum is computed. Verdicts carry the index of the pair.
+// Products are made in the workspace of the spectrum and nothing of them is kept: the workspace is at most 64 MB, or
+// that of one thread (a matrix, its copy and what LAPACK adds) where that is more.
+// At order 2 alone no spectrum is computed, and many pairs are one matrix product. Verdicts carry the index of the
+// pair.
 #pragma once
 #include <functional>
 

@@ -134,7 +134,7 @@ def _info() -> str:
     lines = {
         "fastrenyi": metadata.version("fastrenyi"),
         "python": sys.version.split()[0],
-        "instruction sets": ", ".join(build["isa"]),
+        "instruction sets": f"{', '.join(build['isa'])}; {build['isa_in_use']} in use",
         "OpenMP": build["openmp"],
         "compiler": build["compiler"],
         "BLAS": _core.blas_info(),

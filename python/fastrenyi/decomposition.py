@@ -85,7 +85,7 @@ def layer_decomposition(
     >>> bits = np.array([[0, 0, 1, 1], [0, 1, 0, 1]])
     >>> maps = np.stack([fr.gram(b, kernel="delta") for b in bits])
     >>> xor = fr.layer_decomposition(maps, fr.gram(bits[0] ^ bits[1], kernel="delta"))
-    >>> float(xor.mmi), float(xor.tradeoff), float(xor.nonredundant)
+    >>> round(float(xor.mmi), 9), round(float(xor.tradeoff), 9), round(float(xor.nonredundant), 9)
     (1.0, -1.0, 2.0)
     """
     grams, home = _check.gram(maps, "maps")

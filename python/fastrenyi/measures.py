@@ -178,8 +178,8 @@ def conditional_entropy(a: Variable, given: Variable, *, alpha: Alpha = 1.01, ba
 
     >>> import numpy as np, fastrenyi as fr
     >>> a, b = (fr.gram(np.array(bits), kernel="delta") for bits in ([0, 0, 1, 1], [0, 1, 0, 1]))
-    >>> float(fr.conditional_entropy(a, b)), float(fr.conditional_entropy(a, a))
-    (1.0, 0.0)
+    >>> np.abs(np.round([fr.conditional_entropy(a, b), fr.conditional_entropy(a, a)], 6))
+    array([1., 0.])
     """
     call = _Call({"a": a, "given": given}, alpha, base)
     both, condition = call.entropies((0, 1), (1,))
@@ -194,8 +194,8 @@ def mutual_information(a: Variable, b: Variable, *, alpha: Alpha = 1.01, base: f
     >>> import numpy as np, fastrenyi as fr
     >>> a, b = (fr.gram(np.array(bits), kernel="delta") for bits in ([0, 0, 1, 1], [0, 1, 0, 1]))
     >>> xor = fr.gram(np.array([0, 1, 1, 0]), kernel="delta")
-    >>> float(fr.mutual_information(a, xor)), float(fr.mutual_information([a, b], xor))
-    (0.0, 1.0)
+    >>> np.abs(np.round([fr.mutual_information(a, xor), fr.mutual_information([a, b], xor)], 6))
+    array([0., 1.])
     """
     call = _Call({"a": a, "b": b}, alpha, base)
     s_a, s_b, s_ab = call.entropies((0,), (1,), (0, 1))
@@ -212,7 +212,7 @@ def conditional_mutual_information(
     >>> import numpy as np, fastrenyi as fr
     >>> a, b = (fr.gram(np.array(bits), kernel="delta") for bits in ([0, 0, 1, 1], [0, 1, 0, 1]))
     >>> xor = fr.gram(np.array([0, 1, 1, 0]), kernel="delta")
-    >>> float(fr.conditional_mutual_information(a, xor, b))
+    >>> round(float(fr.conditional_mutual_information(a, xor, b)), 6)
     1.0
     """
     call = _Call({"a": a, "b": b, "given": given}, alpha, base)
@@ -245,8 +245,8 @@ def total_correlation(*grams: Variable, normalized: bool = False, alpha: Alpha =
 
     >>> import numpy as np, fastrenyi as fr
     >>> a = fr.gram(np.array([0, 0, 1, 1]), kernel="delta")
-    >>> float(fr.total_correlation(a, a, a)), float(fr.total_correlation(a, a, a, normalized=True))
-    (2.0, 1.0)
+    >>> np.round([fr.total_correlation(a, a, a), fr.total_correlation(a, a, a, normalized=True)], 6)
+    array([2., 1.])
     """
     call = _Call(_numbered(grams, 2), alpha, base)
     normalized = _check.flag(normalized, "normalized")
@@ -264,8 +264,8 @@ def dual_total_correlation(*grams: Variable, normalized: bool = False, alpha: Al
 
     >>> import numpy as np, fastrenyi as fr
     >>> a = fr.gram(np.array([0, 0, 1, 1]), kernel="delta")
-    >>> float(fr.dual_total_correlation(a, a, a)), float(fr.dual_total_correlation(a, a, a, normalized=True))
-    (1.0, 1.0)
+    >>> np.round([fr.dual_total_correlation(a, a, a), fr.dual_total_correlation(a, a, a, normalized=True)], 6)
+    array([1., 1.])
     """
     call = _Call(_numbered(grams, 2), alpha, base)
     normalized = _check.flag(normalized, "normalized")
@@ -282,8 +282,8 @@ def o_information(*grams: Variable, alpha: Alpha = 1.01, base: float = 2) -> Arr
     >>> import numpy as np, fastrenyi as fr
     >>> a, b = (fr.gram(np.array(bits), kernel="delta") for bits in ([0, 0, 1, 1], [0, 1, 0, 1]))
     >>> xor = fr.gram(np.array([0, 1, 1, 0]), kernel="delta")
-    >>> float(fr.o_information(a, b, xor)), float(fr.o_information(a, a, a))
-    (-1.0, 1.0)
+    >>> np.round([fr.o_information(a, b, xor), fr.o_information(a, a, a)], 6)
+    array([-1.,  1.])
     """
     call = _Call(_numbered(grams, 2), alpha, base)
     count = len(grams)
@@ -305,7 +305,7 @@ def interaction_information(*grams: Variable, alpha: Alpha = 1.01, base: float =
     >>> import numpy as np, fastrenyi as fr
     >>> a, b = (fr.gram(np.array(bits), kernel="delta") for bits in ([0, 0, 1, 1], [0, 1, 0, 1]))
     >>> xor = fr.gram(np.array([0, 1, 1, 0]), kernel="delta")
-    >>> float(fr.interaction_information(a, b, xor))
+    >>> round(float(fr.interaction_information(a, b, xor)), 6)
     -1.0
     """
     variables = _numbered(grams, 2)
