@@ -67,7 +67,7 @@ def test_hard_matrices(rng: np.random.Generator, n: int, dtype: type) -> None:
 @pytest.mark.parametrize("exponent", [-280, -150, -30, 30, 150, 280])
 def test_extreme_scales(rng: np.random.Generator, dtype: type, exponent: int) -> None:
     exponent = exponent if dtype is np.float64 else exponent // 9
-    batch = np.stack([a for a in hard_matrices(rng, 20).values()])
+    batch = np.stack(list(hard_matrices(rng, 20).values()))
     expected = np.linalg.eigvalsh(batch)
     scaled = _core.spectrum((batch * 10.0**exponent).astype(dtype), 2) / dtype(10.0**exponent)
     norm = np.abs(expected).max(axis=1, keepdims=True) + 1e-300
@@ -77,7 +77,7 @@ def test_extreme_scales(rng: np.random.Generator, dtype: type, exponent: int) ->
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_neighbours_and_threads_change_no_bit(rng: np.random.Generator, dtype: type) -> None:
     """A matrix alone, among others, in another lane and on other threads: the same bits."""
-    batch = np.stack([a for a in hard_matrices(rng, 40).values()] * 5).astype(dtype)
+    batch = np.stack(list(hard_matrices(rng, 40).values()) * 5).astype(dtype)
     whole = _core.spectrum(batch, 2)
     assert (_core.spectrum(batch, 1) == whole).all()
     order = rng.permutation(len(batch))

@@ -44,9 +44,7 @@ def array(x: Array, name: str) -> tuple[Values, Home]:
         way_out = f"pass numpy.asarray({name})" if isinstance(x, (list, tuple, numbers.Number)) else ""
         kind_error(name, "a NumPy array or a torch tensor", x, way_out)
     if isinstance(x, np.ma.MaskedArray):
-        kind_error(
-            name, "an array without a mask", "a masked array", f"pass {name}.filled(value), or leave samples out"
-        )
+        kind_error(name, "an array without a mask", "a masked array", f"pass {name}.filled(value)")
     home = home_of(x)
     if home.library == "torch":
         torch = sys.modules["torch"]
