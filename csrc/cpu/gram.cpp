@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/parallel.hpp"
+#include "cpu/dispatch.hpp"
 
 namespace fastrenyi::cpu {
 namespace {
@@ -13,87 +14,57 @@ namespace {
 constexpr index_t block_rows = 16;       // rows that share one pass over the others
 constexpr index_t block_features = 512;  // features of a block that stay in cache during that pass
 
-// A policy says how two samples are compared: core() adds one feature to the sum, epilog() turns the sum into an
-// entry. `scale` multiplies differences before anything can overflow.
-
-struct SquaredDifference {
-    double scale;
-    double core(double a, double b) const {
-        const double difference = (a - b) * scale;
-        return difference * difference;
-    }
+/// A policy says how two samples are compared: `core` is summed over features, finish() turns the n sums of a row into
+/// entries.
+struct Exponential {
+    Core core;
+    double scale, exponent, weight;
+    void finish(double* row, index_t n) const { engine<double>().exponentials(row, n, exponent, weight); }
 };
 
-struct AbsoluteDifference {
-    double scale;
-    double core(double a, double b) const { return std::abs((a - b) * scale); }
-};
-
-struct Product {
-    double core(double a, double b) const { return a * b; }
-};
-
-template <class Core>
-struct ExponentialOf : Core {
-    double exponent, weight;
-    double epilog(double sum) const { return std::exp(exponent * sum) * weight; }
-};
-
-struct PowerOf : Product {
+struct Power {
     int degree;
     double weight;
-    double epilog(double sum) const { return std::pow(sum, degree) * weight; }
-};
-
-struct EuclideanOf : SquaredDifference {
-    double epilog(double sum) const { return std::sqrt(sum) / scale; }
-};
-
-struct ManhattanOf : AbsoluteDifference {
-    double epilog(double sum) const { return sum / scale; }
-};
-
-/// Sums of one row against four others: the row is loaded once for all four.
-template <class In, class Policy>
-void add_four(const Policy& policy, const In* x, const In* const* y, index_t d, double* sums) {
-    const In *y0 = y[0], *y1 = y[1], *y2 = y[2], *y3 = y[3];
-    double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-#pragma omp simd reduction(+ : s0, s1, s2, s3)
-    for (index_t k = 0; k < d; ++k) {
-        const double value = x[k];
-        s0 += policy.core(value, y0[k]);
-        s1 += policy.core(value, y1[k]);
-        s2 += policy.core(value, y2[k]);
-        s3 += policy.core(value, y3[k]);
+    Core core = Core::product;
+    double scale = 1.0;
+    void finish(double* row, index_t n) const {
+        for (index_t j = 0; j < n; ++j) row[j] = std::pow(row[j], degree) * weight;
     }
-    sums[0] += s0;
-    sums[1] += s1;
-    sums[2] += s2;
-    sums[3] += s3;
-}
+};
+
+struct Euclidean {
+    double scale;
+    Core core = Core::scaled_squared;
+    void finish(double* row, index_t n) const {
+        for (index_t j = 0; j < n; ++j) row[j] = std::sqrt(row[j]) / scale;
+    }
+};
+
+struct Manhattan {
+    double scale;
+    Core core = Core::absolute;
+    void finish(double* row, index_t n) const {
+        for (index_t j = 0; j < n; ++j) row[j] /= scale;
+    }
+};
 
 /// Rows [first, first + 16) of one matrix against all rows from `first` on, and the mirror image.
 /// `rows` are contiguous features with a stride between samples.
 template <class In, class T, class Policy>
 void fill_block(const Policy& policy, const In* rows, index_t row_stride, index_t n, index_t d, index_t first,
                 double diagonal, T* out) {
-    const index_t height = std::min(block_rows, n - first), width = n - first;
-    std::vector<double> sums(static_cast<std::size_t>(height * (width + 3)), 0.0);
-    for (index_t k = 0; k < d; k += block_features) {
-        const index_t features = std::min(block_features, d - k);
-        for (index_t j = 0; j < width; j += 4) {
-            const In* others[4];
-            for (index_t q = 0; q < 4; ++q) others[q] = rows + (first + std::min(j + q, width - 1)) * row_stride + k;
-            // Above the diagonal only: row i needs the columns j > i.
-            for (index_t i = 0; i < std::min(height, j + 3); ++i)
-                add_four(policy, rows + (first + i) * row_stride + k, others, features, &sums[i * (width + 3) + j]);
-        }
-    }
+    const index_t height = std::min(block_rows, n - first), width = n - first, ld = width + 3;
+    std::vector<double> sums(static_cast<std::size_t>(block_rows * ld), 0.0);
+    for (index_t k = 0; k < d; k += block_features)
+        engine<In>().add_block(policy.core, rows + first * row_stride + k, row_stride, height, width,
+                               std::min(block_features, d - k), policy.scale, sums.data(), ld);
     for (index_t i = 0; i < height; ++i) {
         const index_t row = first + i;
+        double* entries = &sums[i * ld];
+        policy.finish(entries + i + 1, width - i - 1);
         out[row * n + row] = static_cast<T>(diagonal);
         for (index_t j = i + 1; j < width; ++j) {
-            const T entry = static_cast<T>(policy.epilog(sums[i * (width + 3) + j]));
+            const T entry = static_cast<T>(entries[j]);
             out[row * n + first + j] = entry;
             out[(first + j) * n + row] = entry;
         }
@@ -151,6 +122,16 @@ void fill_delta(const View<T>& samples, R* out, int threads) {
     });
 }
 
+/// The kernels of a distance. The width multiplies differences only where their squares could leave the range:
+/// elsewhere a square that overflows, or comes to nothing, is a kernel of 0 or 1 in any case.
+Exponential exponential(Kernel kind, double width, double weight) {
+    // A width so small that its inverse overflows must still make 0 of a difference of 0.
+    const double scale = std::min(1.0 / width, std::numeric_limits<double>::max());
+    if (kind == Kernel::laplacian) return {Core::absolute, scale, -1.0, weight};
+    if (scale < 0x1p-250 || scale > 0x1p250) return {Core::scaled_squared, scale, -0.5, weight};
+    return {Core::squared, 1.0, -0.5 * scale * scale, weight};
+}
+
 /// A power of two that brings the largest magnitude near one; multiplying by it is exact.
 template <class T>
 double normalizer(const View<T>& x) {
@@ -182,20 +163,13 @@ void gram(const View<T>& x, const KernelSpec& kernel, T* out, int threads) {
         T* result = out + b * n * n;
         if (kernel.kind == Kernel::polynomial) {
             const std::vector<double> rows = unit_rows(samples, kernel.gamma, kernel.coef0);
-            fill(PowerOf{{}, kernel.degree, weight}, rows.data(), d + 1, n, d + 1, weight, result, inner);
+            fill(Power{kernel.degree, weight}, rows.data(), d + 1, n, d + 1, weight, result, inner);
             return;
         }
         if (kernel.width[b] == 0.0) return fill_delta(samples, result, inner);
-        // A width so small that its inverse overflows must still make 0 of a difference of 0.
-        const double scale = std::min(1.0 / kernel.width[b], std::numeric_limits<double>::max());
-        with_contiguous_rows(samples, [&](const T* rows, index_t stride) {
-            if (kernel.kind == Kernel::gaussian)
-                fill(ExponentialOf<SquaredDifference>{{scale}, -0.5, weight}, rows, stride, n, d, weight, result,
-                     inner);
-            else
-                fill(ExponentialOf<AbsoluteDifference>{{scale}, -1.0, weight}, rows, stride, n, d, weight, result,
-                     inner);
-        });
+        const Exponential policy = exponential(kernel.kind, kernel.width[b], weight);
+        with_contiguous_rows(
+            samples, [&](const T* rows, index_t stride) { fill(policy, rows, stride, n, d, weight, result, inner); });
     });
 }
 
@@ -207,9 +181,9 @@ void distances(const View<T>& x, Metric metric, T* out, int threads) {
         const double scale = normalizer(samples);
         with_contiguous_rows(samples, [&](const T* rows, index_t stride) {
             if (metric == Metric::euclidean)
-                fill(EuclideanOf{{scale}}, rows, stride, n, d, 0.0, out + b * n * n, inner);
+                fill(Euclidean{scale}, rows, stride, n, d, 0.0, out + b * n * n, inner);
             else
-                fill(ManhattanOf{{scale}}, rows, stride, n, d, 0.0, out + b * n * n, inner);
+                fill(Manhattan{scale}, rows, stride, n, d, 0.0, out + b * n * n, inner);
         });
     });
 }

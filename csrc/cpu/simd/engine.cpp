@@ -1,6 +1,7 @@
 // The spectrum engine. Compiled once per instruction set: FASTRENYI_ISA names it, FASTRENYI_LANE_BYTES is its vector.
 #include "cpu/simd/engine.hpp"
 
+#include "cpu/simd/gram.hpp"
 #include "cpu/simd/power.hpp"
 #include "cpu/simd/ql.hpp"
 #include "cpu/simd/sort.hpp"
@@ -147,7 +148,8 @@ void spectra(const Lane<T>* items, index_t count, index_t n, const Symmetric<T>*
 
 template <class T>
 constexpr Engine<T> table = {
-    FASTRENYI_TEXT(FASTRENYI_ISA), lanes<T>, &Workspace<T>::bytes, &spectra<T>, &sum_p_log_p, &sum_power_excess};
+    FASTRENYI_TEXT(FASTRENYI_ISA), lanes<T>, &Workspace<T>::bytes, &spectra<T>, &sum_p_log_p,
+    &sum_power_excess,   &add_block<T>, &exponentials};
 
 }  // namespace
 

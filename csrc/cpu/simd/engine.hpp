@@ -20,6 +20,14 @@ struct Lane {
 
 constexpr std::int64_t most_groups = 4;  // of lanes in flight in one call
 
+/// What is summed over the features of two samples; `scale` multiplies differences where it is used.
+enum class Core {
+    squared,         ///< (x - y)^2
+    scaled_squared,  ///< ((x - y) scale)^2, for scales whose squares would leave the range
+    absolute,        ///< |(x - y) scale|
+    product,         ///< x y
+};
+
 template <class T>
 struct Engine {
     const char* name;
@@ -37,6 +45,14 @@ struct Engine {
     /// sum p_i ln p_i and sum p_i (p_i^beta - 1) of n probabilities; zeros count nothing.
     double (*sum_p_log_p)(const double* p, std::int64_t n);
     double (*sum_power_excess)(const double* p, std::int64_t n, double beta);
+
+    /// Adds to sums (height rounded up to 4, ld >= width + 3), for each of the first `height` of `width` samples, the
+    /// sum over d contiguous features with each sample after it. What stands on and left of the diagonal is of no use.
+    void (*add_block)(Core core, const T* rows, std::int64_t stride, std::int64_t height, std::int64_t width,
+                      std::int64_t d, double scale, double* sums, std::int64_t ld);
+
+    /// x_i = weight exp(exponent x_i), for exponent x_i <= 0.
+    void (*exponentials)(double* x, std::int64_t n, double exponent, double weight);
 };
 
 }  // namespace fastrenyi::cpu

@@ -38,6 +38,12 @@ using Vec __attribute__((vector_size(FASTRENYI_LANE_BYTES))) = T;
 template <class T>
 using Mask __attribute__((vector_size(FASTRENYI_LANE_BYTES))) = typename LanesOf<T>::Int;
 
+/// A constant as a type, for generic lambdas.
+template <bool x>
+struct Constant {
+    static constexpr bool value = x;
+};
+
 template <class T>
 FASTRENYI_INLINE Vec<T> splat(T x) {
     return Vec<T>{} + x;

@@ -1,0 +1,94 @@
+// Sums over features of what two samples have between them, and exponentials of such sums. Lanes are features here.
+#pragma once
+#include "cpu/simd/power.hpp"
+
+namespace fastrenyi::cpu::FASTRENYI_ISA {
+
+template <Core core>
+FASTRENYI_INLINE Reals between(Reals x, Reals y, Reals scale) {
+    if (core == Core::product) return x * y;
+    Reals difference = x - y;
+    if (core != Core::squared) difference *= scale;
+    return core == Core::absolute ? magnitude(difference) : difference * difference;
+}
+
+/// `count` features as doubles, zeros after them: two samples that both end in zeros have nothing there.
+template <class T, bool whole>
+FASTRENYI_INLINE Reals features_at(const T* x, index_t count) {
+    typedef T Source __attribute__((vector_size(lanes<double> * sizeof(T))));
+    Source values = Source{};
+    if (whole)
+        __builtin_memcpy(&values, x, sizeof values);
+    else
+        for (index_t q = 0; q < count; ++q) values[q] = x[q];
+    return __builtin_convertvector(values, Reals);
+}
+
+/// R rows at x against 4 at y; a row of the tile of sums is ld long.
+template <class T, Core core, int R>
+void add_tile(const T* const* x, const T* const* y, index_t d, Reals scale, double* sums, index_t ld) {
+    Reals sum[R][4] = {};
+    const auto step = [&](auto whole, index_t k) __attribute__((always_inline)) {
+        Reals other[4];
+        for (int c = 0; c < 4; ++c) other[c] = features_at<T, decltype(whole)::value>(y[c] + k, d - k);
+        for (int r = 0; r < R; ++r) {
+            const Reals own = features_at<T, decltype(whole)::value>(x[r] + k, d - k);
+            for (int c = 0; c < 4; ++c) sum[r][c] += between<core>(own, other[c], scale);
+        }
+    };
+    index_t k = 0;
+    for (; k + lanes<double> <= d; k += lanes<double>) step(Constant<true>{}, k);
+    if (k < d) step(Constant<false>{}, k);
+    for (int r = 0; r < R; ++r)
+        for (int c = 0; c < 4; ++c) sums[r * ld + c] += total(sum[r][c]);
+}
+
+/// See Engine::add_block. Sums left of the diagonal are not complete.
+template <class T, Core core>
+void add_block_of(const T* rows, index_t stride, index_t height, index_t width, index_t d, double scale, double* sums,
+                  index_t ld) {
+    constexpr int R = FASTRENYI_LANE_BYTES == 64 ? 4 : 2;  // what the registers hold
+    const Reals factor = splat(scale);
+    for (index_t j = 0; j < width; j += 4) {
+        const T* y[4];
+        for (index_t c = 0; c < 4; ++c) y[c] = rows + (j + c < width ? j + c : width - 1) * stride;
+        for (index_t i = 0; i < height && i < j + 4; i += R) {
+            const T* x[R];
+            for (index_t r = 0; r < R; ++r) x[r] = rows + (i + r < height ? i + r : height - 1) * stride;
+            add_tile<T, core, R>(x, y, d, factor, sums + i * ld + j, ld);
+        }
+    }
+}
+
+template <class T>
+void add_block(Core core, const T* rows, index_t stride, index_t height, index_t width, index_t d, double scale,
+               double* sums, index_t ld) {
+    switch (core) {
+        case Core::squared:
+            return add_block_of<T, Core::squared>(rows, stride, height, width, d, scale, sums, ld);
+        case Core::scaled_squared:
+            return add_block_of<T, Core::scaled_squared>(rows, stride, height, width, d, scale, sums, ld);
+        case Core::absolute:
+            return add_block_of<T, Core::absolute>(rows, stride, height, width, d, scale, sums, ld);
+        case Core::product:
+            return add_block_of<T, Core::product>(rows, stride, height, width, d, scale, sums, ld);
+    }
+}
+
+/// x_i = weight exp(exponent x_i), for exponent x_i <= 0; what would be below the normal numbers is zero.
+inline void exponentials(double* x, index_t n, double exponent, double weight) {
+    const auto of = [&](Reals sum) __attribute__((always_inline)) {
+        const Reals t = exponent * sum;
+        return t < splat(-708.0) ? Reals{} : weight * (1.0 + exponential_less_one(clamped(t)));
+    };
+    index_t i = 0;
+    for (; i + lanes<double> <= n; i += lanes<double>) {
+        const Reals result = of(features_at<double, true>(x + i, lanes<double>));
+        __builtin_memcpy(x + i, &result, sizeof result);
+    }
+    if (i == n) return;
+    const Reals result = of(features_at<double, false>(x + i, n - i));
+    for (int q = 0; i + q < n; ++q) x[i + q] = result[q];
+}
+
+}  // namespace fastrenyi::cpu::FASTRENYI_ISA
