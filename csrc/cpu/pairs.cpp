@@ -1,6 +1,7 @@
 #include "ops/pairs.hpp"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "common/parallel.hpp"
@@ -14,6 +15,27 @@ namespace {
 template <class T>
 Symmetric<T> symmetric(const View<T>& a, index_t b) {
     return {a.matrix(b).data, a.row_stride, a.col_stride};
+}
+
+/// The rows that nonzero entries connect: after a permutation the matrix is block-diagonal with these blocks.
+template <class T>
+std::vector<std::vector<index_t>> connected_blocks(const View<T>& a) {
+    std::vector<std::vector<index_t>> blocks;
+    std::vector<bool> seen(static_cast<std::size_t>(a.rows), false);
+    for (index_t start = 0; start < a.rows; ++start) {
+        if (seen[start]) continue;
+        std::vector<index_t> block{start};
+        seen[start] = true;
+        for (std::size_t k = 0; k < block.size(); ++k)
+            for (index_t j = 0; j < a.rows; ++j)
+                if (!seen[j] && a.at(block[k], j) != T(0)) {
+                    seen[j] = true;
+                    block.push_back(j);
+                }
+        std::sort(block.begin(), block.end());
+        blocks.push_back(std::move(block));
+    }
+    return blocks;
 }
 
 /// Some of the pairs, all of single maps or all of two, and room for their spectra.
@@ -39,6 +61,9 @@ Verdict pairs(const View<T>& maps, const View<T>* target, const index_t* pairs, 
     // A tile is about a second's work at most: long enough to keep all threads busy, short enough to be stopped after.
     const index_t tile_size = std::clamp<index_t>(index_t(4'000'000'000) / (n * n * n), 64, 4096);
     Tile<T> tile{n, {}, std::vector<T>(static_cast<std::size_t>(std::min(tile_size, pair_count) * n))};
+    using Blocks = std::vector<std::vector<index_t>>;
+    const Blocks whole(1, std::vector<index_t>(static_cast<std::size_t>(n)));
+    const Blocks blocks = target ? connected_blocks(target->matrix(0)) : whole;
     const Symmetric<T> common = target ? symmetric(*target, 0) : Symmetric<T>{nullptr, 0, 0};
 
     for (index_t start = 0; start < pair_count;) {
@@ -51,7 +76,14 @@ Verdict pairs(const View<T>& maps, const View<T>* target, const index_t* pairs, 
         }
         const auto count = static_cast<index_t>(tile.items.size());
         const auto measure = [&](const Symmetric<T>* with, T scale, T* out) {
-            lane_spectra(tile.items.data(), count, n, with, scale, tile.spectra.data(), threads);
+            // The spectrum of a block-diagonal product, as labels make it, is the union of its blocks' spectra.
+            index_t done = 0;
+            for (const std::vector<index_t>& block : with ? blocks : whole) {
+                const auto rows = static_cast<index_t>(block.size());
+                lane_spectra(tile.items.data(), count, {rows, rows < n ? block.data() : nullptr}, with, scale,
+                             tile.spectra.data() + done, n, threads);
+                done += rows;
+            }
             Verdict verdict = entropy(tile.spectra.data(), count, n, orders, order_count, epsilon, unit,
                                       out + start * order_count, threads);
             verdict.index += start;

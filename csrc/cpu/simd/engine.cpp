@@ -13,33 +13,41 @@
 namespace fastrenyi::cpu::FASTRENYI_ISA {
 namespace {
 
+FASTRENYI_INLINE index_t row_of(Selection selection, index_t k) {
+    return selection.rows ? selection.rows[k] : k;
+}
+
 /// packed[k] (op)= element k of each lane's triangle; the lanes' rows are the packed columns.
 template <class T, bool multiply>
-void interleave(const Symmetric<T>* const* matrices, index_t n, Vec<T>* packed) {
+void interleave(const Symmetric<T>* const* matrices, Selection selection, Vec<T>* packed) {
+    const index_t n = selection.count;
     for (index_t j = 0; j < n; ++j) {
         T* column_start = reinterpret_cast<T*>(packed + column(n, j) + j);
         for (int q = 0; q < lanes<T>; ++q) {
             const index_t stride = matrices[q]->col_stride;
-            const T* row = matrices[q]->data + j * matrices[q]->row_stride + j * stride;
+            const T* row = matrices[q]->data + row_of(selection, j) * matrices[q]->row_stride;
             T* out = column_start + q;
-            for (index_t i = 0; i < n - j; ++i)
+            for (index_t i = 0; i < n - j; ++i) {
+                const T element = row[row_of(selection, j + i) * stride];
                 if (multiply)
-                    out[i * lanes<T>] *= row[i * stride];
+                    out[i * lanes<T>] *= element;
                 else
-                    out[i * lanes<T>] = row[i * stride];
+                    out[i * lanes<T>] = element;
+            }
         }
     }
 }
 
 /// packed *= scale, and entrywise the same matrix in every lane if there is one. Returns the largest magnitude.
 template <class T>
-Vec<T> finish(Vec<T>* packed, index_t n, const Symmetric<T>* common, T scale) {
+Vec<T> finish(Vec<T>* packed, Selection selection, const Symmetric<T>* common, T scale) {
+    const index_t n = selection.count;
     Vec<T> largest = Vec<T>{};
     for (index_t j = 0; j < n; ++j) {
         Vec<T>* out = packed + column(n, j);
+        const T* row = common ? common->data + row_of(selection, j) * common->row_stride : nullptr;
         for (index_t i = j; i < n; ++i) {
-            const T factor = common ? scale * common->data[j * common->row_stride + i * common->col_stride] : scale;
-            out[i] *= factor;
+            out[i] *= common ? scale * row[row_of(selection, i) * common->col_stride] : scale;
             largest = larger(largest, magnitude(out[i]));
         }
     }
@@ -79,17 +87,18 @@ struct Workspace {
 
 /// Fills a group's packed triangle and reduces it; returns the scale the diagonals were divided by, norm about one.
 template <class T>
-Vec<T> reduce_group(const Lane<T>* const* items, index_t n, const Symmetric<T>* common, T scale, Workspace<T>& space,
-                    index_t g) {
+Vec<T> reduce_group(const Lane<T>* const* items, Selection selection, const Symmetric<T>* common, T scale,
+                    Workspace<T>& space, index_t g) {
+    const index_t n = selection.count;
     const Symmetric<T>* matrices[lanes<T>];
     for (int q = 0; q < lanes<T>; ++q) matrices[q] = &items[q]->first;
-    interleave<T, false>(matrices, n, space.packed);
+    interleave<T, false>(matrices, selection, space.packed);
     if (items[0]->second.data) {
         for (int q = 0; q < lanes<T>; ++q) matrices[q] = &items[q]->second;
-        interleave<T, true>(matrices, n, space.packed);
+        interleave<T, true>(matrices, selection, space.packed);
     }
     Vec<T> size = splat<T>(1);
-    const Vec<T> largest = finish<T>(space.packed, n, common, scale);
+    const Vec<T> largest = finish<T>(space.packed, selection, common, scale);
     // Squares of elements must stay far from the ends of the range; only data of extreme scale pay for this.
     if (any_outside<T>(largest, LanesOf<T>::low, LanesOf<T>::high)) {
         size = power_of_two<T>(largest);
@@ -106,8 +115,9 @@ Vec<T> reduce_group(const Lane<T>* const* items, index_t n, const Symmetric<T>* 
 }
 
 template <class T>
-void spectra(const Lane<T>* items, index_t count, index_t n, const Symmetric<T>* common, T scale, T* values,
-             bool* failed, void* workspace) {
+void spectra(const Lane<T>* items, index_t count, Selection selection, const Symmetric<T>* common, T scale, T* values,
+             index_t ld, bool* failed, void* workspace) {
+    const index_t n = selection.count;
     using Int = typename LanesOf<T>::Int;
     Workspace<T> space(workspace, n);
     const index_t groups = (count + lanes<T> - 1) / lanes<T>;
@@ -118,7 +128,7 @@ void spectra(const Lane<T>* items, index_t count, index_t n, const Symmetric<T>*
             const index_t k = g * lanes<T> + q;
             in_lane[q] = items + (k < count ? k : count - 1);
         }
-        size[g] = reduce_group(in_lane, n, common, scale, space, g);
+        size[g] = reduce_group(in_lane, selection, common, scale, space, g);
     }
     Int left[most_groups][lanes<T>];
     switch (groups) {
@@ -140,16 +150,21 @@ void spectra(const Lane<T>* items, index_t count, index_t n, const Symmetric<T>*
         for (index_t i = 0; i < n; ++i) space.d[g][i] *= size[g];
         for (index_t q = 0; q < lanes<T> && g * lanes<T> + q < count; ++q) {
             const index_t k = g * lanes<T> + q;
-            for (index_t i = 0; i < n; ++i) values[k * n + i] = space.d[g][i][q];
+            for (index_t i = 0; i < n; ++i) values[k * ld + i] = space.d[g][i][q];
             failed[k] = left[g][q] < static_cast<Int>(n);
         }
     }
 }
 
 template <class T>
-constexpr Engine<T> table = {
-    FASTRENYI_TEXT(FASTRENYI_ISA), lanes<T>, &Workspace<T>::bytes, &spectra<T>, &sum_p_log_p,
-    &sum_power_excess,   &add_block<T>, &exponentials};
+constexpr Engine<T> table = {FASTRENYI_TEXT(FASTRENYI_ISA),
+                             lanes<T>,
+                             &Workspace<T>::bytes,
+                             &spectra<T>,
+                             &sum_p_log_p,
+                             &sum_power_excess,
+                             &add_block<T>,
+                             &exponentials};
 
 }  // namespace
 
