@@ -266,3 +266,36 @@ def test_the_first_bad_pair_is_named(draw: Draw) -> None:
     with pytest.raises(fr.NotPositiveSemidefiniteError, match=r"^maps") as caught:
         fr.layer_decomposition(alone, target)
     assert caught.value.eigenvalue < 0
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("alpha", [1.01, 2, [1, 2, 5]])
+def test_block_diagonal_targets(rng: np.random.Generator, dtype: type, alpha: float | list[float]) -> None:
+    """Labels make the joint Gram block-diagonal, and its spectrum is that of the blocks: the same as of the whole."""
+    count, n = 7, 30
+    maps = fr.gram(rng.normal(size=(count, n, 3)).astype(dtype), bandwidth=2.0)
+    for labels in (rng.integers(0, 4, n), np.arange(n), np.zeros(n, int), np.minimum(np.arange(n), 1)):
+        target = fr.gram(labels, kernel=fr.Delta(dtype=dtype.__name__))
+        found = fr.layer_decomposition(maps, target, alpha=alpha)
+        right = reference.layer_decomposition(maps.astype(float), target.astype(float), np.atleast_1d(alpha)[0])
+        first = np.ravel(found.mmi)[0], np.ravel(found.tradeoff)[0], np.ravel(found.nonredundant)[0]
+        expected = right["mmi"], right["tradeoff"], right["nonredundant"]
+        np.testing.assert_allclose(first, expected, atol=1e-9 if dtype is np.float64 else 2e-3)
+
+
+def test_order_two_as_one_product_and_one_by_one(rng: np.random.Generator) -> None:
+    """Many pairs go through a matrix product, few one by one, both as through a spectrum."""
+    count, n = 40, 25
+    maps = fr.gram(rng.normal(size=(count, n, 3)), bandwidth=2.0)
+    target = fr.gram(rng.normal(size=(n, 2)), bandwidth=1.0)
+    rows, cols = np.triu_indices(count)
+    index = np.stack([rows, cols], axis=1)
+    for with_target in (None, target[None]):
+        many = _core.pairs(maps, with_target, index, [2.0], 2.0**-52, 1.0, 2)
+        for k in range(0, len(index), 50):
+            few = _core.pairs(maps, with_target, index[k : k + 50], [2.0], 2.0**-52, 1.0, 2)
+            both = _core.pairs(maps, with_target, index[k : k + 50], [2.0, 3.0], 2.0**-52, 1.0, 2)
+            for a, b, c in zip(many[:2], few[:2], both[:2], strict=True):
+                if a is not None:
+                    np.testing.assert_allclose(a[k : k + 50], b, atol=1e-12)
+                    np.testing.assert_allclose(a[k : k + 50, 0], c[:, 0], atol=1e-12)

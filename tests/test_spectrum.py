@@ -102,3 +102,17 @@ def test_blas_gets_no_more_threads_than_it_has() -> None:
         OMP_NUM_THREADS=str(2 * (os.cpu_count() or 1) + 2),
     )
     assert output == "0\n"
+
+
+def test_a_blas_without_thread_controls_is_left_alone() -> None:
+    """Reference BLAS and BLIS have none of the functions that are looked for."""
+    output = run_python(
+        """
+        import scipy.linalg.cython_lapack as lapack
+        lapack.__file__ = "/nonexistent.so"
+        import numpy as np, fastrenyi as fr
+        assert fr.spectrum(np.eye(1000)).sum() == 1000
+        print(repr(fr._core.blas_info()))
+        """
+    )
+    assert output == "''\n"

@@ -1,6 +1,5 @@
 // NumPy arrays to views. Python has checked kind, dtype, alignment and number of axes before it calls.
 #pragma once
-#include <pybind11/functional.h>
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -31,7 +30,8 @@ View<T> view(const py::array& a) {
 template <class T>
 View<T> square_view(const py::array& a) {
     const View<T> result = view<T>(a);
-    if (result.rows != result.cols) throw std::invalid_argument("expected square matrices");
+    if (result.rows != result.cols || result.rows == 0)
+        throw std::invalid_argument("expected square matrices of order 1 or more");
     return result;
 }
 

@@ -44,7 +44,9 @@ bool find(void* library, const char* name, F& function) {
     return false;
 }
 
+/// A BLAS without controls, or with half of them, is left as it is.
 void apply() {
+    if (!controls.get_threads || !controls.set_threads) return;
     controls.set_threads(wanted.empty() ? original : std::min(original, *wanted.begin()));
 }
 

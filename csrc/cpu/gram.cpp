@@ -97,13 +97,19 @@ std::vector<double> unit_rows(const View<T>& x, double gamma, double coef0) {
     std::vector<double> rows(static_cast<std::size_t>(x.rows * d));
     for (index_t i = 0; i < x.rows; ++i) {
         double* row = &rows[i * d];
-        for (index_t k = 0; k < x.cols; ++k) row[k] = std::sqrt(gamma) * x.at(i, k);
-        row[x.cols] = std::sqrt(coef0);
+        // Lengths of the two parts, and then of the whole, relative to the largest element: no square leaves the range.
         double largest = 0.0, squares = 0.0;
-        for (index_t k = 0; k < d; ++k) largest = std::max(largest, std::abs(row[k]));
-        for (index_t k = 0; k < d; ++k) row[k] /= largest;
-        for (index_t k = 0; k < d; ++k) squares += row[k] * row[k];
-        for (index_t k = 0; k < d; ++k) row[k] /= std::sqrt(squares);
+        for (index_t k = 0; k < x.cols; ++k) largest = std::max(largest, std::abs(static_cast<double>(x.at(i, k))));
+        const double unit = largest > 0.0 ? largest : 1.0;
+        for (index_t k = 0; k < x.cols; ++k) {
+            row[k] = x.at(i, k) / unit;
+            squares += row[k] * row[k];
+        }
+        const double length = std::sqrt(gamma) * std::sqrt(squares), offset = std::sqrt(coef0) / unit;
+        const double whole = std::hypot(length, offset);
+        for (index_t k = 0; k < x.cols; ++k)
+            row[k] = squares > 0.0 ? row[k] / std::sqrt(squares) * (length / whole) : 0.0;
+        row[x.cols] = std::isinf(whole) ? 1.0 : offset / whole;
     }
     return rows;
 }

@@ -19,7 +19,8 @@ class Solver {
         T work = 0;
         int iwork = 0;
         call(nullptr, nullptr, &work, -1, &iwork, -1);
-        work_.resize(static_cast<std::size_t>(work));
+        // LAPACK tells the size in a T, which may have rounded it down.
+        work_.resize(static_cast<std::size_t>(static_cast<double>(work) * (1.0 + 1e-6)) + 1);
         iwork_.resize(static_cast<std::size_t>(iwork));
     }
 
@@ -27,7 +28,8 @@ class Solver {
     void solve(T* a, T* values) {
         const int info = call(a, values, work_.data(), static_cast<int>(work_.size()), iwork_.data(),
                               static_cast<int>(iwork_.size()));
-        if (info != 0) throw LapackError("LAPACK's syevd did not converge (info = " + std::to_string(info) + ")");
+        if (info < 0) throw LapackError("LAPACK's syevd refused its argument " + std::to_string(-info));
+        if (info > 0) throw LapackError("LAPACK's syevd did not converge (info = " + std::to_string(info) + ")");
     }
 
     /// Room for one matrix, for callers that have none to overwrite.

@@ -33,7 +33,8 @@ namespace cpu {
 template <class T>
 void gram(const View<T>& x, const KernelSpec& kernel, T* out, int threads);
 
-/// Distances themselves, right to 1e-12 relative in double at any scale and offset.
+/// Distances themselves, right to 1e-12 relative in double at any offset and scale, for differences within a factor of
+/// 1e150 of the largest magnitude.
 template <class T>
 void distances(const View<T>& x, Metric metric, T* out, int threads);
 

@@ -58,6 +58,8 @@ def array(x: Array, name: str) -> tuple[Values, Home]:
                 f"gradients are not computed yet: pass {name}.detach(), or call under torch.no_grad()",
             )
     _backend.module_for(home.device, name)
+    if home.library == "torch" and home.dtype.startswith("float8"):
+        kind_error(name, f"real numbers ({', '.join(_REAL)})", f"dtype {home.dtype}", f"pass {name}.float()")
     return wrap(x), home
 
 
@@ -170,8 +172,8 @@ def integer(x: object, name: str, least: int) -> int:
     if isinstance(x, (bool, np.bool_)) or not isinstance(x, numbers.Integral):
         kind_error(name, "an integer", x)
     number = int(x)
-    if number < least:
-        value_error(name, f"an integer of at least {least}", x)
+    if not least <= number < 2**31:
+        value_error(name, f"an integer of at least {least} and below 2**31", x)
     return number
 
 
@@ -186,6 +188,8 @@ def orders(alpha: object) -> tuple[list[float], bool]:
     """Accept one order in [0, inf] or a sequence of them; the second result says whether it was one."""
     if isinstance(alpha, np.ndarray):
         alpha = alpha.tolist()
+    elif isinstance(alpha, range):
+        alpha = list(alpha)
     one = not isinstance(alpha, (list, tuple))
     listed: Sequence[object] = [alpha] if not isinstance(alpha, (list, tuple)) else alpha
     if not listed:

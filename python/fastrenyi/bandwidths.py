@@ -55,11 +55,12 @@ class _Given(Bandwidth):
 class Silverman(Bandwidth):
     """Silverman's rule without the spread of the data: sigma = h n^(-1/(4+d)).
 
-    The paper's choice, with h = 5 for activations and h = 0.1 for errors. Needs no look at the data; cost O(1).
+    The default after the paper's authors: h = 5 for activations, h = 0.1 for errors. Needs no look at the data; cost
+    O(1).
 
     Raises TypeError or ValueError if ``scale`` is not a positive number.
 
-    Source: Yu et al., arXiv 1804.06537, section III; h is the authors' setting and can be changed.
+    Source: Yu et al., arXiv 1804.06537; h is the authors' setting and can be changed.
 
     >>> import numpy as np, fastrenyi as fr
     >>> x = np.arange(8.0)[:, None]
@@ -199,7 +200,7 @@ class Alignment(Bandwidth):
     Raises TypeError or ValueError if ``target`` is not a Gram or ``widths`` not positive numbers, and ValueError
     (naming ``bandwidth``) if n differs between samples and target.
 
-    Source: Wickstrom et al., Entropy 25(6):899, 2023, section 3.3.
+    Source: Wickstrom et al., Entropy 25(6):899, 2023.
 
     >>> import numpy as np, fastrenyi as fr
     >>> labels = np.repeat([0, 1], 4)

@@ -248,7 +248,7 @@ def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | N
     Notes
     -----
     Cost O(n^2 d) per sample set. Distances come from differences, not from an expanded square: exact for duplicates and
-    far from the origin. Source: Sanchez Giraldo, Rao, Principe, IEEE TIT 61(1), 2015; arXiv 1804.06537, section II.
+    far from the origin. Source: Sanchez Giraldo, Rao, Principe, IEEE TIT 61(1), 2015; arXiv 1804.06537.
 
     >>> import numpy as np, fastrenyi as fr
     >>> a = fr.gram(np.arange(3.0)[:, None], bandwidth=1.0)
@@ -288,7 +288,7 @@ def channel_grams(maps: Array, kernel: KernelLike = "gaussian", bandwidth: Bandw
 
     Notes
     -----
-    Cost O(C n^2 d), d the size of a map. Source: arXiv 1804.06537, section III.
+    Cost O(C n^2 d), d the size of a map. Source: arXiv 1804.06537.
 
     >>> import numpy as np, fastrenyi as fr
     >>> maps = np.random.default_rng(0).normal(size=(10, 4, 5, 5))

@@ -14,9 +14,12 @@ or tuple of Grams that together are one joint variable; batch axes broadcast. Al
   ValueError for
   wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders or bases out of range;
   NotPositiveSemidefiniteError for a matrix with an eigenvalue below -n eps lambda_max.
+- Orders below 1 weigh small eigenvalues: those that are rounding, about n eps lambda_max, add up to n (n eps)^alpha,
+  so that
+  well below 0.5 the entropy of a Gram of low rank is dominated by them. At 0 exactly they are cut off.
 - Cost is O(n^3) per entropy (O(n^2) where alpha is 2 alone, which needs no spectrum and so finds no negative
   eigenvalue),
-  plus O(n^2) per Gram of a joint variable.
+  plus O(n^2) per Gram of a joint variable. Memory is one joint Gram per entropy.
 """
 
 from __future__ import annotations
@@ -101,17 +104,22 @@ class _Call:
 
     def entropies(self, *subsets: tuple[int, ...]) -> Values:
         """Return the joint entropies of subsets of the variables, by position: (subsets, *batch, orders)."""
-        batch = self.shape[:-2]
-        grams = np.empty((len(subsets), *self.shape), dtype=self.variables[0][0].dtype)
-        for slot, subset in zip(grams, subsets, strict=True):
-            slot[...] = product([a for i in subset for a in self.variables[i]], self._name(subset))
-        flat = _check.flat_batch(grams, 2)
-        per_subset = max(1, len(flat) // len(subsets))
-        result, verdict = entropies(flat, self.orders, self.unit, self.home.epsilon)
+        # Each at its own batch shape: what does not vary over the batch is computed once.
+        grams = [product([a for i in subset for a in self.variables[i]], self._name(subset)) for subset in subsets]
+        flat = [_check.flat_batch(a, 2) for a in grams]
+        found, verdict = entropies(
+            flat[0] if len(flat) == 1 else np.concatenate(flat), self.orders, self.unit, self.home.epsilon
+        )
+        ends = np.cumsum([len(a) for a in flat])
         if verdict is not None:
             kind, index, value = verdict
-            _check.verdict((kind, index % per_subset, value), self._name(subsets[index // per_subset]), batch)
-        return result.reshape(len(subsets), *batch, len(self.orders))
+            at = int(np.searchsorted(ends, index, side="right"))
+            within = index - int(ends[at]) + len(flat[at])
+            _check.verdict((kind, within, value), self._name(subsets[at]), grams[at].shape[:-2])
+        result = np.empty((len(subsets), *self.shape[:-2], len(self.orders)), dtype=found.dtype)
+        for slot, part, a in zip(result, np.split(found, ends[:-1]), grams, strict=True):
+            slot[...] = part.reshape(*a.shape[:-2], len(self.orders))
+        return result
 
     def _name(self, subset: tuple[int, ...]) -> str:
         return ", ".join(self.names[i] for i in subset)
@@ -189,7 +197,7 @@ def conditional_entropy(a: Variable, given: Variable, *, alpha: Alpha = 1.01, ba
 def mutual_information(a: Variable, b: Variable, *, alpha: Alpha = 1.01, base: float = 2) -> Array:
     """Return the mutual information: I(A; B) = S(A) + S(B) - S(A, B).
 
-    Source: arXiv 1804.06537, equations 4 to 6.
+    Source: arXiv 1804.06537.
 
     >>> import numpy as np, fastrenyi as fr
     >>> a, b = (fr.gram(np.array(bits), kernel="delta") for bits in ([0, 0, 1, 1], [0, 1, 0, 1]))
@@ -241,7 +249,7 @@ def total_correlation(*grams: Variable, normalized: bool = False, alpha: Alpha =
     """Return the total correlation: T = sum_i S(A_i) - S(A_1, ..., A_L).
 
     ``normalized=True`` gives T* = T / (sum_i S(A_i) - max_i S(A_i)), which is 0 for independent variables and 1 for
-    copies; NaN where at most one variable has any entropy. Source: Yu et al., AAAI 2021, equations 4 and 6.
+    copies; NaN where at most one variable has any entropy. Source: Yu et al., AAAI 2021.
 
     >>> import numpy as np, fastrenyi as fr
     >>> a = fr.gram(np.array([0, 0, 1, 1]), kernel="delta")
@@ -260,7 +268,7 @@ def dual_total_correlation(*grams: Variable, normalized: bool = False, alpha: Al
 
     ``normalized=True`` gives D* = D / S(A_1, ..., A_L), NaN where the joint entropy is zero. Cost: L + 1 entropies
     and O(L^2 n^2).
-    Source: Yu et al., AAAI 2021, equations 5 and 7.
+    Source: Yu et al., AAAI 2021.
 
     >>> import numpy as np, fastrenyi as fr
     >>> a = fr.gram(np.array([0, 0, 1, 1]), kernel="delta")
@@ -335,11 +343,12 @@ def divergence(
 
     Zero for equal samples, and at most the entropy of the mixing proportions for samples far apart. The kernel's
     width is found on the pooled sample. Shapes: x (..., n, d), y (..., m, d), batch axes broadcast; the result has
-    the batch shape. Cost O((n+m)^2 d + (n+m)^3). Source: Hoyos, Sanchez Giraldo, arXiv 2310.12028.
+    the batch shape. Cost O((n+m)^2 d + (n+m)^3). Source: the representation Jensen-Renyi divergence of Hoyos Osorio,
+    Skean, Brockmeier and Sanchez Giraldo, arXiv 2112.01583.
 
     >>> import numpy as np, fastrenyi as fr
     >>> x = np.arange(4.0)[:, None]
-    >>> round(float(fr.divergence(x, x)), 12), round(float(fr.divergence(x, x + 1000, bandwidth=1.0)), 12)
+    >>> abs(round(float(fr.divergence(x, x)), 9)), round(float(fr.divergence(x, x + 1000, bandwidth=1.0)), 9)
     (0.0, 1.0)
     """
     first, home = _check.array(x, "x")
