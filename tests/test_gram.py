@@ -401,3 +401,13 @@ def test_product_of_gaussians_of_one_width(draw: Draw) -> None:
     np.testing.assert_allclose(
         fr.joint_entropy(list(grams)), fr.entropy(fr.tensor_gram(maps, "gaussian", 2.0)), atol=1e-10
     )
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "laplacian"])
+def test_maps_of_one_width_are_one_tensor(rng: np.random.Generator, kernel: str) -> None:
+    """The product of exponentials of sums is the exponential of the sum: the joint Gram of all maps."""
+    maps = rng.normal(size=(20, 6, 3, 3))
+    joint, _ = _core.hadamard(list(fr.channel_grams(maps, kernel, 9.0)[:, None]), 2)
+    np.testing.assert_allclose(fr.tensor_gram(maps, kernel, 9.0), joint[0], rtol=1e-12)
+    entropies = [fr.joint_entropy(list(fr.channel_grams(maps, kernel, 9.0)), alpha=a) for a in (1.01, 2)]
+    np.testing.assert_allclose(fr.entropy(fr.tensor_gram(maps, kernel, 9.0), [1.01, 2]), entropies, rtol=1e-10)

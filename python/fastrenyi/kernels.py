@@ -323,7 +323,8 @@ def tensor_gram(maps: Array, kernel: KernelLike = "gaussian", bandwidth: Bandwid
 
     Notes
     -----
-    Cost O(n^2 d), d the size of a sample. Source: the tensor kernel of Wickstrom et al., Entropy 25(6):899, 2023.
+    Cost O(n^2 d), d the size of a sample. With one Gaussian width for all maps this is the joint Gram of the maps of
+    ``channel_grams``, without their product. Source: the tensor kernel of Wickstrom et al., Entropy 25(6):899, 2023.
 
     >>> import numpy as np, fastrenyi as fr
     >>> images = np.random.default_rng(0).normal(size=(10, 1, 8, 8))
