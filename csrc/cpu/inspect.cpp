@@ -38,10 +38,16 @@ Fault fault_of(const View<T>& a, index_t b, double tolerance, bool trace_one) {
             largest = std::max(largest, std::abs(static_cast<double>(a.at(i, j))));
         }
     }
-    for (index_t i = 0; i < n; ++i)
-        for (index_t j = 0; j < i; ++j)
-            if (!(std::abs(static_cast<double>(a.at(i, j)) - a.at(j, i)) <= tolerance * largest))
-                return {Fault::Kind::asymmetric, (b * n + i) * n + j, a.at(i, j)};
+    constexpr index_t tile = 32;  // a square of the matrix and its mirror image fit the cache together
+    index_t asymmetric = n * n;
+    for (index_t i0 = 0; i0 < n; i0 += tile)
+        for (index_t j0 = 0; j0 <= i0; j0 += tile)
+            for (index_t i = i0; i < std::min(i0 + tile, n); ++i)
+                for (index_t j = j0; j < std::min(j0 + tile, i); ++j)
+                    if (!(std::abs(static_cast<double>(a.at(i, j)) - a.at(j, i)) <= tolerance * largest))
+                        asymmetric = std::min(asymmetric, i * n + j);
+    if (asymmetric < n * n)
+        return {Fault::Kind::asymmetric, b * n * n + asymmetric, a.at(asymmetric / n, asymmetric % n)};
     if (trace_one && !(std::abs(trace - 1.0) <= tolerance)) return {Fault::Kind::trace, b, trace};
     return {};
 }
