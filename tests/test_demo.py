@@ -19,7 +19,7 @@ import fastrenyi.torch as frt  # noqa: E402
 from fastrenyi import demo  # noqa: E402
 from fastrenyi.report.run import temporary_of  # noqa: E402
 
-SHORT = {"epochs": 2, "probes": 2}  # the paper's network on MNIST
+SHORT = {"epochs": 2, "probes": 2}  # LeNet-5 on MNIST
 TINY = {"data": "digits", "maps": (2, 3), "epochs": 2, "probes": 1}
 STEPS = [0, 1, 2, 3, 4, 7, 11, 22]  # of TINY
 
@@ -185,6 +185,15 @@ def test_a_run_killed_twice_and_resumed_equals_one_that_was_not(tiny, tmp_path):
     demo.run(tmp_path, TINY, resume=True)
     same_tables(tiny, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == set(demo.FILES)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_run_killed_right_after_its_first_measurement_can_be_resumed(tiny, tmp_path):
+    killed("before the checkpoint", 1, "start", tmp_path)
+    assert list(frame_of(tmp_path)["step"].unique()) == [0]
+    assert torch.load(tmp_path / demo.CHECKPOINT, weights_only=True)["history"] == []
+    demo.run(tmp_path, {}, resume=True)
+    same_tables(tiny, tmp_path)
 
 
 def test_what_is_in_the_table_is_not_measured_again(tiny, monkeypatch):

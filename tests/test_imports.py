@@ -51,6 +51,19 @@ def test_import_of_the_torch_room_loads_torch_alone() -> None:
     assert loaded("\n    import fastrenyi.torch") == loaded("\n    import torch") >= {"torch"}
 
 
+@pytest.mark.parametrize("module", ["fastrenyi.torch", "fastrenyi.torch.monitor"])
+def test_the_torch_room_without_torch_says_what_to_install(module: str) -> None:
+    program = f"""
+    import sys
+    sys.modules["torch"] = None
+    try:
+        import {module}
+    except ImportError as error:
+        print(error, error.name, sep="; ")
+"""
+    assert run_python(program) == "fastrenyi.torch needs torch: pip install 'fastrenyi[torch]'; torch\n"
+
+
 def test_works_where_no_optional_library_is_installed() -> None:
     blocked = f"\n    import sys\n    for name in {sorted(OPTIONAL)}: sys.modules[name] = None\n"
     program = """

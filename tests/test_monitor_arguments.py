@@ -182,6 +182,39 @@ def test_probe_on_another_device():
         monitor.measure(0)
 
 
+def test_probe_on_a_device_that_is_not_served():
+    x, y = (tensor.to("meta") for tensor in probes(1)[0])
+    words = r"^probe\[0\]: x: expected an array on the CPU, got one on 'meta'.* with x\.cpu\(\)$"
+    with pytest.raises(fr.BackendUnavailableError, match=words):
+        frt.Monitor(net(), [(x, y)])
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.Linear(6, 2), nn.Conv2d(1, 2, 3), nn.BatchNorm2d(1), nn.LSTM(6, 2), nn.Linear(6, 2, bias=False)],
+    ids=str,
+)
+def test_probe_of_a_dtype_that_the_model_does_not_take(layer):
+    x, y = probes(1, torch.float64)[0]
+    x = x[:, 0] if isinstance(layer, nn.LSTM) else x
+    words = r"^step 0, probe\[0\]: probe: expected x of the model's dtype, torch.float32, got torch.float64 \(.*"
+    with pytest.raises(TypeError, match=words + r"; pass x\.to\(torch\.float32\)$"):
+        frt.Monitor(nn.Sequential(layer), [(x, y)], "0", errors=False).measure(0)
+
+
+def test_other_errors_of_a_model_are_its_own():
+    class Failing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(4, 2)
+
+        def forward(self, x):
+            raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match=r"^in the middle$"):
+        frt.Monitor(Failing(), [(torch.randn(N, 4, dtype=torch.float64), torch.arange(N) % 2)]).measure(0)
+
+
 @pytest.mark.parametrize("missing", ["pandas", "pyarrow.parquet"])
 def test_missing_libraries_are_named(missing, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, missing, None)

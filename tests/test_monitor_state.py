@@ -100,6 +100,57 @@ def test_nothing_of_the_model_and_of_the_random_states_changes(errors):
     np.testing.assert_array_equal(monitor.measure(1)[FIGURES], first[FIGURES])
 
 
+class Counting(Net):
+    """Changes its buffers in every way that a forward pass may, also in eval mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("added", torch.tensor([1, 2]))
+        self.register_buffer("hidden", torch.tensor([float("nan"), 1.0]), persistent=False)
+        self.register_buffer("bound", torch.tensor(3.0 + 1.0j))
+        self.register_buffer("expanded", torch.tensor([float("nan")]).expand(3))
+        self.register_buffer("empty", None)
+        self.register_buffer("grown", torch.zeros(1))
+        self.length = 1
+
+    def forward(self, x):
+        self.added.add_(1)
+        self.hidden.data.mul_(2)
+        self.bound = self.bound + 1
+        if self.length < len(x):
+            self.grown, self.length = torch.zeros(len(x)), len(x)
+        return super().forward(x) + self.added[0] + self.grown[: len(x), None]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_buffers_that_the_forward_pass_changes_are_as_before(fails):
+    model = Counting().double()
+    kept = {name: (buffer, buffer.clone()) for name, buffer in model.named_buffers() if name != "grown"}
+    loss = None if not fails else lambda *_: 1 / 0
+    monitor = frt.Monitor(model, probes(), loss=loss)
+    if fails:
+        with pytest.raises(ZeroDivisionError):
+            monitor.measure(0)
+    else:
+        first = monitor.measure(0)
+        np.testing.assert_array_equal(monitor.measure(1)[FIGURES], first[FIGURES])
+    found = dict(model.named_buffers())
+    for name, (buffer, values) in kept.items():
+        assert found[name] is buffer
+        np.testing.assert_array_equal(buffer.numpy(), values.numpy())
+    assert len(model.grown) == model.length == 12  # a cache and what tells of it stay together
+
+
+def test_a_graph_that_holds_a_buffer_stays_valid():
+    model = net()
+    model.register_buffer("held", torch.tensor([float("nan"), 1.0]))
+    weight = torch.ones(2, requires_grad=True)
+    value = (weight * model.held)[1]
+    frt.Monitor(model, probes(1)).measure(0)
+    value.backward()
+    assert weight.grad[1] == 1
+
+
 def test_nothing_changes_when_the_model_raises():
     model = restless()
     monitor = frt.Monitor(model, probes())

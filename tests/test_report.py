@@ -1,6 +1,7 @@
 """The report: what is said must be true of the table, also when the table shows the opposite."""
 
 import base64
+import dataclasses
 import math
 from html.parser import HTMLParser
 
@@ -14,7 +15,7 @@ pytest.importorskip("torch")
 from fastrenyi.report import plots  # noqa: E402
 from fastrenyi.report.findings import findings, layers, layers_with_maps, trace  # noqa: E402
 from fastrenyi.report.page import html_page, write_report  # noqa: E402
-from fastrenyi.report.run import Run, read_table, temporary_of, write_whole  # noqa: E402
+from fastrenyi.report.run import Run, digest, read_table, temporary_of, write_whole  # noqa: E402
 
 NAN = math.nan
 # (layer, channels, I(X;T), trade-off, non-redundant, I(delta_K;delta_i)), in bits
@@ -308,14 +309,44 @@ def test_a_failing_report_leaves_the_old_one(tmp_path, monkeypatch):
 
 
 def test_the_record_survives_a_round_trip(tmp_path):
-    RECORD.save(tmp_path)
-    assert Run.load(tmp_path / "any.parquet") == RECORD
+    table().sample(frac=1, random_state=0).to_parquet(tmp_path / "any.parquet")
+    record = dataclasses.replace(RECORD, table=digest(table()))
+    record.save(tmp_path)
+    assert Run.load(tmp_path / "any.parquet") == record
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(ValueError, match=r"run\.json is not the record of a run"):
         Run.load(tmp_path / "any.parquet")
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(ValueError, match=r"run\.json is not the record of a run"):
         Run.load(tmp_path / "any.parquet")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        table(steps=(0, 10, 20, 30)),
+        table(change=with_values(fc1__mi_input=(20, math.nextafter(5.0, 6)))),
+        table([("stem", *row[1:]) if row[0] == "conv1" else row for row in ORDERED]),
+    ],
+    ids=["grown", "one figure", "one name"],
+)
+def test_a_record_of_another_table_is_refused(other, tmp_path):
+    dataclasses.replace(RECORD, table=digest(table())).save(tmp_path)
+    other.to_parquet(tmp_path / "other.parquet")
+    with pytest.raises(
+        ValueError, match=r"run\.json is not the record of .*other\.parquet.*--resume, or move"
+    ) as caught:
+        Run.load(tmp_path / "other.parquet")
+    assert str(tmp_path / "run.json") in str(caught.value)
+    (tmp_path / "run.json").unlink()
+    assert Run.load(tmp_path / "other.parquet") == Run()
+
+
+def test_a_record_that_names_no_table_is_refused(tmp_path):
+    RECORD.save(tmp_path)
+    table().to_parquet(tmp_path / "run.parquet")
+    with pytest.raises(ValueError, match=r"run\.json is not the record of .*run\.parquet"):
+        Run.load(tmp_path / "run.parquet")
 
 
 def test_without_a_record_the_settings_of_the_monitor_are_shown(tmp_path):

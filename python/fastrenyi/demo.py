@@ -1,9 +1,9 @@
-"""Train the paper's LeNet-5 on real digits, measure its layers on the way and write a report.
+"""Train LeNet-5 on real digits, measure its layers on the way and write a report.
 
-The run lies in one folder: the Parquet table of the Monitor, a checkpoint after every measurement, and at the
-end the record of the run, the figures and the page. Killed at any moment it can be resumed: the order of an
-epoch's digits comes from the seed and the epoch alone, so model, optimiser and step are all there is to keep,
-and a measurement that is in the table already is not made again.
+The run lies in one folder: the Parquet table of the Monitor, a checkpoint from the start and after every
+measurement, and at the end the record of the run, the figures and the page. Killed at any moment it can be
+resumed: the order of an epoch's digits comes from the seed and the epoch alone, so model, optimiser and step are
+all there is to keep, and a measurement that is in the table already is not made again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -28,7 +28,10 @@ import fastrenyi.torch as frt
 from fastrenyi.report.findings import findings
 from fastrenyi.report.page import PAGE, write_report
 from fastrenyi.report.plots import FIGURES
-from fastrenyi.report.run import RECORD, Run, temporary_of, versions, write_whole
+from fastrenyi.report.run import RECORD, Run, digest, temporary_of, versions, write_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TABLE, CHECKPOINT = "measurements.parquet", "checkpoint.pt"
 #: All that a run writes, and all that --overwrite removes.
@@ -139,10 +142,12 @@ def run(out: Path, given: Mapping[str, Any], *, overwrite: bool = False, resume:
     lost = [f"{row['step']:g}" for row in training.history if row["step"] not in monitor.steps]
     if lost:
         raise ValueError(f"--resume: {out / TABLE} lacks steps {', '.join(lost)}; --overwrite starts the run afresh")
+    if stored is None:
+        training.save(out)  # or a kill within the first measurement would leave a table that nothing continues
     train(training, digits, monitor, out)
-    record = _record(training, digits)
-    record.save(out)
     frame = monitor.frame()
+    record = _record(training, digits, frame)
+    record.save(out)
     page = write_report(frame, out, record)
     for finding in findings(frame, record):
         print(f"{finding.title}: {finding.text}")
@@ -318,7 +323,7 @@ def _probes(settings: Settings, digits: Digits) -> list[tuple[Tensor, Tensor]]:
     return [(images[start : start + PROBE_SIZE], labels[start : start + PROBE_SIZE]) for start in starts]
 
 
-def _record(training: Training, digits: Digits) -> Run:
+def _record(training: Training, digits: Digits, frame: pd.DataFrame) -> Run:
     settings = training.settings
     per_epoch = _steps_per_epoch(settings, digits)
     moments = {"before training": 0, "after one epoch": per_epoch}
@@ -346,6 +351,7 @@ def _record(training: Training, digits: Digits) -> Run:
         "gradients": "of each sample's own loss with respect to the layer's output",
     }
     return Run(
+        table=digest(frame),
         settings=shown,
         history=training.history,
         input_entropy=float(np.mean(fr.entropy(grams, alpha=settings.order).numpy())),

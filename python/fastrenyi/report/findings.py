@@ -36,8 +36,7 @@ def findings(frame: pd.DataFrame, run: Run | None = None) -> list[Finding]:
 
     `frame` is a table of ``Monitor.frame()``, `run` the record beside it. Information is in bits and averaged
     over the probe minibatches; differences below :data:`TOLERANCE` bits count as equal. ValueError for a
-    table without rows or with columns missing. Source: Yu et al., IEEE TNNLS 32(1), 2021, sections III and
-    IV.
+    table without rows or with columns missing. Source: Yu et al., IEEE TNNLS 32(1), 2021.
     """
     check_table(frame)
     run = run or Run()

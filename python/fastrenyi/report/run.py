@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -23,12 +24,14 @@ RECORD = "run.json"
 class Run:
     """What a report can say that is not in the table; every field may be empty.
 
-    ``settings`` maps a name to its value, ``history`` has a row ``{"step", "epoch", "loss", "accuracy"}`` for
-    each measurement, ``input_entropy`` is the mean of S(X) over the probe minibatches in bits, ``samples``
-    their size, ``moments`` names the steps that the inequality chains are shown at, ``versions`` is
+    ``table`` is the :func:`digest` of the table that all this is about, without which :meth:`load` takes the
+    record for none. ``settings`` maps a name to its value, ``history`` has a row ``{"step", "epoch", "loss",
+    "accuracy"}`` for each measurement, ``input_entropy`` is the mean of S(X) over the probe minibatches in bits,
+    ``samples`` their size, ``moments`` names the steps that the inequality chains are shown at, ``versions`` is
     :func:`versions` on the machine that measured.
     """
 
+    table: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     input_entropy: float | None = None
@@ -42,7 +45,10 @@ class Run:
 
     @staticmethod
     def load(table: Path) -> Run:
-        """Read the record beside a table, without one the settings a Monitor kept in it; ValueError if damaged."""
+        """Read the record beside a table, without one the settings a Monitor kept in it.
+
+        ValueError for a record that is damaged, or of another table.
+        """
         path = table.parent / RECORD
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -52,7 +58,13 @@ class Run:
             raise ValueError(f"{path} is not the record of a run ({error}); move it away to go on without") from None
         if not isinstance(content, dict) or set(content) != {entry.name for entry in fields(Run)}:
             raise ValueError(f"{path} is not the record of a run; move it away to go on without")
-        return Run(**content)
+        run = Run(**content)
+        if run.table != digest(read_table(table)):
+            raise ValueError(
+                f"{path} is not the record of {table}, but of another table, or of this one before rows were added; "
+                "finish its run with fastrenyi demo --resume, or move the record or the table to a folder of its own"
+            )
+        return run
 
     def moments_of(self, frame: pd.DataFrame) -> dict[str, int]:
         """Return the named steps to look at: the run's, else the first, the middle and the last of the table."""
@@ -72,6 +84,12 @@ def _kept_by_monitor(table: Path) -> Run:
     settings = json.loads(kept)
     sizes = set(settings.get("probe_sizes", []))
     return Run(settings=settings, samples=sizes.pop() if len(sizes) == 1 else None)
+
+
+def digest(frame: pd.DataFrame) -> str:
+    """Return what a record knows its table by: SHA-256 of the rows, whatever their order and file."""
+    ordered = frame[list(COLUMNS)].sort_values(["step", "batch", "depth"])
+    return hashlib.sha256(ordered.to_csv(index=False, lineterminator="\n").encode()).hexdigest()
 
 
 def read_table(path: Path) -> pd.DataFrame:

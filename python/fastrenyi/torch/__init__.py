@@ -1,5 +1,12 @@
 """Measure PyTorch networks: keep their activations, follow what the layers know during training, check both chains."""
 
+try:
+    import torch as _torch  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name != "torch":
+        raise
+    raise ImportError("fastrenyi.torch needs torch: pip install 'fastrenyi[torch]'", name="torch") from error
+
 from fastrenyi.torch.capture import Activations, capture
 from fastrenyi.torch.inequalities import inequalities
 from fastrenyi.torch.monitor import Monitor

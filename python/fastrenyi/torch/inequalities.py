@@ -57,7 +57,7 @@ def inequalities(frame: pd.DataFrame, tolerance: float = 0.0) -> pd.DataFrame:
 
     Notes
     -----
-    Cost: linear in the rows. Source: arXiv 1804.06537, section III.
+    Cost: linear in the rows. Source: arXiv 1804.06537.
 
     Examples
     --------

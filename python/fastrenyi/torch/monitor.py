@@ -44,11 +44,14 @@ class Monitor:
     ----------
     model : torch.nn.Module
         Measured in eval mode. Afterwards everything is as before: the mode of each submodule, parameters, their
-        `.grad` and `requires_grad`, running statistics, and the random state of torch, NumPy and Python. A
-        compiled or DataParallel model is measured without its wrapper.
+        `.grad` and `requires_grad`, the values of buffers, and the random state of torch, NumPy and Python.
+        Only what the model's own forward does to other things stays: to parameters, to plain attributes, to a
+        buffer that it makes, removes or gives another size, such as a cache. A compiled or DataParallel model is
+        measured without its wrapper.
     probe : list of (x, y)
-        Minibatches to measure on, of n >= 2 samples each (the paper's n is 100), on the model's device. x is a
-        floating tensor (n, ...); y holds class labels (n,), integers, or floating targets (n, ...). Copied.
+        Minibatches to measure on, of n >= 2 samples each (100 after the authors' code), on the model's device. x
+        is a floating tensor (n, ...) of the dtype that the model takes; y holds class labels (n,), integers, or
+        floating targets (n, ...). Copied.
     layers
         As in `capture`. An output (n, C, *spatial) is C feature maps, each a variable; an output (n, d) or (n,) is
         one variable.
@@ -76,13 +79,14 @@ class Monitor:
     Raises
     ------
     TypeError, ValueError
-        Naming the argument. ImportError if pandas or pyarrow is missing (``pip install 'fastrenyi[report]'``).
+        Naming the argument. BackendUnavailableError for a probe on a device that is not served. ImportError if
+        pandas or pyarrow is missing (``pip install 'fastrenyi[report]'``).
 
     Notes
     -----
     Cost of a measurement, for each minibatch and layer: Grams O(C n^2 d), and C(C+1) + O(1) spectra of O(n^3), with
     pairs=False only O(1). Activations are measured in their own dtype, half precision in float32. Source: Yu,
-    Wickstrom, Jenssen, Principe, IEEE TNNLS 32(1), 2021 (arXiv 1804.06537), section III.
+    Wickstrom, Jenssen, Principe, IEEE TNNLS 32(1), 2021 (arXiv 1804.06537).
 
     Examples
     --------
@@ -266,8 +270,10 @@ def _telling(where: str, instead_of: str = "") -> Iterator[None]:
     """Put before an error's message what it is about, in place of an inner argument's name."""
     try:
         yield
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, fr.BackendUnavailableError) as error:
         told = str(error).removeprefix(f"{instead_of}: ")
+        if instead_of:  # also in the way out: maps.cpu() becomes x.cpu()
+            told = told.replace(f" {instead_of}.", f" {where.split()[-1]}.")
         error.args = (f"{where}: {told}", *error.args[1:])
         raise
 

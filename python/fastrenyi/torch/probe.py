@@ -57,8 +57,12 @@ def fingerprint(batches: list[Batch]) -> str:
     for tensor in (tensor for batch in batches for tensor in batch):
         digest.update(f"{tensor.dtype} {tuple(tensor.shape)};".encode())
         # As bytes, since NumPy has no bfloat16.
-        digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        digest.update(_bytes(tensor.cpu()).numpy().data)
     return digest.hexdigest()
+
+
+def _bytes(tensor: Tensor) -> Tensor:
+    return tensor.contiguous().reshape(-1).view(torch.uint8)
 
 
 def default_loss(output: object, y: Tensor) -> Tensor:
@@ -90,7 +94,7 @@ def run(model: nn.Module, layers: Layers, batch: Batch, loss: Loss | None) -> Ac
         # copy: it may work in place, which a probe must survive and a leaf would refuse.
         leaf = x.detach().requires_grad_(loss is not None)
         with capture(model, layers, gradients=loss is not None) as acts:
-            output = model(leaf.clone())
+            output = _put_out(model, leaf.clone())
             _check_outputs(acts, len(x))
             if loss is not None:
                 value = loss(output, y)
@@ -100,6 +104,21 @@ def run(model: nn.Module, layers: Layers, batch: Batch, loss: Loss | None) -> Ac
                 sources = [leaf, *(p for p in model.parameters() if p.requires_grad)]
                 torch.autograd.grad(value, sources, allow_unused=True)
     return acts
+
+
+def _put_out(model: nn.Module, x: Tensor) -> object:
+    """The model's output; where it fails over the dtype of x, an error that says so.
+
+    Not checked beforehand, since a model may convert its input.
+    """
+    try:
+        return model(x)
+    except (RuntimeError, ValueError) as error:
+        dtypes = sorted({str(p.dtype) for p in model.parameters() if p.is_floating_point()})
+        if not dtypes or str(x.dtype) in dtypes or "type" not in str(error):
+            raise
+        got = f"{x.dtype} ({str(error).splitlines()[0]})"
+        _check.kind_error("probe", f"x of the model's dtype, {', '.join(dtypes)}", got, f"pass x.to({dtypes[0]})")
 
 
 def _check_outputs(acts: Activations, n: int) -> None:
@@ -123,8 +142,14 @@ def _check_loss(value: object) -> None:
 
 @contextmanager
 def _undisturbed(model: nn.Module) -> Iterator[None]:
-    """Eval mode inside, and afterwards the modes and the random states from before."""
+    """Eval mode inside, and afterwards the modes, the buffers and the random states from before."""
     modes = {module: module.training for module in model.modules()}
+    buffers = [
+        (module, name, buffer, buffer.detach().clone())
+        for module in modes
+        for name, buffer in module._buffers.items()
+        if buffer is not None and not nn.parameter.is_lazy(buffer)
+    ]
     # A model may draw from any of these; NumPy's global state is not ours.
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     cuda = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
@@ -137,5 +162,18 @@ def _undisturbed(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes.items():
             module.training = mode
+        for module, name, buffer, values in buffers:
+            _restore(module, name, buffer, values)
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
+
+
+def _restore(module: nn.Module, name: str, buffer: Tensor, values: Tensor) -> None:
+    """Give a module its buffer back, the same tensor with the same values."""
+    current = module._buffers.get(name)
+    if current is None or (current.shape, current.dtype) != (values.shape, values.dtype):
+        return  # a cache that grew: plain attributes that we do not know may tell its size
+    module._buffers[name] = buffer
+    if buffer.layout == torch.strided and torch.equal(_bytes(buffer.detach()), _bytes(values)):
+        return
+    buffer.data.copy_(values)  # .data: a graph of the training that holds an untouched buffer stays valid
