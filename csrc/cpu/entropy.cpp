@@ -62,7 +62,7 @@ Verdict entropy(const T* spectra, index_t batch, index_t n, const double* orders
                 double unit, T* out, int threads) {
     constexpr index_t block = 64;  // spectra to a piece of work: one alone is too small to hand out
     const double tolerance = static_cast<double>(n) * epsilon;
-    threads = thread_count(threads);
+    threads = thread_count(threads, 50.0 * batch * n * order_count);
     std::vector<Verdict> verdicts(static_cast<std::size_t>(threads));
     parallel_for((batch + block - 1) / block, threads, [&](index_t piece, int worker) {
         std::vector<double> p(static_cast<std::size_t>(n));
@@ -84,7 +84,7 @@ Verdict entropy(const T* spectra, index_t batch, index_t n, const double* orders
 
 template <class T>
 void collision_entropy(const View<T>& a, double unit, T* out, int threads) {
-    parallel_for(a.batch, thread_count(threads), [&](index_t b, int) {
+    parallel_for(a.batch, thread_count(threads, 2.0 * a.batch * a.rows * a.rows), [&](index_t b, int) {
         const View<T> matrix = a.matrix(b);
         double squares = 0.0, trace = 0.0;
         for (index_t i = 0; i < a.rows; ++i) {

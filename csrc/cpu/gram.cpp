@@ -149,9 +149,10 @@ double normalizer(const View<T>& x) {
 }
 
 /// Many matrices: one thread each. Fewer matrices than threads: the threads share the blocks of each.
-template <class F>
-void for_each_matrix(index_t batch, int threads, F body) {
-    threads = thread_count(threads);
+template <class T, class F>
+void for_each_matrix(const View<T>& x, int threads, F body) {
+    const index_t batch = x.batch;
+    threads = thread_count(threads, 0.5 * batch * x.rows * x.rows * (3.0 * x.cols + 20.0));
     if (batch >= threads)
         parallel_for(batch, threads, [&](index_t b, int) { body(b, 1); });
     else
@@ -164,7 +165,7 @@ template <class T>
 void gram(const View<T>& x, const KernelSpec& kernel, T* out, int threads) {
     const index_t n = x.rows, d = x.cols;
     const double weight = 1.0 / static_cast<double>(n);
-    for_each_matrix(x.batch, threads, [&](index_t b, int inner) {
+    for_each_matrix(x, threads, [&](index_t b, int inner) {
         const View<T> samples = x.matrix(b);
         T* result = out + b * n * n;
         if (kernel.kind == Kernel::polynomial) {
@@ -182,7 +183,7 @@ void gram(const View<T>& x, const KernelSpec& kernel, T* out, int threads) {
 template <class T>
 void distances(const View<T>& x, Metric metric, T* out, int threads) {
     const index_t n = x.rows, d = x.cols;
-    for_each_matrix(x.batch, threads, [&](index_t b, int inner) {
+    for_each_matrix(x, threads, [&](index_t b, int inner) {
         const View<T> samples = x.matrix(b);
         const double scale = normalizer(samples);
         with_contiguous_rows(samples, [&](const T* rows, index_t stride) {
@@ -196,7 +197,7 @@ void distances(const View<T>& x, Metric metric, T* out, int threads) {
 
 template <class T>
 void delta_gram(const View<T>& x, double* out, int threads) {
-    for_each_matrix(x.batch, threads,
+    for_each_matrix(x, threads,
                     [&](index_t b, int inner) { fill_delta(x.matrix(b), out + b * x.rows * x.rows, inner); });
 }
 

@@ -8,7 +8,7 @@ namespace fastrenyi::cpu {
 template <class T>
 Verdict hadamard(const std::vector<View<T>>& factors, T* out, int threads) {
     const index_t batch = factors.front().batch, n = factors.front().rows;
-    threads = thread_count(threads);
+    threads = thread_count(threads, 1.0 * batch * n * n * factors.size());
     std::vector<Verdict> verdicts(static_cast<std::size_t>(threads));
     parallel_for(batch, threads, [&](index_t b, int worker) {
         std::vector<View<T>> matrices;

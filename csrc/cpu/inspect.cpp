@@ -10,10 +10,11 @@ namespace fastrenyi::cpu {
 namespace {
 
 /// The smallest flat index that find(b, i) gives for any row i of any matrix b, or -1. find gives -1 for none.
-template <class F>
-index_t first_over_rows(index_t batch, index_t rows, int threads, F find) {
+template <class T, class F>
+index_t first_over_rows(const View<T>& x, int threads, F find) {
     constexpr index_t block = 64;  // rows to a piece of work
-    threads = thread_count(threads);
+    const index_t batch = x.batch, rows = x.rows;
+    threads = thread_count(threads, 1.0 * batch * rows * x.cols);
     std::vector<index_t> found(static_cast<std::size_t>(threads), -1);
     parallel_for((batch * rows + block - 1) / block, threads, [&](index_t piece, int worker) {
         for (index_t row = piece * block; row < std::min(batch * rows, (piece + 1) * block); ++row) {
@@ -56,7 +57,7 @@ Fault fault_of(const View<T>& a, index_t b, double tolerance, bool trace_one) {
 
 template <class T>
 index_t first_not_finite(const View<T>& x, int threads) {
-    return first_over_rows(x.batch, x.rows, threads, [&](index_t b, index_t i) -> index_t {
+    return first_over_rows(x, threads, [&](index_t b, index_t i) -> index_t {
         const View<T> samples = x.matrix(b);
         // A sum of zeros is NaN exactly if an element is not finite; this vectorises, the search does not.
         T sum = 0;
@@ -71,7 +72,7 @@ index_t first_not_finite(const View<T>& x, int threads) {
 
 template <class T>
 index_t first_zero_row(const View<T>& x, int threads) {
-    return first_over_rows(x.batch, x.rows, threads, [&](index_t b, index_t i) -> index_t {
+    return first_over_rows(x, threads, [&](index_t b, index_t i) -> index_t {
         const View<T> samples = x.matrix(b);
         for (index_t k = 0; k < x.cols; ++k)
             if (samples.at(i, k) != T(0)) return -1;
@@ -81,7 +82,7 @@ index_t first_zero_row(const View<T>& x, int threads) {
 
 template <class T>
 Fault gram_fault(const View<T>& a, double tolerance, bool trace_one, int threads) {
-    threads = thread_count(threads);
+    threads = thread_count(threads, 2.0 * a.batch * a.rows * a.rows);
     std::vector<Fault> faults(static_cast<std::size_t>(threads));
     std::vector<index_t> where(static_cast<std::size_t>(threads), a.batch);
     parallel_for(a.batch, threads, [&](index_t b, int worker) {

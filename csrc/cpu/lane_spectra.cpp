@@ -60,7 +60,7 @@ void lane_spectra(const Lane<T>* items, index_t count, Selection selection, cons
         return for_each_solver<T>('N', count, n, threads, [&](index_t k, Solver<T>& solver) {
             by_lapack(solver, items[k], selection, common, scale, values + k * ld);
         });
-    threads = thread_count(threads);
+    threads = thread_count(threads, 0.2 * count * n * n * n);  // at several operations to a cycle
     // Several groups to a call hide the latency of divisions, but every thread should have work.
     const index_t groups = (count + lanes.lanes - 1) / lanes.lanes;
     const index_t chunk = lanes.lanes * std::clamp<index_t>(groups / threads, 1, most_groups);

@@ -23,6 +23,11 @@ int thread_count(int wanted) {
     return wanted <= 0 ? limit : std::min(wanted, limit);
 }
 
+int thread_count(int wanted, double operations) {
+    constexpr double worth_waking = 1e6;  // about 100 us of one thread; a thread asleep takes tens of them to come
+    return operations < worth_waking ? 1 : thread_count(wanted);
+}
+
 void parallel_for(index_t count, int threads, const std::function<void(index_t, int)>& body) {
     const int workers = static_cast<int>(std::min<index_t>(threads, count));
     if (workers <= 1) {
