@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml requirements.txt CMakeLists.txt README.md $(shell find csrc python -type f ! -name '*.pyc')
 
-.PHONY: demo test check format clean
+.PHONY: demo test bench check format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/fastrenyi demo --out demo $(DEMO)
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest $(TEST)
+
+bench: $(VENV)/.installed
+	$(BIN)/fastrenyi bench $(BENCH)
 
 check: $(VENV)/.checkers
 	$(BIN)/ruff check .

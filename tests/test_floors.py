@@ -104,7 +104,7 @@ PYTHON_FLOORS = {
     "_array": 1, "_check": 1, "_backend": 1, "_errors": 1,
     "kernels": CORE, "bandwidths": CORE, "measures": CORE, "decomposition": CORE, "": CORE,
     "torch": 3,
-    "report": 4, "demo": 4, "cli": 4, "__main__": 4,
+    "report": 4, "demo": 4, "bench": 4, "cli": 4, "__main__": 4,
 }  # fmt: skip
 CORE_LIBRARIES = {"numpy", "scipy"}
 

@@ -1,4 +1,4 @@
-"""The command line: ``fastrenyi demo | report | info``, also as ``python -m fastrenyi``.
+"""The command line: ``fastrenyi demo | report | bench | info``, also as ``python -m fastrenyi``.
 
 What needs torch or matplotlib is imported by the command that needs it, so that ``fastrenyi info`` is quick
 and works without them.
@@ -15,8 +15,8 @@ from pathlib import Path
 
 _LIBRARIES = {"numpy": "numpy", "torch": "torch", "cupy": "cupy|cupy-cuda12x|cupy-cuda11x|cupy-cuda13x"}
 # Modules that come with an extra: their absence is the user's to mend, that of any other is a fault of ours.
-_OPTIONAL = {"torch", "pandas", "pyarrow", "matplotlib", "mlxtend", "sklearn", "tqdm"}
-_EXTRA = {"demo": "fastrenyi[demo]", "report": "fastrenyi[torch,report]"}
+_OPTIONAL = {"torch", "pandas", "pyarrow", "matplotlib", "mlxtend", "sklearn", "tqdm", "rich", "threadpoolctl"}
+_EXTRA = {"demo": "fastrenyi[demo]", "report": "fastrenyi[torch,report]", "bench": "fastrenyi[bench]"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _demo(options)
         elif options.command == "report":
             _report(options)
+        elif options.command == "bench":
+            _bench(options)
         else:
             print(_info())
     except ImportError as error:
@@ -60,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"fastrenyi {metadata.version('fastrenyi')}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="demo | report | info")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="demo | report | bench | info")
 
     demo = commands.add_parser(
         "demo",
@@ -100,6 +102,24 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("frame", type=Path, metavar="FRAME", help="Parquet table; run.json beside it is read if there")
     report.add_argument("--out", type=Path, help="folder to write into (default: that of the table)")
 
+    bench = commands.add_parser(
+        "bench", help="time the library against torch, NumPy, SciPy and published recipes", allow_abbrev=False
+    )
+    size = bench.add_mutually_exclusive_group()
+    size.add_argument(
+        "--quick", dest="size", action="store_const", const="quick", help="tiny sizes: for correctness only"
+    )
+    size.add_argument("--full", dest="size", action="store_const", const="full", help="the largest matrices as well")
+    bench.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="workloads whose name contains NAME, or matches it"
+    )
+    bench.add_argument("--list", action="store_true", help="name the workloads and stop")
+    bench.add_argument("--threads", type=int, help="for all sides (default: torch's, which obeys OMP_NUM_THREADS)")
+    bench.add_argument("--budget", type=float, metavar="SECONDS", help="to repeat each workload in (default: 10)")
+    bench.add_argument("--no-memory", dest="memory", action="store_false", help="leave the peak memory out")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
+    bench.add_argument("--markdown", action="store_true", help="print the table of benchmarks/README.md")
+
     commands.add_parser("info", help="version, instruction sets, BLAS, threads, array libraries", allow_abbrev=False)
     return parser
 
@@ -125,6 +145,24 @@ def _report(options: argparse.Namespace) -> None:
     frame = read_table(options.frame)
     page = write_report(frame, options.out or options.frame.parent, Run.load(options.frame))
     print(f"report: {page}")
+
+
+def _bench(options: argparse.Namespace) -> None:
+    from fastrenyi import bench
+
+    size = options.size or "normal"
+    if options.list:
+        print("\n".join(workload.name for workload in bench.workloads(size)))
+        return
+    bench.run(
+        size,
+        options.only,
+        threads=options.threads,
+        json_path=options.json,
+        markdown=options.markdown,
+        memory=options.memory,
+        budget=options.budget,
+    )
 
 
 def _info() -> str:

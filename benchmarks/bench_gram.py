@@ -1,0 +1,16 @@
+"""Gram matrices of all maps of a layer."""
+
+from __future__ import annotations
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from harness import parametrize, run
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    parametrize(metafunc, "gram")
+
+
+def test_gram(benchmark: BenchmarkFixture, size: str, name: str, side: str) -> None:
+    run(benchmark, size, name, side)

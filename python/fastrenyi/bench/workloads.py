@@ -1,0 +1,275 @@
+"""The workloads, by size: ``quick`` for correctness only, ``normal``, and ``full`` with the largest matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import torch
+
+import fastrenyi as fr
+from fastrenyi import _backend, _core
+from fastrenyi._array import Values
+from fastrenyi.bench import answers, data, peers
+from fastrenyi.bench.task import Side, Task, Workload
+
+__all__ = ["SIZES", "workloads"]
+
+SIZES = ("quick", "normal", "full")
+ALPHA = 1.01
+BITS = {"float64": 1e-10, "float32": 5e-4}
+"""How far an entropy may be from the float64 reference."""
+EIGENVALUE = 8.0
+"""How far an eigenvalue may be from the float64 reference, in n eps |A|."""
+
+# VGG-16 on CIFAR-10: maps, their height and width, and how many of the 13 convolutions have this shape.
+VGG = [(64, 32, 2), (128, 16, 2), (256, 8, 3), (512, 4, 3), (512, 2, 3)]
+
+
+def workloads(size: str = "normal") -> list[Workload]:
+    """Return all workloads of a size, in the order of the table."""
+    if size not in SIZES:
+        raise ValueError(f"size: expected one of {', '.join(SIZES)}, got {size!r}")
+    quick = size == "quick"
+    listed = []
+    for n, count in [(8, 20), (12, 5)] if quick else [(32, 500), (64, 500), (100, 500), (128, 500), (256, 64)]:
+        for dtype in ("float64", "float32"):
+            listed.append(_named(f"spectra-{count}x{n}-{dtype}", "spectrum", _spectra, count, n, dtype))
+    for n in (40,) if quick else (1024, 2048, 4096) if size == "normal" else (1024, 2048, 4096, 8192):
+        listed.append(_named(f"single-{n}-float64", "spectrum", _single, n, "float64"))
+    for n in (10,) if quick else (100, 1000):
+        listed.append(_named(f"entropy-{n}-float64", "entropy", _entropy, n, "float64"))
+    for channels, side in [(3, 4)] if quick else [(6, 28), (12, 10)]:
+        name = f"lenet-{channels}-float64"
+        listed.append(_named(name, "layer", _small_layer, channels, side, 10 if quick else 100, "float64"))
+    for channels, side, layers in [(5, 2, 1)] if quick else VGG:
+        note = f"{layers} of 13 layers; ours the whole decomposition, peers the pairs alone"
+        make = partial(_layer, channels, side, 10 if quick else 100, "float64")
+        listed.append(Workload(f"vgg-{channels}x{side}x{side}-float64", "layer", make, note))
+    channels, n = (6, 10) if quick else (512, 100)
+    listed.append(_named(f"pairs-{channels}-float64", "pairs", _pairs, channels, n, "float64"))
+    listed.append(_named(f"pairs-{channels}-order2-float64", "pairs", _pairs_order_two, channels, n, "float64"))
+    for channels, side in [(4, 3)] if quick else [(64, 32), (512, 14)]:
+        for dtype in ("float64", "float32"):
+            name = f"gram-{channels}x{side}x{side}-{dtype}"
+            listed.append(_named(name, "gram", _channel_grams, 10 if quick else 100, channels, side, dtype))
+    return listed
+
+
+def _named(name: str, group: str, make: Callable[..., Task], *arguments: object) -> Workload:
+    return Workload(name, group, partial(make, *arguments))
+
+
+# ------------------------------------------------------------------------------------------- spectra, entropies
+
+
+def _spectra(count: int, n: int, dtype: str) -> Task:
+    a = data.sample_grams(count, n, dtype)
+    tensor = torch.from_numpy(a)
+    return Task(
+        ours=Side("ours", lambda: fr.spectrum(a)),
+        peers=(
+            Side("torch", lambda: peers.spectra_torch(tensor)),
+            Side("numpy", lambda: peers.spectra_numpy(a)),
+            Side("scipy", lambda: peers.spectra_scipy(a)),
+        ),
+        reference=lambda: np.linalg.eigvalsh(a.astype(np.float64)),
+        error=partial(answers.eigenvalue_error, epsilon=float(np.finfo(dtype).eps)),
+        tolerance=EIGENVALUE,
+        dtype=dtype,
+        flops=count * 4 / 3 * n**3,
+    )
+
+
+def _single(n: int, dtype: str) -> Task:
+    a = data.sample_grams(1, n, dtype)[0]
+    tensor = torch.from_numpy(a)
+    return Task(
+        ours=Side("ours", lambda: fr.spectrum(a)),
+        peers=(
+            Side("torch", lambda: peers.spectra_torch(tensor)),
+            Side("scipy", lambda: peers.spectra_scipy(a)),
+        ),
+        reference="scipy",
+        error=partial(answers.eigenvalue_error, epsilon=float(np.finfo(dtype).eps)),
+        tolerance=EIGENVALUE,
+        dtype=dtype,
+        flops=4 / 3 * n**3,
+    )
+
+
+def _entropy(n: int, dtype: str) -> Task:
+    a = data.sample_grams(1, n, dtype)[0]
+    tensor = torch.from_numpy(a)
+    others = [Side("torch", lambda: peers.entropies_torch(tensor, 1))]
+    vendi = peers.vendi_entropy()
+    if vendi is not None:
+        others.append(Side("vendi-score", partial(vendi, a)))
+    return Task(
+        ours=Side("ours", lambda: fr.entropy(a, alpha=1)),
+        peers=tuple(others),
+        reference=lambda: answers.entropies(a, 1),
+        error=answers.bits_error,
+        tolerance=BITS[dtype],
+        dtype=dtype,
+        flops=4 / 3 * n**3,
+    )
+
+
+# --------------------------------------------------------------------------------------------- layers and pairs
+
+
+def _index(channels: int) -> Values:
+    return np.stack(np.triu_indices(channels, 1), axis=1)
+
+
+def _sample(index: Values, most: int) -> Values:
+    """Return the positions of at most that many pairs, spread evenly."""
+    return np.unique(np.linspace(0, len(index) - 1, min(len(index), most)).astype(np.int64))
+
+
+def _spectra_flops(spectra: int, n: int) -> float:
+    return spectra * 4 / 3 * n**3
+
+
+def _small_layer(channels: int, side: int, n: int, dtype: str) -> Task:
+    """A layer of few maps: every side computes all of it."""
+    maps, target = data.layer_grams(n, channels, side, side, dtype)
+    index = _index(channels)
+    tensors = torch.from_numpy(maps), torch.from_numpy(target), torch.from_numpy(index)
+
+    def reference() -> Values:
+        joint = np.prod(maps.astype(np.float64) * n, axis=0)
+        # The reference multiplies two maps; the others are a map, or all of them, and a matrix of ones.
+        more = np.concatenate([maps, joint[None], np.ones((1, n, n))])
+        alone = np.stack([np.arange(channels + 1), np.full(channels + 1, channels + 1)], axis=1)
+        return answers.information(more, target, np.concatenate([index, alone]), ALPHA)
+
+    def read(layer: fr.LayerDecomposition) -> Values:
+        assert layer.pairwise is not None
+        return np.concatenate([layer.pairwise[index[:, 0], index[:, 1]], layer.single, [layer.mmi]])
+
+    return Task(
+        ours=Side("ours", lambda: fr.layer_decomposition(maps, target, ALPHA), read),
+        peers=(
+            Side("torch", lambda: peers.layer_torch(*tensors, ALPHA)),
+            Side("repitl recipe", lambda: peers.layer_trios(*tensors, ALPHA)),
+        ),
+        reference=reference,
+        error=answers.bits_error,
+        tolerance=3 * BITS[dtype],
+        dtype=dtype,
+        flops=_spectra_flops(2 * (len(index) + channels + 1) + 1, n),
+    )
+
+
+def _layer(channels: int, side: int, n: int, dtype: str) -> Task:
+    """A layer of many maps: peers compute evenly spread pairs, and no single map."""
+    maps, target = data.layer_grams(n, channels, side, side, dtype)
+    index = _index(channels)
+    seen = _sample(index, 1024)
+    few = slice(None, None, 8)
+    x, y = torch.from_numpy(maps), torch.from_numpy(target)
+    some, fewer = torch.from_numpy(index[seen]), torch.from_numpy(index[seen][few].copy())
+
+    def read(layer: fr.LayerDecomposition) -> Values:
+        assert layer.pairwise is not None
+        return np.asarray(layer.pairwise[index[seen, 0], index[seen, 1]])
+
+    def batched() -> torch.Tensor:
+        both = peers.pairs_torch(x, y, some, ALPHA)
+        return peers.entropies_torch(y, ALPHA) + both[:, 0] - both[:, 1]
+
+    return Task(
+        ours=Side("ours", lambda: fr.layer_decomposition(maps, target, ALPHA), read),
+        peers=(
+            Side("torch", batched, share=len(some) / len(index)),
+            Side(
+                "repitl recipe",
+                lambda: peers.pair_trios(x, y, fewer, ALPHA),
+                part=few,
+                share=len(fewer) / len(index),
+            ),
+        ),
+        reference=lambda: answers.information(maps, target, index[seen], ALPHA),
+        error=answers.bits_error,
+        tolerance=3 * BITS[dtype],
+        dtype=dtype,
+        flops=_spectra_flops(2 * (len(index) + channels + 1) + 1, n),
+    )
+
+
+def _bare_pairs(maps: Values, target: Values, index: Values, alpha: float) -> Values:
+    """S(Ti, Tj) and S(Ti, Tj, X) by the compiled operation."""
+    alone, joint, verdict = _core.pairs(
+        maps, target[None], index, [alpha], float(np.finfo(maps.dtype).eps), 1.0, _backend.threads()
+    )
+    assert verdict is None
+    return np.concatenate([alone, joint], axis=1)
+
+
+def _pairs(channels: int, n: int, dtype: str) -> Task:
+    maps, target = data.layer_grams(n, channels, 2, 2, dtype)
+    index = _index(channels)
+    seen = _sample(index, 1024)
+    x, y, some = torch.from_numpy(maps), torch.from_numpy(target), torch.from_numpy(index[seen])
+    return Task(
+        ours=Side("ours", lambda: _bare_pairs(maps, target, index, ALPHA), lambda found: found[seen]),
+        peers=(
+            Side("torch", lambda: peers.pairs_torch(x, y, some, ALPHA), share=len(some) / len(index)),
+        ),
+        reference=lambda: answers.pair_entropies(maps, target, index[seen], ALPHA),
+        error=answers.bits_error,
+        tolerance=BITS[dtype],
+        dtype=dtype,
+        flops=_spectra_flops(2 * len(index), n),
+    )  # fmt: skip
+
+
+def _pairs_order_two(channels: int, n: int, dtype: str) -> Task:
+    maps, target = data.layer_grams(n, channels, 2, 2, dtype)
+    index = _index(channels)
+    seen = _sample(index, 4096)
+    x, y = torch.from_numpy(maps), torch.from_numpy(target)
+    every, some = torch.from_numpy(index), torch.from_numpy(index[seen])
+    return Task(
+        ours=Side("ours", lambda: _bare_pairs(maps, target, index, 2.0), lambda found: found[seen]),
+        peers=(
+            Side("torch Frobenius", lambda: peers.frobenius_tiles(x, y, some), share=len(some) / len(index)),
+            Side("torch matmul", lambda: peers.frobenius_matmul(x, y, every), lambda found: found.numpy()[seen]),
+        ),
+        reference=lambda: answers.pair_entropies(maps, target, index[seen], 2.0),
+        error=answers.bits_error,
+        tolerance=BITS[dtype],
+        dtype=dtype,
+        flops=2 * len(index) * 2 * n**2,
+    )
+
+
+# -------------------------------------------------------------------------------------------------------- Grams
+
+
+def _channel_grams(n: int, channels: int, side: int, dtype: str) -> Task:
+    maps = data.activations(n, channels, side, side, dtype)
+    tensor = torch.from_numpy(maps)
+    sigma = data.silverman(n, side * side)
+    exact, products = "donot_use_mm_for_euclid_dist", "use_mm_for_euclid_dist_if_necessary"
+
+    def reference() -> Values:
+        return data.gaussian_grams(maps.reshape(n, channels, -1).transpose(1, 0, 2).astype(np.float64), "float64")
+
+    epsilon = float(np.finfo(dtype).eps)
+    return Task(
+        ours=Side("ours", lambda: fr.channel_grams(maps)),
+        peers=(
+            Side("torch.cdist", lambda: peers.grams_cdist(tensor, sigma, products)),
+            Side("torch.cdist exact", lambda: peers.grams_cdist(tensor, sigma, exact)),
+            Side("torch expanded*", lambda: peers.grams_expanded(tensor, sigma), tolerance=1e4 * epsilon),
+        ),
+        reference=reference,
+        error=lambda found, right: float(np.abs(found - right).max() * n),
+        tolerance=100 * epsilon,
+        dtype=dtype,
+        flops=channels * n * (n - 1) / 2 * 3 * side * side,
+    )
