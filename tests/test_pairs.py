@@ -169,8 +169,8 @@ def test_the_gil_is_released(work: str, draw: Draw) -> None:
         a = fr.gram(draw.samples(1, 600, 3))
         call = lambda: _core.spectrum(a, 1)  # noqa: E731
     else:
-        maps = draw.grams(30, 24)
-        index = all_pairs(30)
+        maps = draw.grams(60, 100)
+        index = all_pairs(60)
         call = lambda: _core.pairs(maps, maps[:1], index, [1.01], EPSILON, 1.0, 1)  # noqa: E731
 
     stop, ready, steps = threading.Event(), threading.Event(), [0]
