@@ -232,6 +232,13 @@ def test_widths_in_proportion_to_huge_and_tiny_data(name: str, scale: float, dra
     np.testing.assert_allclose(fr.gram(x * scale, name, 1.25 * scale), expected, rtol=1e-14)
 
 
+def test_small_entries_keep_their_digits() -> None:
+    """The relative error of e^-t is that of t, also where e^-t itself is far below rounding next to one."""
+    distance = np.linspace(0.0, 37.0, 400)  # e^(-37^2 / 2) = 5e-298
+    a = fr.gram(np.stack([np.zeros_like(distance), distance], axis=1)[..., None], "gaussian", 1.0)[:, 0, 1]
+    np.testing.assert_allclose(a, np.exp(-(distance**2) / 2) / 2, rtol=3e-13)
+
+
 @pytest.mark.parametrize("scale", [1e300, 1e150, 1e-150, 1e-300])
 def test_cosine_and_homogeneous_polynomial_do_not_see_scale(scale: float, draw: Draw) -> None:
     x = draw.samples(9, 4)

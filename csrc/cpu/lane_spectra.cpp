@@ -22,21 +22,18 @@ std::unique_ptr<void, Free> aligned(index_t bytes) {
 
 /// One matrix by LAPACK.
 template <class T>
-void by_lapack(Solver<T>& solver, const Lane<T>& item, Selection selection, const Symmetric<T>* common, T scale,
-               T* values) {
-    const index_t n = selection.count;
-    const auto at = [&](const Symmetric<T>& a, index_t i, index_t j) {
-        if (selection.rows) i = selection.rows[i], j = selection.rows[j];
-        return a.data[i * a.row_stride + j * a.col_stride];
-    };
+void by_lapack(Solver<T>& solver, const Lane<T>& item, index_t n, const Symmetric<T>* common, T scale, T* values) {
     T* matrix = solver.scratch();
-    for (index_t i = 0; i < n; ++i)
-        for (index_t j = 0; j < n; ++j) {
-            T x = scale * at(item.first, i, j);
-            if (item.second.data) x *= at(item.second, i, j);
-            if (common) x *= at(*common, i, j);
-            matrix[i * n + j] = x;
-        }
+    for (index_t i = 0; i < n; ++i) {
+        T* row = matrix + i * n;
+        const auto multiply = [&](const Symmetric<T>& a) {
+            for (index_t j = 0; j < n; ++j) row[j] *= a.data[i * a.stride + j];
+        };
+        std::fill_n(row, n, scale);
+        multiply(item.first);
+        if (item.second.data) multiply(item.second);
+        if (common) multiply(*common);
+    }
     solver.solve(matrix, values);
 }
 
@@ -52,13 +49,12 @@ bool lapack_is_faster(index_t count, index_t n, index_t lanes) {
 }  // namespace
 
 template <class T>
-void lane_spectra(const Lane<T>* items, index_t count, Selection selection, const Symmetric<T>* common, T scale,
-                  T* values, index_t ld, int threads) {
+void lane_spectra(const Lane<T>* items, index_t count, index_t n, const Symmetric<T>* common, T scale, T* values,
+                  index_t ld, int threads) {
     const Engine<T>& lanes = engine<T>();
-    const index_t n = selection.count;
     if (lapack_is_faster(count, n, lanes.lanes))
         return for_each_solver<T>('N', count, n, threads, [&](index_t k, Solver<T>& solver) {
-            by_lapack(solver, items[k], selection, common, scale, values + k * ld);
+            by_lapack(solver, items[k], n, common, scale, values + k * ld);
         });
     threads = thread_count(threads, 0.2 * count * n * n * n);  // at several operations to a cycle
     // Several groups to a call hide the latency of divisions, but every thread should have work.
@@ -70,20 +66,18 @@ void lane_spectra(const Lane<T>* items, index_t count, Selection selection, cons
     parallel_for(chunks, threads, [&](index_t c, int worker) {
         const index_t start = c * chunk, size = std::min(chunk, count - start);
         bool failed[64 * most_groups];
-        lanes.spectra(items + start, size, selection, common, scale, values + start * ld, ld, failed,
-                      workspace[worker].get());
+        lanes.spectra(items + start, size, n, common, scale, values + start * ld, ld, failed, workspace[worker].get());
         for (index_t k = 0; k < size; ++k)
             if (failed[k]) {  // the engine gave up: never seen, but never wrong either
                 const BlasThreads hold(1);
                 Solver<T> solver('N', n);
-                by_lapack(solver, items[start + k], selection, common, scale, values + (start + k) * ld);
+                by_lapack(solver, items[start + k], n, common, scale, values + (start + k) * ld);
             }
     });
 }
 
-template void lane_spectra(const Lane<float>*, index_t, Selection, const Symmetric<float>*, float, float*, index_t,
-                           int);
-template void lane_spectra(const Lane<double>*, index_t, Selection, const Symmetric<double>*, double, double*, index_t,
+template void lane_spectra(const Lane<float>*, index_t, index_t, const Symmetric<float>*, float, float*, index_t, int);
+template void lane_spectra(const Lane<double>*, index_t, index_t, const Symmetric<double>*, double, double*, index_t,
                            int);
 
 }  // namespace fastrenyi::cpu

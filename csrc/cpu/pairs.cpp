@@ -12,11 +12,6 @@
 namespace fastrenyi::cpu {
 namespace {
 
-template <class T>
-Symmetric<T> symmetric(const View<T>& a, index_t b) {
-    return {a.matrix(b).data, a.row_stride, a.col_stride};
-}
-
 /// The rows that nonzero entries connect: after a permutation the matrix is block-diagonal with these blocks.
 template <class T>
 std::vector<std::vector<index_t>> connected_blocks(const View<T>& a) {
@@ -38,12 +33,10 @@ std::vector<std::vector<index_t>> connected_blocks(const View<T>& a) {
     return blocks;
 }
 
-/// Some of the pairs, all of single maps or all of two, and room for their spectra.
+/// Rows that the target leaves on their own: of the maps, and of the target.
 template <class T>
-struct Tile {
-    index_t n;
-    std::vector<Lane<T>> items;
-    std::vector<T> spectra;
+struct Block {
+    Readable<T> maps, target;
 };
 
 }  // namespace
@@ -60,39 +53,48 @@ Verdict pairs(const View<T>& maps, const View<T>* target, const index_t* pairs, 
     threads = static_cast<int>(std::clamp<index_t>(pairs_workspace_bytes / engine<T>().workspace(n), 1, threads));
     // A tile is about a second's work at most: long enough to keep all threads busy, short enough to be stopped after.
     const index_t tile_size = std::clamp<index_t>(index_t(4'000'000'000) / (n * n * n), 64, 4096);
-    Tile<T> tile{n, {}, std::vector<T>(static_cast<std::size_t>(std::min(tile_size, pair_count) * n))};
-    using Blocks = std::vector<std::vector<index_t>>;
-    const Blocks whole(1, std::vector<index_t>(static_cast<std::size_t>(n)));
-    const Blocks blocks = target ? connected_blocks(target->matrix(0)) : whole;
-    const Symmetric<T> common = target ? symmetric(*target, 0) : Symmetric<T>{nullptr, 0, 0};
+    std::vector<Lane<T>> items;
+    std::vector<T> spectra(static_cast<std::size_t>(std::min(tile_size, pair_count) * n));
+    const Readable<T> whole(maps);
+    std::vector<Block<T>> blocks;
+    if (target)
+        for (const std::vector<index_t>& rows : connected_blocks(target->matrix(0))) {
+            const auto* some = static_cast<index_t>(rows.size()) < n ? &rows : nullptr;
+            blocks.push_back({Readable<T>(maps, some), Readable<T>(*target, some)});
+        }
 
     for (index_t start = 0; start < pair_count;) {
-        tile.items.clear();
         const bool single = pairs[2 * start] == pairs[2 * start + 1];
-        for (index_t k = start; k < pair_count && k < start + tile_size; ++k) {
-            const index_t i = pairs[2 * k], j = pairs[2 * k + 1];
-            if ((i == j) != single) break;
-            tile.items.push_back({symmetric(maps, i), single ? Symmetric<T>{nullptr, 0, 0} : symmetric(maps, j)});
-        }
-        const auto count = static_cast<index_t>(tile.items.size());
-        const auto measure = [&](const Symmetric<T>* with, T scale, T* out) {
-            // The spectrum of a block-diagonal product, as labels make it, is the union of its blocks' spectra.
-            index_t done = 0;
-            for (const std::vector<index_t>& block : with ? blocks : whole) {
-                const auto rows = static_cast<index_t>(block.size());
-                lane_spectra(tile.items.data(), count, {rows, rows < n ? block.data() : nullptr}, with, scale,
-                             tile.spectra.data() + done, n, threads);
-                done += rows;
-            }
-            Verdict verdict = entropy(tile.spectra.data(), count, n, orders, order_count, epsilon, unit,
+        index_t count = 0;  // pairs of this tile, all of single maps or all of two
+        while (count < tile_size && start + count < pair_count &&
+               (pairs[2 * (start + count)] == pairs[2 * (start + count) + 1]) == single)
+            ++count;
+        const auto spectra_of = [&](const Readable<T>& source, const Symmetric<T>* with, T scale, T* values) {
+            items.clear();
+            for (index_t k = start; k < start + count; ++k)
+                items.push_back({source[pairs[2 * k]], single ? Symmetric<T>{nullptr, 0} : source[pairs[2 * k + 1]]});
+            lane_spectra(items.data(), count, source.order(), with, scale, values, n, threads);
+        };
+        const auto measure = [&](T* out) {
+            Verdict verdict = entropy(spectra.data(), count, n, orders, order_count, epsilon, unit,
                                       out + start * order_count, threads);
             verdict.index += start;
             return verdict;
         };
         // A product of Grams of diagonal 1/n is brought back to that size; the entropy divides by the exact trace.
         const T size = static_cast<T>(n), scale = single ? T(1) : size;
-        Verdict verdict = measure(nullptr, scale, alone);
-        if (target) verdict.keep_first(measure(&common, scale * size, joint));
+        spectra_of(whole, nullptr, scale, spectra.data());
+        Verdict verdict = measure(alone);
+        if (target) {
+            // The spectrum of a block-diagonal product, as labels make it, is the union of its blocks' spectra.
+            T* values = spectra.data();
+            for (const Block<T>& block : blocks) {
+                const Symmetric<T> common = block.target[0];
+                spectra_of(block.maps, &common, scale * size, values);
+                values += block.maps.order();
+            }
+            verdict.keep_first(measure(joint));
+        }
         if (verdict.kind != Verdict::Kind::fine) return verdict;
         between_tiles();
         start += count;

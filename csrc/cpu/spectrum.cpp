@@ -19,11 +19,11 @@ void copy_dense(const View<T>& matrix, T* out) {
 
 template <class T>
 void spectrum(const View<T>& a, T* values, int threads) {
+    const Readable<T> readable(a);
     std::vector<Lane<T>> items;
     items.reserve(static_cast<std::size_t>(a.batch));
-    for (index_t b = 0; b < a.batch; ++b)
-        items.push_back({{a.matrix(b).data, a.row_stride, a.col_stride}, {nullptr, 0, 0}});
-    lane_spectra<T>(items.data(), a.batch, {a.rows, nullptr}, nullptr, T(1), values, a.rows, threads);
+    for (index_t b = 0; b < a.batch; ++b) items.push_back({readable[b], {nullptr, 0}});
+    lane_spectra<T>(items.data(), a.batch, a.rows, nullptr, T(1), values, a.rows, threads);
 }
 
 template <class T>

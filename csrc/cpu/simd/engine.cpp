@@ -2,9 +2,11 @@
 #include "cpu/simd/engine.hpp"
 
 #include "cpu/simd/gram.hpp"
+#include "cpu/simd/interleave.hpp"
 #include "cpu/simd/power.hpp"
 #include "cpu/simd/ql.hpp"
 #include "cpu/simd/sort.hpp"
+#include "cpu/simd/symmetry.hpp"
 #include "cpu/simd/tridiagonal.hpp"
 
 #define FASTRENYI_TEXT_(x) #x
@@ -12,47 +14,6 @@
 
 namespace fastrenyi::cpu::FASTRENYI_ISA {
 namespace {
-
-FASTRENYI_INLINE index_t row_of(Selection selection, index_t k) {
-    return selection.rows ? selection.rows[k] : k;
-}
-
-/// packed[k] (op)= element k of each lane's triangle; the lanes' rows are the packed columns.
-template <class T, bool multiply>
-void interleave(const Symmetric<T>* const* matrices, Selection selection, Vec<T>* packed) {
-    const index_t n = selection.count;
-    for (index_t j = 0; j < n; ++j) {
-        T* column_start = reinterpret_cast<T*>(packed + column(n, j) + j);
-        for (int q = 0; q < lanes<T>; ++q) {
-            const index_t stride = matrices[q]->col_stride;
-            const T* row = matrices[q]->data + row_of(selection, j) * matrices[q]->row_stride;
-            T* out = column_start + q;
-            for (index_t i = 0; i < n - j; ++i) {
-                const T element = row[row_of(selection, j + i) * stride];
-                if (multiply)
-                    out[i * lanes<T>] *= element;
-                else
-                    out[i * lanes<T>] = element;
-            }
-        }
-    }
-}
-
-/// packed *= scale, and entrywise the same matrix in every lane if there is one. Returns the largest magnitude.
-template <class T>
-Vec<T> finish(Vec<T>* packed, Selection selection, const Symmetric<T>* common, T scale) {
-    const index_t n = selection.count;
-    Vec<T> largest = Vec<T>{};
-    for (index_t j = 0; j < n; ++j) {
-        Vec<T>* out = packed + column(n, j);
-        const T* row = common ? common->data + row_of(selection, j) * common->row_stride : nullptr;
-        for (index_t i = j; i < n; ++i) {
-            out[i] *= common ? scale * row[row_of(selection, i) * common->col_stride] : scale;
-            largest = larger(largest, magnitude(out[i]));
-        }
-    }
-    return largest;
-}
 
 /// The power of two not above x, so that dividing by it is exact; 1 for 0.
 template <class T>
@@ -87,18 +48,11 @@ struct Workspace {
 
 /// Fills a group's packed triangle and reduces it; returns the scale the diagonals were divided by, norm about one.
 template <class T>
-Vec<T> reduce_group(const Lane<T>* const* items, Selection selection, const Symmetric<T>* common, T scale,
-                    Workspace<T>& space, index_t g) {
-    const index_t n = selection.count;
-    const Symmetric<T>* matrices[lanes<T>];
-    for (int q = 0; q < lanes<T>; ++q) matrices[q] = &items[q]->first;
-    interleave<T, false>(matrices, selection, space.packed);
-    if (items[0]->second.data) {
-        for (int q = 0; q < lanes<T>; ++q) matrices[q] = &items[q]->second;
-        interleave<T, true>(matrices, selection, space.packed);
-    }
+Vec<T> reduce_group(const Lane<T>* const* items, index_t n, const Symmetric<T>* common, T scale, Workspace<T>& space,
+                    index_t g) {
     Vec<T> size = splat<T>(1);
-    const Vec<T> largest = finish<T>(space.packed, selection, common, scale);
+    const Vec<T> largest = items[0]->second.data ? interleave<T, true>(items, n, common, scale, space.packed)
+                                                 : interleave<T, false>(items, n, common, scale, space.packed);
     // Squares of elements must stay far from the ends of the range; only data of extreme scale pay for this.
     if (any_outside<T>(largest, LanesOf<T>::low, LanesOf<T>::high)) {
         size = power_of_two<T>(largest);
@@ -115,9 +69,8 @@ Vec<T> reduce_group(const Lane<T>* const* items, Selection selection, const Symm
 }
 
 template <class T>
-void spectra(const Lane<T>* items, index_t count, Selection selection, const Symmetric<T>* common, T scale, T* values,
-             index_t ld, bool* failed, void* workspace) {
-    const index_t n = selection.count;
+void spectra(const Lane<T>* items, index_t count, index_t n, const Symmetric<T>* common, T scale, T* values, index_t ld,
+             bool* failed, void* workspace) {
     using Int = typename LanesOf<T>::Int;
     Workspace<T> space(workspace, n);
     const index_t groups = (count + lanes<T> - 1) / lanes<T>;
@@ -128,7 +81,7 @@ void spectra(const Lane<T>* items, index_t count, Selection selection, const Sym
             const index_t k = g * lanes<T> + q;
             in_lane[q] = items + (k < count ? k : count - 1);
         }
-        size[g] = reduce_group(in_lane, selection, common, scale, space, g);
+        size[g] = reduce_group(in_lane, n, common, scale, space, g);
     }
     Int left[most_groups][lanes<T>];
     switch (groups) {
@@ -161,6 +114,7 @@ constexpr Engine<T> table = {FASTRENYI_TEXT(FASTRENYI_ISA),
                              lanes<T>,
                              &Workspace<T>::bytes,
                              &spectra<T>,
+                             &extent<T>,
                              &sum_p_log_p,
                              &sum_power_excess,
                              &add_block<T>,

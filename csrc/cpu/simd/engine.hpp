@@ -5,23 +5,25 @@
 
 namespace fastrenyi::cpu {
 
-/// A symmetric n x n matrix somewhere in memory; rows are read from the diagonal on.
+/// A symmetric n x n matrix somewhere in memory: contiguous rows, `stride` from one to the next.
 template <class T>
 struct Symmetric {
     const T* data;
-    std::int64_t row_stride, col_stride;
-};
-
-/// Which rows and columns of the matrices count: `count` of them, listed by `rows`, or the first ones if that is null.
-struct Selection {
-    std::int64_t count;
-    const std::int64_t* rows;
+    std::int64_t stride;
 };
 
 /// What one lane works on: a matrix, or the entrywise product of two (`second.data` not null).
 template <class T>
 struct Lane {
     Symmetric<T> first, second;
+};
+
+/// What a matrix must be measured by to be a Gram.
+template <class T>
+struct Extent {
+    bool finite;
+    T largest;    ///< magnitude of an element
+    T asymmetry;  ///< largest |a_ij - a_ji|
 };
 
 constexpr std::int64_t most_groups = 4;  // of lanes in flight in one call
@@ -42,11 +44,14 @@ struct Engine {
     /// Bytes of workspace, aligned to 64, for matrices of order n.
     std::int64_t (*workspace)(std::int64_t n);
 
-    /// Eigenvalues in ascending order, those of an item `ld` after the last one's, of the selected rows (two or more)
-    /// of up to most_groups * lanes matrices; each first multiplied by scale, and entrywise by `common` if it is not
-    /// null. failed[] is set where one did not converge. A matrix gives the same bits whatever its neighbours are.
-    void (*spectra)(const Lane<T>* items, std::int64_t count, Selection selection, const Symmetric<T>* common, T scale,
+    /// Eigenvalues in ascending order, those of an item `ld` after the last one's, of up to most_groups * lanes
+    /// matrices of order n >= 2; each first multiplied by scale, and entrywise by `common` if it is not null. All items
+    /// have a second matrix or none has. failed[] is set where one did not converge. A matrix gives the same bits
+    /// whatever its neighbours are.
+    void (*spectra)(const Lane<T>* items, std::int64_t count, std::int64_t n, const Symmetric<T>* common, T scale,
                     T* values, std::int64_t ld, bool* failed, void* workspace);
+
+    Extent<T> (*extent)(Symmetric<T> a, std::int64_t n);
 
     /// sum p_i ln p_i and sum p_i (p_i^beta - 1) of n probabilities; zeros count nothing.
     double (*sum_p_log_p)(const double* p, std::int64_t n);

@@ -79,7 +79,8 @@ void add_block(Core core, const T* rows, index_t stride, index_t height, index_t
 inline void exponentials(double* x, index_t n, double exponent, double weight) {
     const auto of = [&](Reals sum) __attribute__((always_inline)) {
         const Reals t = exponent * sum;
-        return t < splat(-708.0) ? Reals{} : weight * (1.0 + exponential_less_one(clamped(t)));
+        const Exponential e = exponential(clamped(t));
+        return t < splat(-708.0) ? Reals{} : weight * (e.power + e.power * e.rest);
     };
     index_t i = 0;
     for (; i + lanes<double> <= n; i += lanes<double>) {

@@ -21,8 +21,12 @@ FASTRENYI_INLINE Reals natural_log(Reals x) {
     return k * 0x1.62e42fefa38p-1 + (2.0 * s + (2.0 * s * z * series + k * 0x1.ef35793c7673p-45));
 }
 
-/// e^t - 1 for t in [-700, 700], accurate also near zero: t = k ln 2 + r, e^t - 1 = 2^k (e^r - 1) + (2^k - 1).
-FASTRENYI_INLINE Reals exponential_less_one(Reals t) {
+/// e^t = power (1 + rest) for t in [-708, 708]: t = k ln 2 + r, power = 2^k, rest = e^r - 1.
+struct Exponential {
+    Reals power, rest;
+};
+
+FASTRENYI_INLINE Exponential exponential(Reals t) {
     const double shifter = 0x1.8p52;  // adding it rounds to an integer, which then stands in the low bits
     const Reals rounded = t * 0x1.71547652b82fep0 + shifter, k = rounded - shifter;
     const Reals r = (t - k * 0x1.62e42fefa38p-1) - k * 0x1.ef35793c7673p-45;
@@ -33,7 +37,13 @@ FASTRENYI_INLINE Reals exponential_less_one(Reals t) {
         series = series * r + 1.0 / factorial;
     }
     const Reals power = (Reals)(((Bits)rounded - (Bits)splat(shifter) + 1023) << 52);
-    return power * (r + r * r * series) + (power - 1.0);
+    return {power, r + r * r * series};
+}
+
+/// e^t - 1, accurate also near zero.
+FASTRENYI_INLINE Reals exponential_less_one(Reals t) {
+    const Exponential e = exponential(t);
+    return e.power * e.rest + (e.power - 1.0);
 }
 
 /// Elements i to i + lanes of p (n), ones where the array has ended or an element is below the normal numbers.
@@ -51,8 +61,8 @@ FASTRENYI_INLINE double total(Reals x) {
 }
 
 FASTRENYI_INLINE Reals clamped(Reals t) {
-    t = t < splat(-700.0) ? splat(-700.0) : t;
-    return t > splat(700.0) ? splat(700.0) : t;
+    t = t < splat(-708.0) ? splat(-708.0) : t;
+    return t > splat(708.0) ? splat(708.0) : t;
 }
 
 /// sum p_i ln p_i; zeros count nothing.
