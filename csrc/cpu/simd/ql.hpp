@@ -10,7 +10,8 @@ namespace fastrenyi::cpu::FASTRENYI_ISA {
 /// (lanes x G) then counts what is left of each.
 ///
 /// Each lane works on its own leading index l: it sweeps from the end up to l and stores nothing above, so that
-/// its result does not depend on its neighbours. An off-diagonal below rounding next to the norm is zero.
+/// its result does not depend on its neighbours. Rows below every lane's l need no mask. An off-diagonal below rounding
+/// next to the norm is zero.
 template <class T, int G>
 bool root_free_ql(Vec<T>* const* d, Vec<T>* const* e2, index_t n, typename LanesOf<T>::Int (*l)[lanes<T>]) {
     using V = Vec<T>;
@@ -24,7 +25,7 @@ bool root_free_ql(Vec<T>* const* d, Vec<T>* const* e2, index_t n, typename Lanes
     for (index_t sweep = 0; sweep < 30 * n; ++sweep) {
         V shift[G], s[G], gamma[G], p[G];
         M own[G];
-        Int lowest = static_cast<Int>(n);
+        Int lowest = static_cast<Int>(n), highest = 0;
         for (int g = 0; g < G; ++g) {
             V a, b, square;
             for (int q = 0; q < lanes<T>; ++q) {
@@ -32,6 +33,7 @@ bool root_free_ql(Vec<T>* const* d, Vec<T>* const* e2, index_t n, typename Lanes
                 while (at < n - 1 && e2[g][at][q] <= negligible) e2[g][at++][q] = 0;
                 if (at == n - 1) at = static_cast<Int>(n);  // done: nothing of it is stored any more
                 lowest = at < lowest ? at : lowest;
+                highest = at > highest ? at : highest;
                 const Int row = at < n - 1 ? at : static_cast<Int>(n - 2);
                 a[q] = d[g][row][q], b[q] = d[g][row + 1][q], square[q] = e2[g][row][q];
                 own[g][q] = at;
@@ -46,22 +48,33 @@ bool root_free_ql(Vec<T>* const* d, Vec<T>* const* e2, index_t n, typename Lanes
             p[g] = gamma[g] * gamma[g];
         }
         if (lowest >= n) return true;
-        for (index_t i = n - 2; i >= lowest; --i)
-            for (int g = 0; g < G; ++g) {
-                const V diagonal = d[g][i], square = e2[g][i], r = p[g] + square;
-                const V inverse = T(1) / (r * p[g]);  // one division for 1/r and 1/p
-                const V over_r = p[g] * inverse, cosine = p[g] * over_r, sine = square * over_r;
-                V next = cosine * (diagonal - shift[g]) - sine * gamma[g];
-                next = magnitude(next) < tiny ? tiny : next;
+        const auto step = [&](auto masked, index_t i, int g) __attribute__((always_inline)) {
+            const V diagonal = d[g][i], square = e2[g][i], r = p[g] + square;
+            const V inverse = T(1) / (r * p[g]);  // one division for 1/r and 1/p
+            const V over_r = p[g] * inverse, cosine = p[g] * over_r, sine = square * over_r;
+            V next = cosine * (diagonal - shift[g]) - sine * gamma[g];
+            next = magnitude(next) < tiny ? tiny : next;
+            V below = gamma[g] + (diagonal - next), square_below = s[g] * r;
+            if (decltype(masked)::value) {
                 const M row = M{} + static_cast<Int>(i);
                 const auto inside = row >= own[g];
                 const auto stored = row + 1 >= own[g];
-                d[g][i + 1] = stored ? gamma[g] + (inside ? diagonal - next : shift[g]) : d[g][i + 1];
-                e2[g][i + 1] = stored ? s[g] * (inside ? r : p[g]) : e2[g][i + 1];
-                p[g] = next * next * (r * (r * inverse));
-                gamma[g] = next;
-                s[g] = sine;
+                below = inside ? below : gamma[g] + shift[g];
+                square_below = inside ? square_below : s[g] * p[g];
+                below = stored ? below : d[g][i + 1];
+                square_below = stored ? square_below : e2[g][i + 1];
             }
+            d[g][i + 1] = below;
+            e2[g][i + 1] = square_below;
+            p[g] = next * next * (r * (r * inverse));
+            gamma[g] = next;
+            s[g] = sine;
+        };
+        index_t i = n - 2;
+        for (; i >= highest; --i)
+            for (int g = 0; g < G; ++g) step(Constant<false>{}, i, g);
+        for (; i >= lowest; --i)
+            for (int g = 0; g < G; ++g) step(Constant<true>{}, i, g);
         for (int g = 0; g < G; ++g) {  // the row above the last, for the lanes that end there
             const auto ends = own[g] == M{} + lowest;
             d[g][lowest] = ends ? gamma[g] + shift[g] : d[g][lowest];
