@@ -34,14 +34,14 @@ preload = LD_PRELOAD="$$($(CXX) -print-file-name=$1) $$($(CXX) -print-file-name=
 # Every instruction set of this processor, by test_engine. The sanitizer's own memory is not what is to be bounded.
 sanitize: build/sanitize/.installed
 	$(call preload,libasan.so) ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	PYTHONPATH=$(CURDIR)/$(<D)/package $(BIN)/python -m pytest $(CORE:%=tests/test_%.py) -k "not memory_is_bounded" $(TEST)
+	PYTHONPATH=$(CURDIR)/$(<D)/package $(BIN)/python -m pytest --capture=sys $(CORE:%=tests/test_%.py) -k "not memory_is_bounded" $(TEST)
 
 # Its memory has a fixed place, which too random an address space takes: setarch -R. NumPy, BLAS and torch are not built
 # with it: only what our code does is judged. Tests that count OpenMP's threads are for the build that uses it.
 tsan: build/tsan/.installed
 	$(call preload,libtsan.so) PYTHONPATH=$(CURDIR)/$(<D)/package \
 	TSAN_OPTIONS="halt_on_error=1 ignore_noninstrumented_modules=1 suppressions=$(CURDIR)/tests/tsan.supp" \
-	setarch $$(uname -m) -R $(BIN)/python -m pytest tests/test_threads.py tests/test_fork.py \
+	setarch $$(uname -m) -R $(BIN)/python -m pytest --capture=sys tests/test_threads.py tests/test_fork.py \
 		-k "not settings and not data_loader" $(TEST)
 
 build/sanitize/.installed: FAULTS := address,undefined
