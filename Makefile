@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml requirements.txt CMakeLists.txt README.md $(shell find csrc python -type f ! -name '*.pyc')
 
-.PHONY: demo test bench check format clean
+.PHONY: demo test bench check format sanitize tsan clean
 
 demo: $(VENV)/.installed
 	$(BIN)/fastrenyi demo --out demo $(DEMO)
@@ -25,6 +25,32 @@ format: $(VENV)/.checkers
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	git ls-files 'csrc/*.cpp' 'csrc/*.hpp' | xargs $(BIN)/clang-format -i
+
+# The tests of the core on builds that stop at a fault. Python is not built like that, so the runtime is loaded before
+# it, and with it the C++ library, whose exceptions it must find. Leaks are not looked for: Python itself has them.
+CORE := bandwidths decomposition eigh engine entropy gram hadamard measures pairs spectrum threads
+preload = LD_PRELOAD="$$($(CXX) -print-file-name=$1) $$($(CXX) -print-file-name=libstdc++.so)"
+
+# Every instruction set of this processor, by test_engine. The sanitizer's own memory is not what is to be bounded.
+sanitize: build/sanitize/.installed
+	$(call preload,libasan.so) ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	PYTHONPATH=$(CURDIR)/$(<D)/package $(BIN)/python -m pytest --capture=sys $(CORE:%=tests/test_%.py) -k "not memory_is_bounded" $(TEST)
+
+# Its memory has a fixed place, which too random an address space takes: setarch -R. NumPy, BLAS and torch are not built
+# with it: only what our code does is judged. Tests that count OpenMP's threads are for the build that uses it.
+tsan: build/tsan/.installed
+	$(call preload,libtsan.so) PYTHONPATH=$(CURDIR)/$(<D)/package \
+	TSAN_OPTIONS="halt_on_error=1 ignore_noninstrumented_modules=1 suppressions=$(CURDIR)/tests/tsan.supp" \
+	setarch $$(uname -m) -R $(BIN)/python -m pytest --capture=sys tests/test_threads.py tests/test_fork.py \
+		-k "not settings and not data_loader" $(TEST)
+
+build/sanitize/.installed: FAULTS := address,undefined
+build/tsan/.installed: FAULTS := thread
+build/sanitize/.installed build/tsan/.installed: $(VENV)/.installed
+	rm -rf $(@D)/package
+	$(BIN)/pip install --quiet --no-deps --target $(@D)/package -Cbuild-dir=$(@D)/cmake -Cinstall.strip=false \
+		-Ccmake.build-type=RelWithDebInfo -Ccmake.define.FASTRENYI_SANITIZE=$(FAULTS) .
+	touch $@
 
 $(VENV)/.installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

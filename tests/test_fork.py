@@ -120,9 +120,9 @@ def test_fork_while_other_threads_are_in_calls(call: str) -> None:
     run(BUSY.format(call=call))
 
 
-def test_fork_while_another_thread_is_inside_threaded_blas() -> None:
-    """One matrix is served by BLAS's own threads, which OpenBLAS stops before a fork, whoever is using them:
-    without care the parent hangs, or its spectrum is wrong.
+def test_fork_while_another_thread_is_inside_blas() -> None:
+    """OpenBLAS stops its threads before a fork, whoever is using them: without care the parent hangs, or its spectrum
+    is wrong. We hold it at one thread, so that neither may happen whatever it was set to.
     """
     run(BUSY.format(call="fr.entropy(BIG)"))
 

@@ -42,8 +42,12 @@ std::vector<double> squared_norms(const View<T>& maps, const View<T>* target, in
     const index_t count = maps.batch, n = maps.rows;
     const index_t chunk_rows = std::max<index_t>(1, (index_t(8) << 20) / (count * n * static_cast<index_t>(sizeof(T))));
     std::vector<T> squares(static_cast<std::size_t>(count * std::min(chunk_rows, n) * n));
-    std::vector<T> product(static_cast<std::size_t>(count * count));
-    std::vector<double> sums(product.size(), 0.0);
+    // The parts of a chunk are fixed, and BLAS is on one thread: neither, then, changes a bit of the sums.
+    const index_t most_parts =
+        std::clamp<index_t>((index_t(16) << 20) / (count * count * static_cast<index_t>(sizeof(T))), 1, 8);
+    std::vector<T> products(static_cast<std::size_t>(most_parts * count * count));
+    std::vector<double> sums(static_cast<std::size_t>(count * count), 0.0);
+    const BlasThreads hold(1);
     const T size = static_cast<T>(n), root_two = static_cast<T>(std::sqrt(2.0));
     for (index_t first = 0; first < n; first += chunk_rows) {
         const index_t last = std::min(n, first + chunk_rows);
@@ -58,12 +62,17 @@ std::vector<double> squared_norms(const View<T>& maps, const View<T>* target, in
                     *out++ = element * element * (r == c ? T(1) : root_two) * (target ? size * target->at(r, c) : T(1));
                 }
         });
-        char lower = 'L', transposed = 'T';
-        int order = static_cast<int>(count), inner = static_cast<int>(length);
-        T one = 1, zero = 0;
-        const BlasThreads hold(threads);
-        syrk<T>()(&lower, &transposed, &order, &inner, &one, squares.data(), &inner, &zero, product.data(), &order);
-        for (std::size_t k = 0; k < sums.size(); ++k) sums[k] += product[k];
+        const index_t parts = std::min(most_parts, length);
+        parallel_for(parts, threads, [&](index_t part, int) {
+            const index_t start = length * part / parts, end = length * (part + 1) / parts;
+            char lower = 'L', transposed = 'T';
+            int order = static_cast<int>(count), inner = static_cast<int>(end - start), ld = static_cast<int>(length);
+            T one = 1, zero = 0;
+            syrk<T>()(&lower, &transposed, &order, &inner, &one, squares.data() + start, &ld, &zero,
+                      products.data() + part * count * count, &order);
+        });
+        for (index_t part = 0; part < parts; ++part)
+            for (index_t k = 0; k < count * count; ++k) sums[k] += products[part * count * count + k];
     }
     return sums;
 }

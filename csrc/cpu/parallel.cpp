@@ -6,6 +6,10 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#ifdef FASTRENYI_STD_THREADS
+#include <thread>
+#include <vector>
+#endif
 
 namespace fastrenyi {
 namespace {
@@ -36,15 +40,30 @@ void parallel_for(index_t count, int threads, const std::function<void(index_t, 
     }
     std::exception_ptr failure;
     std::atomic<bool> failed{false};
-#pragma omp parallel for schedule(dynamic, 1) num_threads(workers)
-    for (index_t i = 0; i < count; ++i) {
-        if (failed.load(std::memory_order_relaxed)) continue;
+    const auto attempt = [&](index_t i, int worker) {
+        if (failed.load(std::memory_order_relaxed)) return;
         try {
-            body(i, omp_get_thread_num());
+            body(i, worker);
         } catch (...) {
             if (!failed.exchange(true)) failure = std::current_exception();
         }
-    }
+    };
+#ifdef FASTRENYI_STD_THREADS
+    // For ThreadSanitizer, which cannot see the barriers of an OpenMP runtime that was not compiled with it: every
+    // result read after a loop would be reported. Pieces are taken in relaxed order, so that taking one orders nothing
+    // and hides no race between pieces.
+    std::atomic<index_t> next{0};
+    const auto work = [&](int worker) {
+        for (index_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) attempt(i, worker);
+    };
+    std::vector<std::thread> team;
+    for (int worker = 1; worker < workers; ++worker) team.emplace_back(work, worker);
+    work(0);
+    for (std::thread& thread : team) thread.join();
+#else
+#pragma omp parallel for schedule(dynamic, 1) num_threads(workers)
+    for (index_t i = 0; i < count; ++i) attempt(i, omp_get_thread_num());
+#endif
     if (failure) std::rethrow_exception(failure);
 }
 

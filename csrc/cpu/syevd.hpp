@@ -57,8 +57,8 @@ template <class T, class F>
 void for_each_solver(char job, index_t batch, index_t n, int threads, F body) {
     if (batch == 0) return;
     threads = thread_count(threads);
-    // One matrix cannot be shared out: BLAS's own threads serve it.
-    const BlasThreads hold(batch == 1 ? threads : 1);
+    // Also for one matrix, which BLAS's own threads could serve: the last bits depend on how many they are.
+    const BlasThreads hold(1);
     const int workers = static_cast<int>(std::min<index_t>(threads, batch));
     std::vector<Solver<T>> solvers(static_cast<std::size_t>(workers), Solver<T>(job, n));
     parallel_for(batch, workers, [&](index_t b, int worker) { body(b, solvers[worker]); });

@@ -4,7 +4,7 @@
 //   values   (b, n), dense, ascending, owned by the caller
 //   vectors  (b, n, n), dense; column j of a matrix belongs to value j, as in numpy.linalg.eigh
 //
-// Many matrices: one thread each, BLAS on one thread meanwhile. One matrix: LAPACK's own threads.
+// One thread to a matrix, BLAS on one thread meanwhile: results never depend on the number of threads.
 // Throws LapackError for a matrix on which LAPACK does not converge.
 #pragma once
 #include "common/error.hpp"
