@@ -21,7 +21,7 @@ warnings.filterwarnings("ignore", "This process .* is multi-threaded", Deprecati
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(40, 30, 5))
-BIG = fr.gram(rng.normal(size=(300, 4)))
+BIG = fr.gram(rng.normal(size=(600, 4)))
 BATCH = fr.gram(X)
 
 def use():
@@ -120,9 +120,9 @@ def test_fork_while_other_threads_are_in_calls(call: str) -> None:
     run(BUSY.format(call=call))
 
 
-def test_fork_while_another_thread_is_inside_blas() -> None:
-    """OpenBLAS stops its threads before a fork, whoever is using them: without care the parent hangs, or its spectrum
-    is wrong. We hold it at one thread, so that neither may happen whatever it was set to.
+def test_fork_while_another_thread_is_inside_threaded_blas() -> None:
+    """One large matrix is served by BLAS's own threads, which OpenBLAS stops before a fork, whoever is using them:
+    without care the parent hangs, or its spectrum is wrong.
     """
     run(BUSY.format(call="fr.entropy(BIG)"))
 

@@ -26,8 +26,9 @@ void connect_lapack() {
     pointers.dsyevd = scipy_pointer<cpu::Syevd<double>>(lapack, "dsyevd");
     pointers.ssyrk = scipy_pointer<cpu::Syrk<float>>(blas, "ssyrk");
     pointers.dsyrk = scipy_pointer<cpu::Syrk<double>>(blas, "dsyrk");
-    cpu::set_lapack(pointers);
-    cpu::set_blas_controls(py::str(lapack.attr("__file__")));
+    const std::string file = py::str(lapack.attr("__file__"));
+    cpu::set_lapack(pointers, file);
+    cpu::set_blas_controls(file);
 }
 
 void choose_engine() {

@@ -1,5 +1,6 @@
 // LAPACK and BLAS by function pointers, which the bindings take from SciPy; nothing is linked.
 #pragma once
+#include <string>
 
 namespace fastrenyi::cpu {
 
@@ -15,15 +16,22 @@ using Syrk = void(char* triangle, char* transposed, int* n, int* k, T* alpha, T*
 struct Lapack {
     Syevd<float>* ssyevd = nullptr;
     Syevd<double>* dsyevd = nullptr;
+    Syevd<float>* ssyevd_2stage = nullptr;  ///< null if this LAPACK does not have it
+    Syevd<double>* dsyevd_2stage = nullptr;
     Syrk<float>* ssyrk = nullptr;
     Syrk<double>* dsyrk = nullptr;
 };
 
-/// Set once when the module is loaded.
-void set_lapack(const Lapack& pointers);
+/// Set once when the module is loaded. SciPy does not pass on the two-stage routines: they are looked up in the library
+/// that `dependent_library`, the file of a loaded one, calls.
+void set_lapack(const Lapack& pointers, const std::string& dependent_library);
 
 template <class T>
 Syevd<T>* syevd();
+
+/// Eigenvalues only ('N'), by way of a band matrix; or null.
+template <class T>
+Syevd<T>* syevd_2stage();
 
 template <class T>
 Syrk<T>* syrk();

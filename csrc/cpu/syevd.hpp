@@ -11,11 +11,21 @@
 
 namespace fastrenyi::cpu {
 
+/// From this order on, eigenvalues alone are quicker by way of a band matrix; measured, see benchmarks/README.md.
+constexpr index_t two_stage_order = 1536;
+
+/// A single matrix of this order or above, which cannot be shared out, is served by BLAS's own threads. Its last bits
+/// then depend on how many they are, as those of no other call do.
+constexpr index_t threaded_order = 512;
+
 /// One thread's LAPACK workspace for matrices of one size.
 template <class T>
 class Solver {
   public:
-    Solver(char job, index_t n) : job_(job), n_(static_cast<int>(n)) {
+    Solver(char job, index_t n)
+        : job_(job),
+          n_(static_cast<int>(n)),
+          routine_(job == 'N' && n >= two_stage_order && syevd_2stage<T>() ? syevd_2stage<T>() : syevd<T>()) {
         T work = 0;
         int iwork = 0;
         call(nullptr, nullptr, &work, -1, &iwork, -1);
@@ -42,12 +52,13 @@ class Solver {
     int call(T* a, T* values, T* work, int work_size, int* iwork, int iwork_size) {
         char triangle = 'L';
         int info = 0;
-        syevd<T>()(&job_, &triangle, &n_, a, &n_, values, work, &work_size, iwork, &iwork_size, &info);
+        routine_(&job_, &triangle, &n_, a, &n_, values, work, &work_size, iwork, &iwork_size, &info);
         return info;
     }
 
     char job_;
     int n_;
+    Syevd<T>* routine_;
     std::vector<T> work_, scratch_;
     std::vector<int> iwork_;
 };
@@ -57,8 +68,7 @@ template <class T, class F>
 void for_each_solver(char job, index_t batch, index_t n, int threads, F body) {
     if (batch == 0) return;
     threads = thread_count(threads);
-    // Also for one matrix, which BLAS's own threads could serve: the last bits depend on how many they are.
-    const BlasThreads hold(1);
+    const BlasThreads hold(batch == 1 && n >= threaded_order ? threads : 1);
     const int workers = static_cast<int>(std::min<index_t>(threads, batch));
     std::vector<Solver<T>> solvers(static_cast<std::size_t>(workers), Solver<T>(job, n));
     parallel_for(batch, workers, [&](index_t b, int worker) { body(b, solvers[worker]); });

@@ -4,7 +4,8 @@
 //   values   (b, n), dense, ascending, owned by the caller
 //   vectors  (b, n, n), dense; column j of a matrix belongs to value j, as in numpy.linalg.eigh
 //
-// One thread to a matrix, BLAS on one thread meanwhile: results never depend on the number of threads.
+// One thread to a matrix, BLAS on one thread meanwhile: results do not depend on the number of threads. Only a single
+// matrix of order 512 or above is served by BLAS's own threads, and its last bits depend on how many they are.
 // Throws LapackError for a matrix on which LAPACK does not converge.
 #pragma once
 #include "common/error.hpp"
