@@ -44,7 +44,7 @@ std::vector<double> squared_norms(const View<T>& maps, const View<T>* target, in
     std::vector<T> squares(static_cast<std::size_t>(count * std::min(chunk_rows, n) * n));
     // The parts of a chunk are fixed, and BLAS is on one thread: neither, then, changes a bit of the sums.
     const index_t most_parts =
-        std::clamp<index_t>((index_t(16) << 20) / (count * count * static_cast<index_t>(sizeof(T))), 1, 8);
+        std::clamp<index_t>((index_t(16) << 20) / (count * count * static_cast<index_t>(sizeof(T))), 1, 4);
     std::vector<T> products(static_cast<std::size_t>(most_parts * count * count));
     std::vector<double> sums(static_cast<std::size_t>(count * count), 0.0);
     const BlasThreads hold(1);
@@ -62,7 +62,7 @@ std::vector<double> squared_norms(const View<T>& maps, const View<T>* target, in
                     *out++ = element * element * (r == c ? T(1) : root_two) * (target ? size * target->at(r, c) : T(1));
                 }
         });
-        const index_t parts = std::min(most_parts, length);
+        const index_t parts = std::clamp<index_t>(length / 512, 1, most_parts);  // long enough to outweigh the sums
         parallel_for(parts, threads, [&](index_t part, int) {
             const index_t start = length * part / parts, end = length * (part + 1) / parts;
             char lower = 'L', transposed = 'T';
@@ -72,7 +72,8 @@ std::vector<double> squared_norms(const View<T>& maps, const View<T>* target, in
                       products.data() + part * count * count, &order);
         });
         for (index_t part = 0; part < parts; ++part)
-            for (index_t k = 0; k < count * count; ++k) sums[k] += products[part * count * count + k];
+            for (index_t j = 0; j < count; ++j)
+                for (index_t k = j * count + j; k < (j + 1) * count; ++k) sums[k] += products[part * count * count + k];
     }
     return sums;
 }
