@@ -47,6 +47,18 @@ def test_sizes(n: int, count: int, draw: Draw) -> None:
     assert_spectrum(fr.spectrum(a), over_batch(a), "float64")
 
 
+@pytest.mark.parametrize("n", [769, 2900])
+def test_large_matrix_of_known_spectrum(n: int, draw: Draw) -> None:
+    """A diagonal reflected by H = I - 2 v v'; the larger one has LAPACK's two-stage reduction where SciPy has it."""
+    values = np.sort(draw.samples(n))
+    v = draw.samples(n)
+    v /= np.linalg.norm(v)
+    dv = values * v
+    a = np.diag(values) - 2 * (np.outer(v, dv) + np.outer(dv, v)) + 4 * (v @ dv) * np.outer(v, v)
+    error = np.abs(fr.spectrum(a) - values)
+    assert error.max() <= 8 * n * np.finfo(np.float64).eps * np.abs(values).max()
+
+
 def test_half_precision(nx_dtype: Nx, draw: Draw) -> None:
     a = nx_dtype.array(symmetric(draw, 3, 7))
     result = nx_dtype.values(fr.spectrum(a))

@@ -11,8 +11,9 @@
 
 namespace fastrenyi::cpu {
 
-/// From this order on, eigenvalues alone are quicker by way of a band matrix; measured, see benchmarks/README.md.
-constexpr index_t two_stage_order = 1536;
+/// Of matrices that leave the cache, from this size on, eigenvalues alone are quicker by way of a band matrix, which
+/// reads them fewer times; measured, see benchmarks/README.md.
+constexpr index_t two_stage_bytes = index_t(64) << 20;
 
 /// A single matrix of this order or above, which cannot be shared out, is served by BLAS's own threads. Its last bits
 /// then depend on how many they are, as those of no other call do.
@@ -22,10 +23,9 @@ constexpr index_t threaded_order = 512;
 template <class T>
 class Solver {
   public:
-    Solver(char job, index_t n)
-        : job_(job),
-          n_(static_cast<int>(n)),
-          routine_(job == 'N' && n >= two_stage_order && syevd_2stage<T>() ? syevd_2stage<T>() : syevd<T>()) {
+    Solver(char job, index_t n) : job_(job), n_(static_cast<int>(n)), routine_(syevd<T>()) {
+        if (job == 'N' && n * n * index_t(sizeof(T)) >= two_stage_bytes && syevd_2stage<T>())
+            routine_ = syevd_2stage<T>();
         T work = 0;
         int iwork = 0;
         call(nullptr, nullptr, &work, -1, &iwork, -1);
