@@ -43,8 +43,7 @@ std::vector<double> squared_norms(const View<T>& maps, const View<T>* target, in
     const index_t chunk_rows = std::max<index_t>(1, (index_t(8) << 20) / (count * n * static_cast<index_t>(sizeof(T))));
     std::vector<T> squares(static_cast<std::size_t>(count * std::min(chunk_rows, n) * n));
     // The parts of a chunk are fixed, and BLAS is on one thread: neither, then, changes a bit of the sums.
-    const index_t most_parts =
-        std::clamp<index_t>((index_t(16) << 20) / (count * count * static_cast<index_t>(sizeof(T))), 1, 4);
+    const index_t most_parts = count * count * static_cast<index_t>(sizeof(T)) <= index_t(4) << 20 ? 4 : 2;
     std::vector<T> products(static_cast<std::size_t>(most_parts * count * count));
     std::vector<double> sums(static_cast<std::size_t>(count * count), 0.0);
     const BlasThreads hold(1);
@@ -62,7 +61,7 @@ std::vector<double> squared_norms(const View<T>& maps, const View<T>* target, in
                     *out++ = element * element * (r == c ? T(1) : root_two) * (target ? size * target->at(r, c) : T(1));
                 }
         });
-        const index_t parts = std::clamp<index_t>(length / 512, 1, most_parts);  // long enough to outweigh the sums
+        const index_t parts = length < 1024 ? 1 : most_parts;  // long enough to outweigh the sums
         parallel_for(parts, threads, [&](index_t part, int) {
             const index_t start = length * part / parts, end = length * (part + 1) / parts;
             char lower = 'L', transposed = 'T';
@@ -71,9 +70,10 @@ std::vector<double> squared_norms(const View<T>& maps, const View<T>* target, in
             syrk<T>()(&lower, &transposed, &order, &inner, &one, squares.data() + start, &ld, &zero,
                       products.data() + part * count * count, &order);
         });
-        for (index_t part = 0; part < parts; ++part)
-            for (index_t j = 0; j < count; ++j)
+        parallel_for(count, threads, [&](index_t j, int) {
+            for (index_t part = 0; part < parts; ++part)
                 for (index_t k = j * count + j; k < (j + 1) * count; ++k) sums[k] += products[part * count * count + k];
+        });
     }
     return sums;
 }
