@@ -16,7 +16,7 @@ SIDES = {
     "entropy": ["ours", "torch", "vendi-score"],
     "layer": ["ours", "torch", "repitl recipe"],
     "pairs": ["ours", "torch", "torch Frobenius", "torch matmul"],
-    "gram": ["ours", "torch.cdist", "torch.cdist exact", "torch expanded*"],
+    "gram": ["ours", "torch.cdist*", "torch.cdist exact", "torch expanded*"],
 }
 
 
