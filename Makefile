@@ -37,10 +37,11 @@ sanitize: build/sanitize/.installed
 	PYTHONPATH=$(CURDIR)/$(<D)/package $(BIN)/python -m pytest --capture=sys $(CORE:%=tests/test_%.py) -k "not memory_is_bounded" $(TEST)
 
 # Its memory has a fixed place, which too random an address space takes: setarch -R. NumPy, BLAS and torch are not built
-# with it: only what our code does is judged. Tests that count OpenMP's threads are for the build that uses it.
+# with it: only what our code does is judged. OpenBLAS starts its threads
+# again in a forked child (die_after_fork). Tests that count OpenMP's threads are for the build that uses it.
 tsan: build/tsan/.installed
 	$(call preload,libtsan.so) PYTHONPATH=$(CURDIR)/$(<D)/package \
-	TSAN_OPTIONS="halt_on_error=1 ignore_noninstrumented_modules=1 suppressions=$(CURDIR)/tests/tsan.supp" \
+	TSAN_OPTIONS="halt_on_error=1 ignore_noninstrumented_modules=1 die_after_fork=0 suppressions=$(CURDIR)/tests/tsan.supp" \
 	setarch $$(uname -m) -R $(BIN)/python -m pytest --capture=sys tests/test_threads.py tests/test_fork.py \
 		-k "not settings and not data_loader" $(TEST)
 
