@@ -95,7 +95,8 @@ def test_names_are_the_kernels_with_their_defaults(draw: Draw) -> None:
 
 
 def test_kernels_are_values() -> None:
-    assert fr.Gaussian() == fr.Gaussian(fr.Silverman(5.0))
+    assert fr.Gaussian() == fr.Gaussian("silverman")
+    assert fr.Gaussian(fr.Silverman(5.0)) == fr.Gaussian(fr.Silverman())
     assert fr.Gaussian(1.0) != fr.Gaussian(2.0)
     assert len({fr.Polynomial(2), fr.Polynomial(2), fr.Polynomial(3)}) == 2
     assert eval(repr(fr.Polynomial(2, 0.5, 0.0)), vars(fr)) == fr.Polynomial(2, 0.5, 0.0)

@@ -35,13 +35,12 @@ class Home:
     def __str__(self) -> str:
         return f"{self.library} {self.dtype} on {self.device}"
 
-    def leave(self, values: Values) -> Array:
-        """Give a result back in this library and dtype."""
+    def leave(self, result: Array) -> Array:
+        """Give a result of this library back in this dtype."""
         if self.library == "torch":
-            torch = sys.modules["torch"]
-            return torch.from_numpy(np.asarray(values)).to(getattr(torch, self.dtype))
+            return result.to(getattr(sys.modules["torch"], self.dtype))
         # [()] turns an array without axes into a scalar, as NumPy's own reductions do.
-        return np.asarray(values).astype(self.dtype, copy=False)[()]
+        return np.asarray(result).astype(self.dtype, copy=False)[()]
 
     @property
     def epsilon(self) -> float:

@@ -19,8 +19,8 @@ from fastrenyi._errors import NotPositiveSemidefiniteError
 
 __all__ = [
     "array", "finite",
-    "flag", "flat_batch", "gram", "integer", "kind_error", "nonzero_rows", "orders", "positive", "real",
-    "same_home", "unit", "value_error", "verdict",
+    "flag", "flat_batch", "gram", "gram_contents", "integer", "kind_error", "nonzero_rows", "orders", "positive",
+    "real", "same_home", "unit", "value_error", "verdict",
 ]  # fmt: skip
 
 _REAL = ("float64", "float32", "float16", "bfloat16")
@@ -38,29 +38,20 @@ def value_error(name: str, expected: str, got: object, way_out: str = "") -> NoR
     raise ValueError(f"{name}: expected {expected}, got {got}" + (f"; {way_out}" if way_out else ""))
 
 
-def array(x: Array, name: str) -> tuple[Values, Home]:
-    """Accept an array of any dtype on a device that is served."""
+def array(x: Array, name: str) -> Home:
+    """Accept an array of any dtype on a device that is served; its numbers are not looked at."""
     if not is_array(x):
         way_out = f"pass numpy.asarray({name})" if isinstance(x, (list, tuple, numbers.Number)) else ""
         kind_error(name, "a NumPy array or a torch tensor", x, way_out)
     if isinstance(x, np.ma.MaskedArray):
         kind_error(name, "an array without a mask", "a masked array", f"pass {name}.filled(value)")
     home = home_of(x)
-    if home.library == "torch":
-        torch = sys.modules["torch"]
-        if x.layout != torch.strided:
-            kind_error(name, "a dense tensor", f"layout {x.layout}", f"pass {name}.to_dense()")
-        if x.requires_grad and torch.is_grad_enabled():
-            kind_error(
-                name,
-                "a tensor without gradient",
-                "one that requires grad",
-                f"gradients are not computed yet: pass {name}.detach(), or call under torch.no_grad()",
-            )
+    if home.library == "torch" and x.layout != sys.modules["torch"].strided:
+        kind_error(name, "a dense tensor", f"layout {x.layout}", f"pass {name}.to_dense()")
     _backend.module_for(home.device, name)
     if home.library == "torch" and home.dtype.startswith("float8"):
         kind_error(name, f"real numbers ({', '.join(_REAL)})", f"dtype {home.dtype}", f"pass {name}.float()")
-    return wrap(x), home
+    return home
 
 
 def real_dtype(home: Home, name: str) -> None:
@@ -70,11 +61,11 @@ def real_dtype(home: Home, name: str) -> None:
         kind_error(name, f"real numbers ({', '.join(_REAL)})", f"dtype {home.dtype}", f"pass {cast}")
 
 
-def real(x: object, name: str) -> tuple[Values, Home]:
+def real(x: object, name: str) -> Home:
     """Accept an array of real numbers."""
-    values, home = array(x, name)
+    home = array(x, name)
     real_dtype(home, name)
-    return values, home
+    return home
 
 
 def same_home(home: Home, name: str, first: Home, first_name: str) -> None:
@@ -116,17 +107,25 @@ def nonzero_rows(values: Values, name: str, kernel: str) -> None:
         )
 
 
-def gram(x: object, name: str, *, trace_one: bool = True) -> tuple[Values, Home]:
-    """Accept (..., n, n) symmetric finite matrices, of trace one unless told otherwise."""
-    values, home = real(x, name)
-    if values.ndim < 2 or values.shape[-1] != values.shape[-2] or values.shape[-1] == 0:
+def gram(x: Array, name: str) -> Home:
+    """Accept (..., n, n) real matrices; ``gram_contents`` looks at the numbers."""
+    home = real(x, name)
+    shape = tuple(x.shape)
+    if len(shape) < 2 or shape[-1] != shape[-2] or shape[-1] == 0:
         value_error(
-            name, "square matrices of shape (..., n, n) with n >= 1", f"shape {values.shape}",
+            name, "square matrices of shape (..., n, n) with n >= 1", f"shape {shape}",
             "make Grams of samples with fastrenyi.gram",
         )  # fmt: skip
-    fault = _core.gram_fault(flat_batch(values, 2), _TRACE_TOLERANCE[home.dtype], trace_one, _backend.threads())
+    return home
+
+
+def gram_contents(x: Array, name: str, *, trace_one: bool = True) -> Values:
+    """Accept symmetric finite matrices, of trace one unless told otherwise, and return them as a NumPy array."""
+    values = wrap(x)
+    tolerance = _TRACE_TOLERANCE[home_of(x).dtype]
+    fault = _core.gram_fault(flat_batch(values, 2), tolerance, trace_one, _backend.threads())
     if fault is None:
-        return values, home
+        return values
     kind, index, value = fault
     if kind == "not finite":
         value_error(name, "finite numbers", f"{value} at index {_at(index, values.shape)}", "clean the data first")

@@ -7,7 +7,7 @@ for the number of features.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -26,8 +26,9 @@ class Bandwidth(ABC):
     equal samples and 0 for others.
     """
 
-    def _check_batch(self, batch: tuple[int, ...]) -> None:  # noqa: B027 - most have nothing to check
-        """Check what is given for each sample set against the batch shape of the data."""
+    def _known(self, batch: tuple[int, ...], n: int, d: int) -> float | Array | None:
+        """Return the width, or widths of the batch shape, where they do not depend on the data."""
+        return None
 
     @abstractmethod
     def _widths(self, x: Values, metric: str) -> Values:
@@ -43,12 +44,14 @@ class _Given(Bandwidth):
 
     value: Any
 
-    def _check_batch(self, batch: tuple[int, ...]) -> None:
-        if np.ndim(self.value) and np.shape(self.value) != batch:
-            _check.value_error("bandwidth", f"one width, or widths of shape {batch}", f"shape {np.shape(self.value)}")
+    def _known(self, batch: tuple[int, ...], n: int, d: int) -> float | Array | None:
+        shape = tuple(self.value.shape) if is_array(self.value) else ()
+        if shape and shape != batch:
+            _check.value_error("bandwidth", f"one width, or widths of shape {batch}", f"shape {shape}")
+        return self.value
 
     def _widths(self, x: Values, metric: str) -> Values:
-        return np.broadcast_to(np.asarray(self.value, dtype=np.float64).reshape(-1), x.shape[:1])
+        raise AssertionError("known")
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,11 @@ class Silverman(Bandwidth):
         """Check the arguments."""
         _check.positive(self.scale, "scale")
 
+    def _known(self, batch: tuple[int, ...], n: int, d: int) -> float | Array | None:
+        return self.scale * n ** (-1.0 / (4 + d))
+
     def _widths(self, x: Values, metric: str) -> Values:
-        _, n, d = x.shape
-        return np.full(x.shape[0], self.scale * n ** (-1.0 / (4 + d)))
+        raise AssertionError("known")
 
 
 @dataclass(frozen=True)
@@ -215,9 +220,10 @@ class Alignment(Bandwidth):
 
     def __post_init__(self) -> None:
         """Check the arguments."""
-        values, _ = _check.gram(self.target, "target")
-        if values.ndim != 2:
-            _check.value_error("target", "one Gram of shape (n, n)", f"shape {values.shape}")
+        _check.gram(self.target, "target")
+        if len(self.target.shape) != 2:
+            _check.value_error("target", "one Gram of shape (n, n)", f"shape {tuple(self.target.shape)}")
+        _check.gram_contents(self.target, "target")
         if self.widths is not None:
             if not isinstance(self.widths, (list, tuple, np.ndarray)):
                 _check.kind_error("widths", "a sequence of numbers", self.widths)
@@ -255,6 +261,23 @@ _NAMED: dict[str, Callable[[], Bandwidth]] = {
 }
 
 
+def code(rule: Bandwidth) -> tuple[str, list[float], Array | None]:
+    """Return a rule as what a PyTorch operation can be given: a name, numbers, and an array."""
+    if isinstance(rule, Alignment):
+        return "alignment", [float(width) for width in rule.widths] if rule.widths is not None else [], rule.target
+    name = next(name for name, kind in _NAMED.items() if kind is type(rule))
+    return name, [float(value) for value in vars(rule).values()], None
+
+
+def decode(name: str, numbers: Sequence[float], target: Array | None) -> Bandwidth:
+    """Return the rule of a ``code``."""
+    if name == "alignment":
+        return Alignment(target, list(numbers) or None)
+    if name == "neighbours":
+        return NearestNeighbours(int(numbers[0]), numbers[1])
+    return _NAMED[name](*numbers)
+
+
 def as_bandwidth(value: object) -> Bandwidth:
     """Accept a rule, its name, a width, or an array of widths."""
     if isinstance(value, Bandwidth):
@@ -264,8 +287,6 @@ def as_bandwidth(value: object) -> Bandwidth:
             _check.value_error("bandwidth", f"one of {', '.join(_NAMED)}", repr(value))
         return _NAMED[value]()
     if is_array(value):
-        widths, _ = _check.real(value, "bandwidth")
-        if not (np.isfinite(widths) & (widths > 0)).all():
-            _check.value_error("bandwidth", "finite widths above zero", widths)
-        return _Given(widths)
+        _check.real(value, "bandwidth")
+        return _Given(value)
     return _Given(_check.positive(value, "bandwidth"))

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
-from fastrenyi import _backend, _check, _core
-from fastrenyi._array import Array, Values
-from fastrenyi.measures import Alpha, entropies, product
+from fastrenyi import _backend, _check
+from fastrenyi._array import Array
+from fastrenyi.measures import Alpha
 
 __all__ = ["LayerDecomposition", "layer_decomposition"]
 
@@ -37,14 +35,6 @@ class LayerDecomposition:
     """(C, C), symmetric: I(X; {Ti, Tj}), and I(X; Ti) on the diagonal; None with pairs=False."""
     entropy: Array
     """S(T_1, ..., T_C)."""
-
-
-def _symmetric(upper: Values, diagonal: Values, rows: Values, cols: Values) -> Values:
-    count = len(diagonal)
-    full = np.empty((count, count, *diagonal.shape[1:]), dtype=diagonal.dtype)
-    full[np.arange(count), np.arange(count)] = diagonal
-    full[rows, cols] = full[cols, rows] = upper
-    return full
 
 
 def layer_decomposition(
@@ -87,55 +77,41 @@ def layer_decomposition(
     >>> round(float(xor.mmi), 9), round(float(xor.tradeoff), 9), round(float(xor.nonredundant), 9)
     (1.0, -1.0, 2.0)
     """
-    grams, home = _check.gram(maps, "maps")
-    if grams.ndim != 3 or grams.shape[0] == 0:
-        _check.value_error("maps", "Grams of shape (C, n, n) with C >= 1", f"shape {grams.shape}")
-    x, target_home = _check.gram(target, "target")
-    _check.same_home(target_home, "target", home, "maps")
-    if x.shape != grams.shape[1:]:
-        _check.value_error("target", f"one Gram of shape {grams.shape[1:]}", f"shape {x.shape}")
+    home = _check.gram(maps, "maps")
+    if maps.ndim != 3 or maps.shape[0] == 0:
+        _check.value_error("maps", "Grams of shape (C, n, n) with C >= 1", f"shape {tuple(maps.shape)}")
+    _check.same_home(_check.gram(target, "target"), "target", home, "maps")
+    if target.shape != maps.shape[1:]:
+        _check.value_error("target", f"one Gram of shape {tuple(maps.shape[1:])}", f"shape {tuple(target.shape)}")
     orders, one_order = _check.orders(alpha)
     unit = _check.unit(base)
     pairs = _check.flag(pairs, "pairs")
 
-    count = len(grams)
-    s_x, verdict = entropies(x[None], orders, unit, home.epsilon)
-    _check.verdict(verdict, "target", ())
-
-    # A map alone is the pair of the map with itself; then all pairs above the diagonal.
-    alone = np.arange(count)
-    rows, cols = np.triu_indices(count, 1) if pairs else (alone[:0], alone[:0])
-    index = np.stack([np.concatenate([alone, rows]), np.concatenate([alone, cols])], axis=1)
-    s_t, s_t_x, verdict = _core.pairs(grams, x[None], index, orders, home.epsilon, unit, _backend.threads())
-    if verdict is not None:
-        kind, where, value = verdict
-        i, j = index[where]
-        _check.verdict((kind, 0, value), f"maps[{i}]" if i == j else f"maps[{i}], maps[{j}]", ())
-    information = s_x + s_t - s_t_x
-    single, pairwise = information[:count], information[count:]
-
-    joint = product(list(grams), "maps")
-    s_joint, verdict = entropies(np.stack([joint, product([joint, x], "maps, target")]), orders, unit, home.epsilon)
-    _check.verdict(verdict and (verdict[0], 0, verdict[2]), "maps", ())
-    s_all, s_all_x = s_joint
-    mmi = s_x[0] + s_all - s_all_x
-    if len(rows):
-        tradeoff = (single[rows] + single[cols] - pairwise).mean(axis=0)
-        nonredundant = (2 * pairwise - single[rows] - single[cols]).mean(axis=0)
+    operations = _backend.operations(home.library)
+    s_x, s_maps, s_all = operations.pairs(maps, target, pairs, orders, unit)
+    mmi = s_x + s_all[0] - s_all[1]
+    information = s_x + s_maps[0] - s_maps[1]
+    count = maps.shape[0]
+    if pairs and count > 1:
+        # Each pair stands twice in the square and its maps once on the diagonal; each map is in C - 1 pairs.
+        single = information.diagonal(0, 0, 1).swapaxes(0, 1)
+        pairwise = (information.sum(axis=0).sum(axis=0) - single.sum(axis=0)) / (count * (count - 1))
+        alone = 2 * single.sum(axis=0) / count
+        tradeoff, nonredundant = alone - pairwise, 2 * pairwise - alone
     else:
-        tradeoff = nonredundant = np.full_like(mmi, math.nan)
-    shares = [np.divide(q, mmi, out=np.full_like(mmi, math.nan), where=mmi != 0) for q in (tradeoff, nonredundant)]
+        single = information[:, 0] if pairs else information
+        tradeoff = nonredundant = mmi * math.nan
 
-    def leave(values: Values) -> Array:
+    def leave(values: Array) -> Array:
         return home.leave(values[..., 0] if one_order else values)
 
     return LayerDecomposition(
         mmi=leave(mmi),
         tradeoff=leave(tradeoff),
         nonredundant=leave(nonredundant),
-        tradeoff_share=leave(shares[0]),
-        nonredundant_share=leave(shares[1]),
+        tradeoff_share=leave(operations.share(tradeoff, mmi)),
+        nonredundant_share=leave(operations.share(nonredundant, mmi)),
         single=leave(single),
-        pairwise=leave(_symmetric(pairwise, single, rows, cols)) if pairs else None,
-        entropy=leave(s_all),
+        pairwise=leave(information) if pairs else None,
+        entropy=leave(s_all[0]),
     )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import numpy as np
-
-from fastrenyi import _backend, _check, _core
-from fastrenyi._array import Array, Home, Values
-from fastrenyi.bandwidths import BandwidthLike, Silverman, as_bandwidth
+from fastrenyi import _backend, _check
+from fastrenyi._array import Array, Home
+from fastrenyi.bandwidths import BandwidthLike, as_bandwidth
 
 __all__ = [
     "Cosine", "Delta", "Gaussian", "Kernel", "KernelLike", "Laplacian", "Polynomial", "channel_grams", "gram",
@@ -21,17 +20,13 @@ __all__ = [
 class Kernel(ABC):
     """A positive definite function of two samples."""
 
-    def _accept(self, values: Values, home: Home, name: str) -> Values:
+    def _accept(self, home: Home, name: str) -> None:
         """Check the dtype of the data."""
         _check.real_dtype(home, name)
-        return values
-
-    def _check_batch(self, batch: tuple[int, ...]) -> None:  # noqa: B027 - most have nothing to check
-        """Check what the kernel has for each sample set against the batch shape of the data."""
 
     @abstractmethod
-    def _gram(self, x: Values, name: str) -> Values:
-        """Return the Grams of the b sample sets in x (b, n, d), which is finite."""
+    def _gram(self, x: Array, layout: str, home: Home, name: str) -> Array:
+        """Return the Grams of the samples of x, which lie in it as ``_operations.samples`` says."""
 
     def _result_home(self, home: Home) -> Home:
         return home
@@ -40,24 +35,33 @@ class Kernel(ABC):
 KernelLike: TypeAlias = "Kernel | str"
 
 
+def shape_of_samples(x: Array, layout: str) -> tuple[int, ...]:
+    """Return the shape (..., n, d) of ``_operations.samples`` without making them."""
+    shape = tuple(x.shape)
+    if layout == "maps":
+        return shape[1], shape[0], math.prod(shape[2:])
+    return (shape[0], math.prod(shape[1:])) if layout == "tensors" else shape
+
+
 @dataclass(frozen=True)
 class _Widthed(Kernel):
     """A kernel of the distance between two samples over a width."""
 
-    bandwidth: BandwidthLike = field(default_factory=Silverman)
+    bandwidth: BandwidthLike = "silverman"
 
     def __post_init__(self) -> None:
         """Check the arguments."""
         as_bandwidth(self.bandwidth)
 
-    def _check_batch(self, batch: tuple[int, ...]) -> None:
-        as_bandwidth(self.bandwidth)._check_batch(batch)
-
-    def _checked_widths(self, x: Values, metric: str) -> Values:
-        widths = as_bandwidth(self.bandwidth)._widths(x, metric)
-        if not np.isfinite(widths).all():
-            _check.value_error("bandwidth", "a rule that gives finite widths for this data", widths, "rescale the data")
-        return widths
+    def _distance_gram(self, kind: str, metric: str, x: Array, layout: str, home: Home, name: str) -> Array:
+        operations = _backend.operations(home.library)
+        rule = as_bandwidth(self.bandwidth)
+        *batch, n, d = shape_of_samples(x, layout)
+        width = rule._known(tuple(batch), n, d)
+        given = width is not None
+        if width is None:
+            width = operations.bandwidth(x, layout, rule, metric, name)
+        return operations.gram(x, layout, width, kind, 1, 1.0, 0.0, name, given)
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,8 @@ class Gaussian(_Widthed):
            [0.3033, 0.5   ]])
     """
 
-    def _gram(self, x: Values, name: str) -> Values:
-        return _core.gaussian_gram(x, self._checked_widths(x, "euclidean"), _backend.threads())
+    def _gram(self, x: Array, layout: str, home: Home, name: str) -> Array:
+        return self._distance_gram("gaussian", "euclidean", x, layout, home, name)
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,8 @@ class Laplacian(_Widthed):
            [0.1839, 0.5   ]])
     """
 
-    def _gram(self, x: Values, name: str) -> Values:
-        return _core.laplacian_gram(x, self._checked_widths(x, "manhattan"), _backend.threads())
+    def _gram(self, x: Array, layout: str, home: Home, name: str) -> Array:
+        return self._distance_gram("laplacian", "manhattan", x, layout, home, name)
 
 
 @dataclass(frozen=True)
@@ -119,11 +123,10 @@ class Polynomial(Kernel):
         if self.coef0 != 0:
             _check.positive(self.coef0, "coef0")
 
-    def _gram(self, x: Values, name: str) -> Values:
-        if self.coef0 == 0:
-            _check.nonzero_rows(x, name, "polynomial")
-        gamma = 1.0 / x.shape[2] if self.gamma is None else self.gamma
-        return _core.polynomial_gram(x, self.degree, gamma, self.coef0, _backend.threads())
+    def _gram(self, x: Array, layout: str, home: Home, name: str) -> Array:
+        gamma = 1.0 / shape_of_samples(x, layout)[-1] if self.gamma is None else self.gamma
+        operations = _backend.operations(home.library)
+        return operations.gram(x, layout, None, "polynomial", self.degree, gamma, self.coef0, name, True)
 
 
 @dataclass(frozen=True)
@@ -138,9 +141,8 @@ class Cosine(Kernel):
            [0.3, 0.5]])
     """
 
-    def _gram(self, x: Values, name: str) -> Values:
-        _check.nonzero_rows(x, name, "cosine")
-        return _core.polynomial_gram(x, 1, 1.0, 0.0, _backend.threads())
+    def _gram(self, x: Array, layout: str, home: Home, name: str) -> Array:
+        return _backend.operations(home.library).gram(x, layout, None, "cosine", 1, 1.0, 0.0, name, True)
 
 
 @dataclass(frozen=True)
@@ -166,13 +168,12 @@ class Delta(Kernel):
     def _dtype_name(self) -> str:
         return str(getattr(self.dtype, "__name__", self.dtype)).removeprefix("torch.")
 
-    def _accept(self, values: Values, home: Home, name: str) -> Values:
-        return (
-            values.astype(np.int64, copy=False) if values.dtype.kind in "iub" else super()._accept(values, home, name)
-        )
+    def _accept(self, home: Home, name: str) -> None:
+        if not home.dtype.startswith(("int", "uint", "bool")):
+            super()._accept(home, name)
 
-    def _gram(self, x: Values, name: str) -> Values:
-        return _core.delta_gram(x, _backend.threads())
+    def _gram(self, x: Array, layout: str, home: Home, name: str) -> Array:
+        return _backend.operations(home.library).delta_gram(x, layout, name)
 
     def _result_home(self, home: Home) -> Home:
         if self.dtype is not None:
@@ -190,7 +191,7 @@ def as_kernel(kernel: object, bandwidth: object = None) -> Kernel:
     if isinstance(kernel, str):
         if kernel not in _NAMED:
             _check.value_error("kernel", f"one of {', '.join(_NAMED)}", repr(kernel))
-        result = _NAMED[kernel]()
+        result: Kernel = _NAMED[kernel]()
     elif isinstance(kernel, Kernel):
         result = kernel
     else:
@@ -201,25 +202,22 @@ def as_kernel(kernel: object, bandwidth: object = None) -> Kernel:
         _check.value_error("bandwidth", f"none, as the kernel {kernel!r} has no width", bandwidth, "leave it out")
     if not isinstance(kernel, str):
         _check.value_error("bandwidth", f"none, as {kernel!r} has its own", bandwidth, "give the width in one place")
-    return replace(result, bandwidth=as_bandwidth(bandwidth))
+    return type(result)(as_bandwidth(bandwidth))
 
 
-def _accept(x: object, name: str, kernel: object, bandwidth: object) -> tuple[Values, Home, Kernel]:
+def _accept(x: object, name: str, kernel: object, bandwidth: object) -> tuple[Home, Kernel]:
     """Check samples, kernel and bandwidth, in this order."""
-    values, home = _check.array(x, name)
+    home = _check.array(x, name)
     chosen = as_kernel(kernel, bandwidth)
-    values = chosen._accept(values, home, name)
-    _check.finite(values, name)
-    return values, home, chosen
+    chosen._accept(home, name)
+    return home, chosen
 
 
-def _grams(values: Values, home: Home, kernel: Kernel, name: str) -> Array:
-    """Return the Grams of sample sets (..., n, d)."""
-    if values.shape[-2] == 0 or values.shape[-1] == 0:
-        _check.value_error(name, "at least one sample and one feature", f"shape {values.shape}")
-    kernel._check_batch(values.shape[:-2])
-    result = kernel._gram(_check.flat_batch(values, 2), name)
-    return kernel._result_home(home).leave(result.reshape(*values.shape[:-1], values.shape[-2]))
+def _grams(x: Array, layout: str, home: Home, kernel: Kernel, name: str) -> Array:
+    """Return the Grams of sample sets, which lie in x as ``_operations.samples`` says."""
+    if 0 in shape_of_samples(x, layout)[-2:]:
+        _check.value_error(name, "at least one sample and one feature", f"shape {tuple(x.shape)}")
+    return kernel._result_home(home).leave(kernel._gram(x, layout, home, name))
 
 
 def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
@@ -255,17 +253,17 @@ def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | N
     >>> a.shape, float(np.trace(a))
     ((3, 3), 1.0)
     """
-    values, home, chosen = _accept(x, "x", kernel, bandwidth)
-    if values.ndim == 1 and isinstance(chosen, Delta):
-        values = values[:, None]
-    if values.ndim < 2:
+    home, chosen = _accept(x, "x", kernel, bandwidth)
+    if x.ndim == 1 and isinstance(chosen, Delta):
+        x = x[:, None]
+    if x.ndim < 2:
         _check.value_error(
             "x",
             "samples of shape (..., n, d)",
-            f"shape {values.shape}",
+            f"shape {tuple(x.shape)}",
             "for n samples of one feature pass x[:, None]",
         )
-    return _grams(values, home, chosen, "x")
+    return _grams(x, "samples", home, chosen, "x")
 
 
 def channel_grams(maps: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
@@ -295,12 +293,10 @@ def channel_grams(maps: Array, kernel: KernelLike = "gaussian", bandwidth: Bandw
     >>> fr.channel_grams(maps).shape
     (4, 10, 10)
     """
-    values, home, chosen = _accept(maps, "maps", kernel, bandwidth)
-    if values.ndim < 2:
-        _check.value_error("maps", "activations of shape (n, C, *spatial)", f"shape {values.shape}")
-    samples, channels = values.shape[:2]
-    features = int(np.prod(values.shape[2:], dtype=np.int64))
-    return _grams(values.reshape(samples, channels, features).transpose(1, 0, 2), home, chosen, "maps")
+    home, chosen = _accept(maps, "maps", kernel, bandwidth)
+    if maps.ndim < 2:
+        _check.value_error("maps", "activations of shape (n, C, *spatial)", f"shape {tuple(maps.shape)}")
+    return _grams(maps, "maps", home, chosen, "maps")
 
 
 def tensor_gram(maps: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
@@ -331,8 +327,7 @@ def tensor_gram(maps: Array, kernel: KernelLike = "gaussian", bandwidth: Bandwid
     >>> fr.tensor_gram(images).shape
     (10, 10)
     """
-    values, home, chosen = _accept(maps, "maps", kernel, bandwidth)
-    if values.ndim < 1:
+    home, chosen = _accept(maps, "maps", kernel, bandwidth)
+    if maps.ndim < 1:
         _check.value_error("maps", "samples of shape (n, ...)", "a single number")
-    features = int(np.prod(values.shape[1:], dtype=np.int64))
-    return _grams(values.reshape(values.shape[0], features), home, chosen, "maps")
+    return _grams(maps, "tensors", home, chosen, "maps")

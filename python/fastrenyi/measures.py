@@ -30,8 +30,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from fastrenyi import _backend, _check, _core
-from fastrenyi._array import Array, Home, Values, Verdict
+from fastrenyi import _backend, _check
+from fastrenyi._array import Array, Home
 from fastrenyi.kernels import KernelLike, as_kernel
 
 __all__ = [
@@ -44,87 +44,60 @@ Alpha: TypeAlias = float | Sequence[float]
 Variable: TypeAlias = Array | Sequence[Array]
 
 
-def product(factors: list[Values], name: str) -> Values:
-    """Return the Gram of the joint variable of Grams whose batch shapes broadcast."""
-    if len(factors) == 1:
-        return factors[0]
-    aligned = np.broadcast_arrays(*factors)
-    shape = aligned[0].shape
-    product, verdict = _core.hadamard([_check.flat_batch(a, 2) for a in aligned], _backend.threads())
-    _check.verdict(verdict, name, shape[:-2])
-    return product.reshape(shape)
-
-
-def entropies(grams: Values, orders: list[float], unit: float, epsilon: float) -> tuple[Values, Verdict]:
-    """Return the (b, m) entropies of Grams (b, n, n), and the first matrix that has none."""
-    if orders == [2.0]:
-        return _core.collision_entropy(grams, unit, _backend.threads())[:, None], None
-    return _core.entropy(_core.spectrum(grams, _backend.threads()), orders, epsilon, unit, _backend.threads())
-
-
 class _Call:
     """One call of a measure: its variables, checked, and the entropies of their combinations."""
 
     def __init__(self, variables: dict[str, Variable], alpha: Alpha, base: float) -> None:
-        self.variables: list[list[Values]] = []
         self.names = list(variables)
-        first: tuple[str, Home, int] | None = None
+        self.grams: list[Array] = []
+        self.labels: list[str] = []
+        self.members: list[list[int]] = []
+        """The positions in grams of each variable's Grams."""
+        homes: list[Home] = []
         for name, variable in variables.items():
             is_joint = isinstance(variable, (list, tuple))
             if is_joint and not variable:
                 _check.value_error(name, "at least one Gram", "an empty sequence")
-            factors = []
+            first = len(self.grams)
             for k, x in enumerate(variable if is_joint else [variable]):
                 label = f"{name}[{k}]" if is_joint else name
-                values, home = _check.gram(x, label)
-                if first is None:
-                    first = (label, home, values.shape[-1])
-                _check.same_home(home, label, first[1], first[0])
-                if values.shape[-1] != first[2]:
-                    _check.value_error(
-                        label, f"Grams of n = {first[2]} samples, as {first[0]}", f"shape {values.shape}"
-                    )
-                factors.append(values)
-            self.variables.append(factors)
-        assert first is not None
-        self.home = first[1]
+                homes.append(_check.gram(x, label))
+                self.grams.append(x)
+                self.labels.append(label)
+                _check.same_home(homes[-1], label, homes[0], self.labels[0])
+                n = self.grams[0].shape[-1]
+                if x.shape[-1] != n:
+                    expected = f"Grams of n = {n} samples, as {self.labels[0]}"
+                    _check.value_error(label, expected, f"shape {tuple(x.shape)}")
+            self.members.append(list(range(first, len(self.grams))))
+        self.home = homes[0]
+        self.operations = _backend.operations(self.home.library)
         self.orders, self.one_order = _check.orders(alpha)
         self.unit = _check.unit(base)
-        self.shape = self._common_shape()
+        self._check_batches()
 
-    def _common_shape(self) -> tuple[int, ...]:
+    def _check_batches(self) -> None:
         shape: tuple[int, ...] = ()
-        for name, factors in zip(self.names, self.variables, strict=True):
-            for values in factors:
+        for name, members in zip(self.names, self.members, strict=True):
+            for i in members:
+                batch = tuple(self.grams[i].shape[:-2])
                 try:
-                    shape = np.broadcast_shapes(shape, values.shape)
+                    shape = np.broadcast_shapes(shape, batch)
                 except ValueError:
-                    _check.value_error(name, f"batch axes that broadcast with {shape[:-2]}", f"{values.shape[:-2]}")
-        return shape
+                    _check.value_error(name, f"batch axes that broadcast with {shape}", f"{batch}")
 
-    def entropies(self, *subsets: tuple[int, ...]) -> Values:
+    def entropies(self, *subsets: tuple[int, ...]) -> Array:
         """Return the joint entropies of subsets of the variables, by position: (subsets, *batch, orders)."""
-        # Each at its own batch shape: what does not vary over the batch is computed once.
-        grams = [product([a for i in subset for a in self.variables[i]], self._name(subset)) for subset in subsets]
-        flat = [_check.flat_batch(a, 2) for a in grams]
-        found, verdict = entropies(
-            flat[0] if len(flat) == 1 else np.concatenate(flat), self.orders, self.unit, self.home.epsilon
+        return self.operations.entropies(
+            self.grams,
+            self.labels,
+            [[k for i in subset for k in self.members[i]] for subset in subsets],
+            [", ".join(self.names[i] for i in subset) for subset in subsets],
+            self.orders,
+            self.unit,
         )
-        ends = np.cumsum([len(a) for a in flat])
-        if verdict is not None:
-            kind, index, value = verdict
-            at = int(np.searchsorted(ends, index, side="right"))
-            within = index - int(ends[at]) + len(flat[at])
-            _check.verdict((kind, within, value), self._name(subsets[at]), grams[at].shape[:-2])
-        result = np.empty((len(subsets), *self.shape[:-2], len(self.orders)), dtype=found.dtype)
-        for slot, part, a in zip(result, np.split(found, ends[:-1]), grams, strict=True):
-            slot[...] = part.reshape(*a.shape[:-2], len(self.orders))
-        return result
 
-    def _name(self, subset: tuple[int, ...]) -> str:
-        return ", ".join(self.names[i] for i in subset)
-
-    def leave(self, result: Values) -> Array:
+    def leave(self, result: Array) -> Array:
         """Give a result (*batch, orders) back to the caller."""
         return self.home.leave(result[..., 0] if self.one_order else result)
 
@@ -146,8 +119,8 @@ def spectrum(a: Array) -> Array:
     >>> fr.spectrum(np.array([[2.0, 1.0], [1.0, 2.0]]))
     array([1., 3.])
     """
-    values, home = _check.gram(a, "a", trace_one=False)
-    return home.leave(_core.spectrum(_check.flat_batch(values, 2), _backend.threads()).reshape(values.shape[:-1]))
+    home = _check.gram(a, "a")
+    return home.leave(_backend.operations(home.library).spectrum(a, "a"))
 
 
 def entropy(a: Variable, alpha: Alpha = 1.01, base: float = 2) -> Array:
@@ -228,21 +201,16 @@ def conditional_mutual_information(
     return call.leave(s_ag + s_bg - s_abg - s_g)
 
 
-def _singles_and_joint(call: _Call) -> tuple[Values, Values]:
-    count = len(call.variables)
+def _singles_and_joint(call: _Call) -> tuple[Array, Array]:
+    count = len(call.members)
     found = call.entropies(*((i,) for i in range(count)), tuple(range(count)))
     return found[:-1], found[-1]
 
 
-def _all_but_one_and_joint(call: _Call) -> tuple[Values, Values]:
-    everything = tuple(range(len(call.variables)))
+def _all_but_one_and_joint(call: _Call) -> tuple[Array, Array]:
+    everything = tuple(range(len(call.members)))
     found = call.entropies(*(everything[:i] + everything[i + 1 :] for i in everything), everything)
     return found[:-1], found[-1]
-
-
-def _share(part: Values, whole: Values) -> Values:
-    """Divide, giving NaN for a share of nothing."""
-    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole != 0)
 
 
 def total_correlation(*grams: Variable, normalized: bool = False, alpha: Alpha = 1.01, base: float = 2) -> Array:
@@ -260,7 +228,9 @@ def total_correlation(*grams: Variable, normalized: bool = False, alpha: Alpha =
     normalized = _check.flag(normalized, "normalized")
     singles, joint = _singles_and_joint(call)
     result = singles.sum(axis=0) - joint
-    return call.leave(_share(result, singles.sum(axis=0) - singles.max(axis=0)) if normalized else result)
+    if normalized:
+        result = call.operations.share(result, singles.sum(axis=0) - call.operations.largest(singles))
+    return call.leave(result)
 
 
 def dual_total_correlation(*grams: Variable, normalized: bool = False, alpha: Alpha = 1.01, base: float = 2) -> Array:
@@ -279,7 +249,7 @@ def dual_total_correlation(*grams: Variable, normalized: bool = False, alpha: Al
     normalized = _check.flag(normalized, "normalized")
     others, joint = _all_but_one_and_joint(call)
     result = others.sum(axis=0) - (len(grams) - 1) * joint
-    return call.leave(_share(result, joint) if normalized else result)
+    return call.leave(call.operations.share(result, joint) if normalized else result)
 
 
 def o_information(*grams: Variable, alpha: Alpha = 1.01, base: float = 2) -> Array:
@@ -326,8 +296,9 @@ def interaction_information(*grams: Variable, alpha: Alpha = 1.01, base: float =
         )
     call = _Call(variables, alpha, base)
     subsets = [s for size in range(1, len(grams) + 1) for s in combinations(range(len(grams)), size)]
-    signs = np.array([-((-1) ** len(s)) for s in subsets])
-    return call.leave(np.tensordot(signs, call.entropies(*subsets), axes=1).astype(call.variables[0][0].dtype))
+    found = call.entropies(*subsets)
+    odd, even = ([i for i, s in enumerate(subsets) if len(s) % 2 == k] for k in (1, 0))
+    return call.leave(found[odd].sum(axis=0) - found[even].sum(axis=0))
 
 
 def divergence(
@@ -351,33 +322,31 @@ def divergence(
     >>> abs(round(float(fr.divergence(x, x)), 9)), round(float(fr.divergence(x, x + 1000, bandwidth=1.0)), 9)
     (0.0, 1.0)
     """
-    first, home = _check.array(x, "x")
-    second, home_y = _check.array(y, "y")
+    home = _check.array(x, "x")
+    home_y = _check.array(y, "y")
     chosen = as_kernel(kernel, bandwidth)
-    first, second = chosen._accept(first, home, "x"), chosen._accept(second, home_y, "y")
+    chosen._accept(home, "x")
+    chosen._accept(home_y, "y")
     _check.same_home(home_y, "y", home, "x")
-    for values, name in ((first, "x"), (second, "y")):
+    for values, name in ((x, "x"), (y, "y")):
         if values.ndim < 2 or values.shape[-2] == 0 or values.shape[-1] == 0:
-            _check.value_error(name, "samples of shape (..., n, d) with n, d >= 1", f"shape {values.shape}")
-        _check.finite(values, name)
-    if first.shape[-1] != second.shape[-1]:
-        _check.value_error("y", f"samples of d = {first.shape[-1]} features, as x", f"shape {second.shape}")
+            _check.value_error(name, "samples of shape (..., n, d) with n, d >= 1", f"shape {tuple(values.shape)}")
+    if x.shape[-1] != y.shape[-1]:
+        _check.value_error("y", f"samples of d = {x.shape[-1]} features, as x", f"shape {tuple(y.shape)}")
     try:
-        batch = np.broadcast_shapes(first.shape[:-2], second.shape[:-2])
+        np.broadcast_shapes(tuple(x.shape[:-2]), tuple(y.shape[:-2]))
     except ValueError:
-        _check.value_error("y", f"batch axes that broadcast with {first.shape[:-2]}", f"{second.shape[:-2]}")
+        _check.value_error("y", f"batch axes that broadcast with {tuple(x.shape[:-2])}", f"{tuple(y.shape[:-2])}")
     orders, one_order = _check.orders(alpha)
     unit = _check.unit(base)
-    n, m = first.shape[-2], second.shape[-2]
-    pooled = np.concatenate([np.broadcast_to(v, (*batch, *v.shape[-2:])) for v in (first, second)], axis=-2)
-    chosen._check_batch(batch)
-    grams = chosen._gram(_check.flat_batch(pooled, 2), "x")
+    operations = _backend.operations(home.library)
+    n, m = x.shape[-2], y.shape[-2]
+    pooled = operations.pooled(x, y)
     home = chosen._result_home(home)
-    parts = []
-    for part in (grams, grams[:, :n, :n] * ((n + m) / n), grams[:, n:, n:] * ((n + m) / m)):
-        values, verdict = entropies(part, orders, unit, home.epsilon)
-        _check.verdict(verdict, "x", batch)
-        parts.append(values)
-    s, s_x, s_y = parts
-    result = (s - (n * s_x + m * s_y) / (n + m)).reshape(*batch, len(orders))
+    grams = chosen._gram(pooled, "samples", home, "x")
+    s, s_x, s_y = (
+        operations.entropies([part], ["x"], [[0]], ["x"], orders, unit)[0]
+        for part in (grams, grams[..., :n, :n] * ((n + m) / n), grams[..., n:, n:] * ((n + m) / m))
+    )
+    result = s - (n * s_x + m * s_y) / (n + m)
     return home.leave(result[..., 0] if one_order else result)

@@ -1,0 +1,191 @@
+"""The compiled operations behind the public names: arrays of any library in, contents checked, NumPy arrays out.
+
+Shapes, kinds and dtypes have been checked by who calls. ``fastrenyi.torch.ops`` has the same names for tensors, with
+gradients, and calls these for the numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from fastrenyi import _backend, _check, _core
+from fastrenyi._array import Array, Values, Verdict, home_of, wrap
+from fastrenyi.bandwidths import Bandwidth
+
+__all__ = ["bandwidth", "delta_gram", "entropies", "gram", "largest", "pairs", "pooled", "samples", "share", "spectrum"]
+
+
+def share(part: Values, whole: Values) -> Values:
+    """Divide, giving NaN for a share of nothing."""
+    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole != 0)
+
+
+def largest(values: Values) -> Values:
+    """Return the largest along the first axis."""
+    return np.asarray(values.max(axis=0))
+
+
+def pooled(x: Array, y: Array) -> Values:
+    """Return two sets of samples as one, (..., n, d) and (..., m, d) as (..., n + m, d); batch axes broadcast."""
+    both = [_finite_samples(v, "samples", name) for v, name in ((x, "x"), (y, "y"))]
+    batch = np.broadcast_shapes(*(v.shape[:-2] for v in both))
+    return np.concatenate([np.broadcast_to(v, (*batch, *v.shape[-2:])) for v in both], axis=-2)
+
+
+def samples(x: Array, layout: str) -> Array:
+    """Return the samples (..., n, d) of an array; a view where the strides allow.
+
+    ``layout`` says what x is: "samples" themselves, "maps" (n, C, *spatial), of which each channel is a sample set
+    (C, n, d), or "tensors" (n, ...), each one sample.
+    """
+    if layout == "maps":
+        return x.reshape(*x.shape[:2], math.prod(x.shape[2:])).swapaxes(0, 1)
+    return x.reshape(x.shape[0], math.prod(x.shape[1:])) if layout == "tensors" else x
+
+
+def _finite_samples(x: Array, layout: str, name: str) -> Values:
+    values = wrap(x)
+    _check.finite(values, name)  # before the layout, so that the index is one of what was given
+    laid_out: Values = samples(values, layout)
+    return laid_out
+
+
+def bandwidth(x: Array, layout: str, rule: Bandwidth, metric: str, name: str) -> Values:
+    """Return the widths (...) that a rule finds for samples (..., n, d)."""
+    values = _finite_samples(x, layout, name)
+    return rule._widths(_check.flat_batch(values, 2), metric).reshape(values.shape[:-2])
+
+
+def gram(
+    x: Array,
+    layout: str,
+    width: float | Array | None,
+    kind: str,
+    degree: int,
+    gamma: float,
+    coef0: float,
+    name: str,
+    given: bool,
+) -> Values:
+    """Return the Grams (..., n, n) of samples (..., n, d).
+
+    ``kind`` is "gaussian" or "laplacian", with a width or widths (...), or "polynomial" or "cosine". ``given`` widths
+    must be above zero; a rule may find zero, the narrow limit.
+    """
+    values = _finite_samples(x, layout, name)
+    flat = _check.flat_batch(values, 2)
+    if kind in ("polynomial", "cosine"):
+        if coef0 == 0:
+            _check.nonzero_rows(values, name, kind)
+        result = _core.polynomial_gram(flat, degree, gamma, coef0, _backend.threads())
+    else:
+        widths = np.asarray(wrap(width) if hasattr(width, "shape") else width, dtype=np.float64)
+        if not np.isfinite(widths).all() or (widths < 0).any() or (given and (widths == 0).any()):
+            expected = "finite widths above zero" if given else "a rule that gives finite widths for this data"
+            _check.value_error("bandwidth", expected, widths, "" if given else "rescale the data")
+        make = _core.gaussian_gram if kind == "gaussian" else _core.laplacian_gram
+        widths = np.ascontiguousarray(np.broadcast_to(widths.reshape(-1), flat.shape[:1]))
+        result = make(flat, widths, _backend.threads())
+    return result.reshape(*values.shape[:-1], values.shape[-2])
+
+
+def delta_gram(x: Array, layout: str, name: str) -> Values:
+    """Return the float64 Grams (..., n, n) of the Delta kernel; the samples (..., n, d) may be integers."""
+    values = _finite_samples(x, layout, name)
+    if values.dtype.kind in "iub":
+        values = values.astype(np.int64, copy=False)
+    result = _core.delta_gram(_check.flat_batch(values, 2), _backend.threads())
+    return result.reshape(*values.shape[:-1], values.shape[-2])
+
+
+def spectrum(a: Array, name: str) -> Values:
+    """Return the eigenvalues (..., n) of symmetric matrices (..., n, n) of any trace."""
+    values = _check.gram_contents(a, name, trace_one=False)
+    return _core.spectrum(_check.flat_batch(values, 2), _backend.threads()).reshape(values.shape[:-1])
+
+
+def _joint(factors: Sequence[Values], name: str) -> Values:
+    """Return the Gram of the joint variable of Grams whose batch shapes broadcast."""
+    if len(factors) == 1:
+        return factors[0]
+    aligned = np.broadcast_arrays(*factors)
+    shape = aligned[0].shape
+    joint, verdict = _core.hadamard([_check.flat_batch(a, 2) for a in aligned], _backend.threads())
+    _check.verdict(verdict, name, shape[:-2])
+    return joint.reshape(shape)
+
+
+def _entropies(grams: Values, orders: Sequence[float], epsilon: float, unit: float) -> tuple[Values, Verdict]:
+    """Return the (b, m) entropies of Grams (b, n, n), and the first matrix that has none."""
+    if list(orders) == [2.0]:
+        return _core.collision_entropy(grams, unit, _backend.threads())[:, None], None
+    return _core.entropy(_core.spectrum(grams, _backend.threads()), orders, epsilon, unit, _backend.threads())
+
+
+def entropies(
+    grams: Sequence[Array],
+    labels: Sequence[str],
+    subsets: Sequence[Sequence[int]],
+    names: Sequence[str],
+    orders: Sequence[float],
+    unit: float,
+) -> Values:
+    """Return the joint entropies of subsets of Grams, by position: (subsets, *batch, orders), batch axes broadcast.
+
+    ``labels`` name the Grams and ``names`` the subsets, for messages.
+    """
+    checked = [_check.gram_contents(a, label) for a, label in zip(grams, labels, strict=True)]
+    epsilon = home_of(grams[0]).epsilon
+    # Each at its own batch shape: what does not vary over the batch is computed once.
+    joints = [_joint([checked[i] for i in subset], name) for subset, name in zip(subsets, names, strict=True)]
+    flat = [_check.flat_batch(a, 2) for a in joints]
+    found, verdict = _entropies(flat[0] if len(flat) == 1 else np.concatenate(flat), orders, epsilon, unit)
+    ends = np.cumsum([len(a) for a in flat])
+    if verdict is not None:
+        kind, index, value = verdict
+        at = int(np.searchsorted(ends, index, side="right"))
+        within = index - int(ends[at]) + len(flat[at])
+        _check.verdict((kind, within, value), names[at], joints[at].shape[:-2])
+    batch = np.broadcast_shapes(*(a.shape[:-2] for a in checked))
+    result = np.empty((len(subsets), *batch, len(orders)), dtype=found.dtype)
+    for slot, part, a in zip(result, np.split(found, ends[:-1]), joints, strict=True):
+        slot[...] = part.reshape(*a.shape[:-2], len(orders))
+    return result
+
+
+def pairs(
+    maps: Array, target: Array, every: bool, orders: Sequence[float], unit: float
+) -> tuple[Values, Values, Values]:
+    """Return the entropies that the decomposition of a layer is made of; maps (C, n, n), target (n, n).
+
+    S(X) as (orders,); S(Ti, Tj) and S(Ti, Tj, X) as (2, C, C, orders), of the single maps on the diagonal, or for
+    these alone, without ``every`` pair, (2, C, orders); S(T_1..T_C) and S(T_1..T_C, X) as (2, orders).
+    """
+    grams, x = _check.gram_contents(maps, "maps"), _check.gram_contents(target, "target")
+    epsilon = home_of(maps).epsilon
+    s_x, verdict = _entropies(x[None], orders, epsilon, unit)
+    _check.verdict(verdict, "target", ())
+
+    # A map alone is the pair of the map with itself; then all pairs above the diagonal.
+    count = len(grams)
+    alone = np.arange(count)
+    rows, cols = np.triu_indices(count, 1) if every else (alone[:0], alone[:0])
+    index = np.stack([np.concatenate([alone, rows]), np.concatenate([alone, cols])], axis=1)
+    s_t, s_t_x, verdict = _core.pairs(grams, x[None], index, orders, epsilon, unit, _backend.threads())
+    if verdict is not None:
+        kind, where, value = verdict
+        i, j = index[where]
+        _check.verdict((kind, 0, value), f"maps[{i}]" if i == j else f"maps[{i}], maps[{j}]", ())
+    found = np.stack([s_t, s_t_x])
+    if every:
+        square = np.empty((2, count, count, len(orders)), dtype=found.dtype)
+        square[:, index[:, 0], index[:, 1]] = square[:, index[:, 1], index[:, 0]] = found
+        found = square
+
+    joint = _joint(list(grams), "maps")
+    s_all, verdict = _entropies(np.stack([joint, _joint([joint, x], "maps, target")]), orders, epsilon, unit)
+    _check.verdict(verdict and (verdict[0], 0, verdict[2]), "maps", ())
+    return s_x[0], found, s_all

@@ -1,0 +1,275 @@
+"""Gradients of Grams, spectra, entropies and pairs.
+
+The entropy S(A) = f(lambda) of a symmetric matrix A = V diag(lambda) V^T has the gradient V diag(f'(lambda)) V^T, in
+which no difference of eigenvalues is divided by: it is finite for repeated ones. Where f' is infinite, at a zero
+eigenvalue of orders up to 1, it is taken as zero: a path of positive semidefinite matrices meets such a point at the
+bottom of the eigenvalue, so that what stands there does not count to first order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from fastrenyi import _backend, _core
+from fastrenyi._array import home_of, wrap
+
+__all__ = ["of_distance", "of_entropies", "of_pairs", "of_polynomial", "of_spectrum", "of_width"]
+
+_TILE_BYTES = 2**25
+"""Memory of one tile of pairs, of which the backward pass holds some ten."""
+
+
+def of_distance(x: Tensor, width: Tensor, a: Tensor, grad: Tensor, kind: str) -> Tensor:
+    """Return the gradient with respect to samples (..., n, d) of a Gaussian or Laplacian Gram a.
+
+    d A_ij = -A_ij <x_i - x_j, dx_i - dx_j> / sigma^2 (Gaussian), -A_ij <sign(x_i - x_j), dx_i - dx_j> / sigma
+    (Laplacian). Cost O(n^2 d) in O(n^2 + n d) memory.
+    """
+    sigma = width.to(a.dtype)[..., None, None]
+    weights = torch.where(sigma > 0, (grad + grad.mT) * a, 0)  # sigma = 0 is the narrow limit, flat almost everywhere
+    weights = weights - torch.diag_embed(weights.diagonal(dim1=-2, dim2=-1))
+    samples = x.to(a.dtype)
+    inverse = torch.where(sigma > 0, 1 / sigma, 0)
+    if kind == "laplacian":
+        return (-_signed_sums(weights, samples) * inverse).to(x.dtype)
+    # Offsets cancel in the difference; of data without its mean fewer digits do.
+    z = (samples - samples.mean(dim=-2, keepdim=True)) * inverse
+    return ((weights @ z - weights.sum(dim=-1, keepdim=True) * z) * inverse).to(x.dtype)
+
+
+def of_width(width: Tensor, a: Tensor, grad: Tensor, kind: str) -> Tensor:
+    """Return the gradient with respect to the widths () or (...) of a Gaussian or Laplacian Gram a.
+
+    d A_ij = A_ij |x_i - x_j|^2 / sigma^3 (Gaussian), A_ij |x_i - x_j|_1 / sigma^2 (Laplacian): the distance over the
+    width is read back from A.
+    """
+    distance = torch.where(a > 0, -torch.log(torch.where(a > 0, a, 1) * a.shape[-1]), 0)
+    each = (grad * a * distance).sum(dim=(-2, -1)) * (2 if kind == "gaussian" else 1)
+    each = torch.where(width > 0, each / width.to(a.dtype), 0)
+    return each.sum_to_size(width.shape).to(width.dtype)
+
+
+def _signed_sums(weights: Tensor, x: Tensor) -> Tensor:
+    """Return sum_j w_ij sign(x_ik - x_jk), a few features at a time."""
+    d = x.shape[-1]
+    step = max(1, _TILE_BYTES // max(1, weights.numel() * weights.element_size()))
+    parts = []
+    for k in range(0, d, step):
+        part = x[..., k : k + step]
+        signs = torch.sign(part[..., :, None, :] - part[..., None, :, :])
+        parts.append(torch.einsum("...ij,...ijk->...ik", weights, signs))
+    return torch.cat(parts, dim=-1)
+
+
+def of_polynomial(x: Tensor, a: Tensor, grad: Tensor, degree: int, gamma: float, coef0: float) -> Tensor:
+    """Return the gradient with respect to samples (..., n, d) of a polynomial Gram a: u_ij^degree / n.
+
+    u_ij = k_ij / sqrt(k_ii k_jj), k_ij = gamma <x_i, x_j> + coef0. Cost O(n^2 d).
+    """
+    samples = x.to(a.dtype)
+    n = x.shape[-2]
+    k = gamma * (samples @ samples.mT) + coef0
+    norms = k.diagonal(dim1=-2, dim2=-1).sqrt()
+    u = k / (norms[..., :, None] * norms[..., None, :])
+    weights = (grad + grad.mT) * u ** (degree - 1) * (degree / n)
+    weights = weights - torch.diag_embed(weights.diagonal(dim1=-2, dim2=-1))  # the diagonal is 1/n whatever x is
+    scaled = samples / norms[..., None]
+    along = (weights * u).sum(dim=-1, keepdim=True)
+    return (gamma * (weights @ scaled - along * scaled) / norms[..., None]).to(x.dtype)
+
+
+def _eigh(a: Tensor) -> tuple[Tensor, Tensor]:
+    values, vectors = _core.eigh(wrap(a.reshape(-1, *a.shape[-2:])), _backend.threads())
+    return (
+        torch.from_numpy(values).reshape(a.shape[:-1]),
+        torch.from_numpy(vectors).reshape(a.shape),
+    )
+
+
+def of_spectrum(grad: Tensor, a: Tensor) -> Tensor:
+    """Return V diag(grad) V^T; where eigenvalues repeat, for the eigenvectors that were found."""
+    computed = a if a.dtype == torch.float64 else a.float()
+    _, v = _eigh(computed)
+    return ((v * grad[..., None, :]) @ v.mT).to(a.dtype)
+
+
+def _slopes(values: Tensor, grad: Tensor, orders: Sequence[float], epsilon: float, unit: float) -> Tensor:
+    """Return sum_m grad_m dS_m / d lambda (b, n) of spectra (b, n) of any trace, grad (b, m).
+
+    With p = lambda / T, t = alpha - 1 and S in nats: alpha expm1(t (ln p + S)) / (-t T), at t = 0 -(ln p + S) / T.
+    """
+    lam = values.double().clamp_min(0)
+    largest = lam.amax(dim=-1, keepdim=True)
+    zero = lam <= lam.shape[-1] * epsilon * largest
+    total = lam.sum(dim=-1, keepdim=True)
+    p = lam / total
+    log = torch.where(p > 0, p, 1).log()
+    result = torch.zeros_like(lam)
+    for order, g in zip(orders, grad.double().unbind(-1), strict=True):
+        if order == 0:
+            continue
+        if math.isinf(order):
+            top = (lam >= largest * (1 - lam.shape[-1] * epsilon)).double()
+            slope = 1 / total - top / (top.sum(dim=-1, keepdim=True) * largest)
+        else:
+            t = order - 1
+            if t == 0:
+                entropy = -(p * log).sum(dim=-1, keepdim=True)
+                slope = -(log + entropy) / total
+            else:
+                entropy = -torch.log1p((p * torch.expm1(t * log)).sum(dim=-1, keepdim=True)) / t
+                slope = torch.expm1(t * (log + entropy)) * (order / -t) / total
+                if t > 0:
+                    slope = torch.where(p > 0, slope, order / t / total)
+            if t <= 0:
+                slope = torch.where(zero, 0, slope)
+        result += g[..., None] * slope
+    return result * (unit / math.log(2))
+
+
+def _of_joints(
+    joints: Sequence[Tensor], grads: Sequence[Tensor], orders: Sequence[float], epsilon: float, unit: float
+) -> list[Tensor]:
+    """Return the gradients with respect to matrices (b, n, n), of any trace, of their entropies; grads (b, m)."""
+    a = torch.cat(list(joints))
+    g = torch.cat(list(grads))
+    if list(orders) == [2.0]:
+        # S = -log2(|A|^2 / tr(A)^2) needs no spectrum.
+        trace = a.diagonal(dim1=-2, dim2=-1).sum(dim=-1)
+        factor = g[:, 0] * (2 * unit / math.log(2))
+        found = a * (-factor / a.square().sum(dim=(-2, -1)))[:, None, None]
+        found.diagonal(dim1=-2, dim2=-1).add_((factor / trace)[:, None])
+    else:
+        values, v = _eigh(a)
+        found = (v * _slopes(values, g, orders, epsilon, unit).to(a.dtype)[:, None, :]) @ v.mT
+    return list(torch.split(found, [len(joint) for joint in joints]))
+
+
+def _others(factors: Sequence[Tensor]) -> list[Tensor]:
+    """Return for each factor the product of the others, of any scale: by what it is divided the caller divides."""
+
+    def running(listed: Sequence[Tensor]) -> list[Tensor]:
+        found = [listed[0]]
+        for factor in listed[1:]:
+            step = found[-1] * factor
+            found.append(step / step.diagonal(dim1=-2, dim2=-1).amax(dim=-1)[..., None, None])
+        return found
+
+    if len(factors) == 2:
+        return [factors[1], factors[0]]
+    before, after = running(factors[:-1]), running(factors[:0:-1])[::-1]
+    middle = [left * right for left, right in zip(before[:-1], after[1:], strict=True)]
+    return [after[0], *middle, before[-1]]
+
+
+def _joint(factors: Sequence[Tensor]) -> Tensor:
+    """Return the product, of any scale: entropies divide by the trace."""
+    return factors[0] if len(factors) == 1 else factors[0] * _others(factors)[0]
+
+
+def _to_factors(to_joint: Tensor, factors: Sequence[Tensor]) -> list[Tensor]:
+    """Return the gradients with respect to each factor, from that to ``_joint`` of them.
+
+    S does not change with the scale of the product P, so that its gradient times P's is the same for every scale: the
+    gradient to a factor is H o others, H that to the P which these others make.
+    """
+    if len(factors) == 1:
+        return [to_joint]
+    own = _joint(factors).diagonal(dim1=-2, dim2=-1).sum(dim=-1)
+    found = []
+    for factor, others in zip(factors, _others(factors), strict=True):
+        trace = (factor * others).diagonal(dim1=-2, dim2=-1).sum(dim=-1)
+        found.append(to_joint * others * (own / trace)[..., None, None])
+    return found
+
+
+def _computed(x: Tensor) -> Tensor:
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def of_entropies(
+    grad: Tensor,
+    grams: Sequence[Tensor],
+    wanted: Sequence[bool],
+    subsets: Sequence[Sequence[int]],
+    orders: Sequence[float],
+    unit: float,
+) -> list[Tensor]:
+    """Return the gradients with respect to Grams of their joint entropies; of those not wanted, nothing (0,)."""
+    epsilon = home_of(grams[0]).epsilon
+    computed = [_computed(a) for a in grams]
+    n = grams[0].shape[-1]
+    jobs = []
+    for subset, to_subset in zip(subsets, grad, strict=True):
+        if not any(wanted[i] for i in subset):
+            continue
+        factors = [computed[i] for i in subset]
+        joint = _joint(torch.broadcast_tensors(*factors))  # type: ignore[no-untyped-call]
+        # A subset that does not vary over some batch axes was computed once: its gradients add up.
+        to_joint = to_subset.sum_to_size(*joint.shape[:-2], len(orders)).reshape(-1, len(orders))
+        jobs.append((subset, factors, joint, to_joint))
+    result = [torch.zeros_like(a) if want else a.new_empty(0) for a, want in zip(computed, wanted, strict=True)]
+    if jobs:
+        found = _of_joints(
+            [joint.reshape(-1, n, n) for _, _, joint, _ in jobs], [g for *_, g in jobs], orders, epsilon, unit
+        )
+        for (subset, factors, joint, _), to_joint in zip(jobs, found, strict=True):
+            for i, part in zip(subset, _to_factors(to_joint.reshape(joint.shape), factors), strict=True):
+                if wanted[i]:
+                    result[i] += part.sum_to_size(result[i].shape)
+    return [part.to(a.dtype) for part, a in zip(result, grams, strict=True)]
+
+
+def of_pairs(
+    to_x: Tensor,
+    to_maps: Tensor,
+    to_all: Tensor,
+    maps: Tensor,
+    target: Tensor,
+    every: bool,
+    orders: Sequence[float],
+    unit: float,
+) -> tuple[Tensor, Tensor]:
+    """Return the gradients with respect to maps (C, n, n) and target (n, n) of the entropies of all pairs.
+
+    Cost: C(C+1) eigendecompositions with vectors, a tile of pairs at a time.
+    """
+    epsilon = home_of(maps).epsilon
+    a, x = _computed(maps), _computed(target)[None]
+    count, n = a.shape[:2]
+    result, result_x = torch.zeros_like(a), torch.zeros_like(x)
+
+    def back(factors: list[Tensor], grad: Tensor) -> list[Tensor]:
+        joint = _joint(factors)
+        return _to_factors(_of_joints([joint], [grad], orders, epsilon, unit)[0], factors)
+
+    result_x += back([x], to_x[None])[0]
+    # All maps together, and with the target.
+    layer = [*torch.split(a, 1), x]
+    for grad, factors in ((to_all[:1], layer[:-1]), (to_all[1:], layer)):
+        found = back(factors, grad)
+        result += torch.cat(found[:count])
+        for part in found[count:]:
+            result_x += part
+    # Each map alone, and with the target.
+    alone = to_maps.diagonal(dim1=1, dim2=2).movedim(-1, 1) if every else to_maps
+    result += back([a], alone[0])[0]
+    to_a, with_x = back([a, x.expand_as(a)], alone[1])
+    result += to_a
+    result_x += with_x.sum(dim=0, keepdim=True)
+    if every and count > 1:
+        both = to_maps + to_maps.transpose(1, 2)
+        rows, cols = torch.triu_indices(count, count, 1)
+        step = max(1, _TILE_BYTES // (n * n * a.element_size()))
+        for i, j in zip(rows.split(step), cols.split(step), strict=True):
+            for grad, factors in ((both[0, i, j], [a[i], a[j]]), (both[1, i, j], [a[i], a[j], x.expand(len(i), n, n)])):
+                found = back(factors, grad)
+                result.index_add_(0, i, found[0])
+                result.index_add_(0, j, found[1])
+                for part in found[2:]:
+                    result_x += part.sum(dim=0, keepdim=True)
+    return result.to(maps.dtype), result_x[0].to(target.dtype)

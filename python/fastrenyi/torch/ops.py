@@ -1,0 +1,366 @@
+"""The operations of ``fastrenyi._operations`` for tensors: PyTorch custom operations with gradients.
+
+Each is registered under ``torch.ops.fastrenyi`` with its shapes (so that ``torch.compile`` traces it without a break)
+and its gradient. The numbers come from the compiled operations. The backward passes of entropies, spectra and pairs are
+operations too (``fastrenyi.torch.gradients`` computes them); their own gradients are not computed and say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+from torch.library import custom_op
+
+from fastrenyi import _operations
+from fastrenyi.bandwidths import Bandwidth, code, decode
+from fastrenyi.kernels import shape_of_samples
+from fastrenyi.torch import gradients
+
+__all__ = ["bandwidth", "delta_gram", "entropies", "gram", "largest", "pairs", "pooled", "share", "spectrum"]
+
+
+def _computed_in(x: Tensor) -> torch.dtype:
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
+def _once_only(name: str) -> Callable[..., NoReturn]:
+    def refuse(*_: object) -> NoReturn:
+        raise NotImplementedError(
+            f"{name}: expected one backward pass, got a second through its gradient; second derivatives of spectra "
+            "are not computed (those of gram are): call backward without create_graph=True"
+        )
+
+    return refuse
+
+
+# Gram ---------------------------------------------------------------------------------------------------------------
+
+
+@custom_op("fastrenyi::gram", mutates_args=())
+def _gram(
+    x: Tensor,
+    layout: str,
+    width: Tensor | None,
+    kind: str,
+    degree: int,
+    gamma: float,
+    coef0: float,
+    name: str,
+    given: bool,
+) -> Tensor:
+    return torch.from_numpy(_operations.gram(x, layout, width, kind, degree, gamma, coef0, name, given))
+
+
+@_gram.register_fake
+def _(x: Tensor, layout: str, *_: object) -> Tensor:
+    return x.new_empty(_gram_shape(x, layout), dtype=_computed_in(x))
+
+
+def _gram_shape(x: Tensor, layout: str) -> tuple[int, ...]:
+    *batch, n, _ = shape_of_samples(x, layout)
+    return (*batch, n, n)
+
+
+def _gram_saved(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x, ctx.layout, width, ctx.kind, ctx.degree, ctx.gamma, ctx.coef0, *_ = inputs
+    ctx.save_for_backward(x, width, output)
+
+
+def _gram_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    x, width, a = ctx.saved_tensors
+    samples = _operations.samples(x, ctx.layout)
+    to_samples = to_width = None
+    if ctx.needs_input_grad[0]:
+        if ctx.kind in ("polynomial", "cosine"):
+            to_samples = gradients.of_polynomial(samples, a, grad, ctx.degree, ctx.gamma, ctx.coef0)
+        else:
+            to_samples = gradients.of_distance(samples, width, a, grad, ctx.kind)
+        to_samples = (to_samples.swapaxes(0, 1) if ctx.layout == "maps" else to_samples).reshape(x.shape)
+    if ctx.needs_input_grad[2]:
+        to_width = gradients.of_width(width, a, grad, ctx.kind)
+    return to_samples, None, to_width, None, None, None, None, None, None
+
+
+_gram.register_autograd(_gram_backward, setup_context=_gram_saved)
+
+
+def gram(
+    x: Tensor,
+    layout: str,
+    width: Any,
+    kind: str,
+    degree: int,
+    gamma: float,
+    coef0: float,
+    name: str,
+    given: bool,
+) -> Tensor:
+    """Return the Grams (..., n, n) of samples (..., n, d), as ``_operations.gram``; differentiable in x and width."""
+    if width is not None and not isinstance(width, Tensor):
+        width = torch.as_tensor(width, dtype=torch.float64)
+    found: Tensor = _gram(x, layout, width, kind, degree, gamma, coef0, name, given)
+    return found
+
+
+@custom_op("fastrenyi::bandwidth", mutates_args=())
+def _bandwidth(
+    x: Tensor, layout: str, rule: str, numbers: Sequence[float], target: Tensor | None, metric: str, name: str
+) -> Tensor:
+    return torch.from_numpy(_operations.bandwidth(x, layout, decode(rule, numbers, target), metric, name))
+
+
+@_bandwidth.register_fake
+def _(x: Tensor, layout: str, *_: object) -> Tensor:
+    return x.new_empty(shape_of_samples(x, layout)[:-2], dtype=torch.float64)
+
+
+def bandwidth(x: Tensor, layout: str, rule: Bandwidth, metric: str, name: str) -> Tensor:
+    """Return the widths (...) that a rule finds: constants of the gradient."""
+    rule_name, numbers, target = code(rule)
+    if target is not None:
+        target = torch.as_tensor(target).detach()
+    found: Tensor = _bandwidth(x.detach(), layout, rule_name, numbers, target, metric, name)
+    return found
+
+
+@custom_op("fastrenyi::delta_gram", mutates_args=())
+def _delta_gram(x: Tensor, layout: str, name: str) -> Tensor:
+    return torch.from_numpy(_operations.delta_gram(x, layout, name))
+
+
+@_delta_gram.register_fake
+def _(x: Tensor, layout: str, name: str) -> Tensor:
+    return x.new_empty(_gram_shape(x, layout), dtype=torch.float64)
+
+
+def delta_gram(x: Tensor, layout: str, name: str) -> Tensor:
+    """Return the Grams of the Delta kernel, constant wherever they have a gradient."""
+    found: Tensor = _delta_gram(x.detach(), layout, name)
+    return found
+
+
+@custom_op("fastrenyi::pooled", mutates_args=())
+def pooled(x: Tensor, y: Tensor) -> Tensor:
+    """Return two sets of samples as one, (..., n, d) and (..., m, d) as (..., n + m, d); batch axes broadcast."""
+    return torch.from_numpy(_operations.pooled(x, y)).to(x.dtype)
+
+
+@pooled.register_fake
+def _(x: Tensor, y: Tensor) -> Tensor:
+    return x.new_empty((*_common_batch([x, y]), x.shape[-2] + y.shape[-2], x.shape[-1]))
+
+
+def _pooled_saved(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.shapes = [v.shape for v in inputs]
+
+
+def _pooled_backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+    parts = torch.split(grad, [shape[-2] for shape in ctx.shapes], dim=-2)
+    return tuple(part.sum_to_size(shape) for part, shape in zip(parts, ctx.shapes, strict=True))
+
+
+pooled.register_autograd(_pooled_backward, setup_context=_pooled_saved)
+
+
+# Spectrum -----------------------------------------------------------------------------------------------------------
+
+
+@custom_op("fastrenyi::spectrum", mutates_args=())
+def spectrum(a: Tensor, name: str) -> Tensor:
+    """Return the eigenvalues (..., n) of symmetric matrices (..., n, n)."""
+    return torch.from_numpy(_operations.spectrum(a, name))
+
+
+@spectrum.register_fake
+def _(a: Tensor, name: str) -> Tensor:
+    return a.new_empty(a.shape[:-1], dtype=_computed_in(a))
+
+
+@custom_op("fastrenyi::spectrum_backward", mutates_args=())
+def _spectrum_backward(grad: Tensor, a: Tensor) -> Tensor:
+    return gradients.of_spectrum(grad, a)
+
+
+@_spectrum_backward.register_fake
+def _(grad: Tensor, a: Tensor) -> Tensor:
+    return torch.empty_like(a, memory_format=torch.contiguous_format)
+
+
+_spectrum_backward.register_autograd(_once_only("spectrum"))
+spectrum.register_autograd(
+    lambda ctx, grad: (_spectrum_backward(grad, *ctx.saved_tensors), None),
+    setup_context=lambda ctx, inputs, output: ctx.save_for_backward(inputs[0]),
+)
+
+
+# Entropies ----------------------------------------------------------------------------------------------------------
+
+_END = -1  # ends a subset in a flat list: operations take no lists of lists
+_COMMA = "|"  # between names in a string: operations take no lists of strings
+
+
+def _split(subsets: Sequence[int]) -> list[list[int]]:
+    found: list[list[int]] = [[]]
+    for position in subsets:
+        if position == _END:
+            found.append([])
+        else:
+            found[-1].append(position)
+    return found[:-1]
+
+
+def _common_batch(grams: Sequence[Tensor]) -> torch.Size:
+    shape: torch.Size = torch.broadcast_shapes(*(a.shape[:-2] for a in grams))  # type: ignore[no-untyped-call]
+    return shape
+
+
+@custom_op("fastrenyi::entropies", mutates_args=())
+def _entropies(
+    grams: Sequence[Tensor], labels: str, subsets: Sequence[int], names: str, orders: Sequence[float], unit: float
+) -> Tensor:
+    return torch.from_numpy(
+        _operations.entropies(grams, labels.split(_COMMA), _split(subsets), names.split(_COMMA), orders, unit)
+    )
+
+
+@_entropies.register_fake
+def _(
+    grams: Sequence[Tensor], labels: str, subsets: Sequence[int], names: str, orders: Sequence[float], unit: float
+) -> Tensor:
+    count = names.count(_COMMA) + 1
+    return grams[0].new_empty((count, *_common_batch(grams), len(orders)), dtype=_computed_in(grams[0]))
+
+
+@custom_op("fastrenyi::entropies_backward", mutates_args=())
+def _entropies_backward(
+    grad: Tensor,
+    grams: Sequence[Tensor],
+    wanted: Sequence[bool],
+    subsets: Sequence[int],
+    orders: Sequence[float],
+    unit: float,
+) -> list[Tensor]:
+    return gradients.of_entropies(grad, grams, wanted, _split(subsets), orders, unit)
+
+
+@_entropies_backward.register_fake
+def _(
+    grad: Tensor,
+    grams: Sequence[Tensor],
+    wanted: Sequence[bool],
+    subsets: Sequence[int],
+    orders: Sequence[float],
+    unit: float,
+) -> list[Tensor]:
+    return [a.new_empty(a.shape if want else (0,)) for a, want in zip(grams, wanted, strict=True)]
+
+
+_entropies_backward.register_autograd(_once_only("entropy"))
+
+
+def _entropies_saved(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    grams, _, ctx.subsets, _, ctx.orders, ctx.unit = inputs
+    ctx.wanted = [a.requires_grad for a in grams]
+    ctx.save_for_backward(*grams)
+
+
+def _entropies_gradient(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+    found = _entropies_backward(grad, list(ctx.saved_tensors), ctx.wanted, ctx.subsets, ctx.orders, ctx.unit)
+    return [part if want else None for part, want in zip(found, ctx.wanted, strict=True)], None, None, None, None, None
+
+
+_entropies.register_autograd(_entropies_gradient, setup_context=_entropies_saved)
+
+
+def entropies(
+    grams: Sequence[Tensor],
+    labels: Sequence[str],
+    subsets: Sequence[Sequence[int]],
+    names: Sequence[str],
+    orders: Sequence[float],
+    unit: float,
+) -> Tensor:
+    """Return the joint entropies of subsets of Grams: (subsets, *batch, orders), as ``_operations.entropies``."""
+    flat = [position for subset in subsets for position in (*subset, _END)]
+    found: Tensor = _entropies(list(grams), _COMMA.join(labels), flat, _COMMA.join(names), list(orders), unit)
+    return found
+
+
+# Pairs --------------------------------------------------------------------------------------------------------------
+
+
+@custom_op("fastrenyi::pairs", mutates_args=())
+def pairs(
+    maps: Tensor, target: Tensor, every: bool, orders: Sequence[float], unit: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the entropies that the decomposition of a layer is made of, as ``_operations.pairs``."""
+    s_x, s_maps, s_all = _operations.pairs(maps, target, every, orders, unit)
+    return torch.from_numpy(s_x), torch.from_numpy(s_maps), torch.from_numpy(s_all)
+
+
+@pairs.register_fake
+def _(maps: Tensor, target: Tensor, every: bool, orders: Sequence[float], unit: float) -> tuple[Tensor, Tensor, Tensor]:
+    dtype, count, m = _computed_in(maps), maps.shape[0], len(orders)
+    square = (2, count, count, m) if every else (2, count, m)
+    return tuple(maps.new_empty(shape, dtype=dtype) for shape in ((m,), square, (2, m)))  # type: ignore[return-value]
+
+
+@custom_op("fastrenyi::pairs_backward", mutates_args=())
+def _pairs_backward(
+    to_x: Tensor,
+    to_maps: Tensor,
+    to_all: Tensor,
+    maps: Tensor,
+    target: Tensor,
+    every: bool,
+    orders: Sequence[float],
+    unit: float,
+) -> tuple[Tensor, Tensor]:
+    return gradients.of_pairs(to_x, to_maps, to_all, maps, target, every, orders, unit)
+
+
+@_pairs_backward.register_fake
+def _(
+    to_x: Tensor,
+    to_maps: Tensor,
+    to_all: Tensor,
+    maps: Tensor,
+    target: Tensor,
+    every: bool,
+    orders: Sequence[float],
+    unit: float,
+) -> tuple[Tensor, Tensor]:
+    return maps.new_empty(maps.shape), target.new_empty(target.shape)
+
+
+_pairs_backward.register_autograd(_once_only("layer_decomposition"))
+
+
+def _pairs_saved(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    maps, target, ctx.every, ctx.orders, ctx.unit = inputs
+    ctx.save_for_backward(maps, target)
+
+
+def _pairs_gradient(ctx: Any, to_x: Tensor, to_maps: Tensor, to_all: Tensor) -> tuple[Any, ...]:
+    found = _pairs_backward(to_x, to_maps, to_all, *ctx.saved_tensors, ctx.every, ctx.orders, ctx.unit)
+    return *found, None, None, None
+
+
+pairs.register_autograd(_pairs_gradient, setup_context=_pairs_saved)
+
+
+# What PyTorch has, under the names of _operations --------------------------------------------------------------------
+
+
+def share(part: Tensor, whole: Tensor) -> Tensor:
+    """Divide, giving NaN for a share of nothing; its gradient there is zero."""
+    nothing = whole == 0
+    return torch.where(nothing, torch.nan, part / torch.where(nothing, 1.0, whole))
+
+
+def largest(values: Tensor) -> Tensor:
+    """Return the largest along the first axis."""
+    return values.amax(dim=0)
