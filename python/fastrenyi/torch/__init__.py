@@ -8,8 +8,9 @@ except ModuleNotFoundError as error:
     raise ImportError("fastrenyi.torch needs torch: pip install 'fastrenyi[torch]'", name="torch") from error
 
 import fastrenyi.torch.ops  # noqa: F401 - the operations of every public function for tensors
+from fastrenyi.torch import losses
 from fastrenyi.torch.capture import Activations, capture
 from fastrenyi.torch.inequalities import inequalities
 from fastrenyi.torch.monitor import Monitor
 
-__all__ = ["Activations", "Monitor", "capture", "inequalities"]
+__all__ = ["Activations", "Monitor", "capture", "inequalities", "losses"]

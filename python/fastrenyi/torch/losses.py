@@ -1,0 +1,251 @@
+"""Training losses of matrix-based entropies: ``nn.Module``s for minibatches of n samples, in bits by default.
+
+All take features (n, ...), flattened to one vector per sample, compute in their dtype (half precision in single), and
+are differentiable in each tensor that requires grad. A kernel's width is a constant of the gradient. Settings come from
+the papers that are named; every entropy of a batch is at most log2 n, so that losses of batches of different n differ.
+
+A minibatch of one sample has no information: the term is zero, and so is its gradient.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import fastrenyi as fr
+from fastrenyi import _check
+from fastrenyi.bandwidths import BandwidthLike, NearestNeighbours, as_bandwidth
+from fastrenyi.kernels import KernelLike, as_kernel
+
+__all__ = ["DistillationLoss", "InformationBottleneckLoss", "MutualInformationLoss", "TotalCorrelationLoss"]
+
+_REDUCTIONS = ("mean", "sum", "none")
+
+
+def _features(x: object, name: str, n: int | None = None) -> Tensor:
+    """Accept features (n, ...) of a minibatch, with as many samples as another argument."""
+    if not isinstance(x, Tensor):
+        _check.kind_error(name, "a torch tensor", x)
+    _check.real(x, name)
+    if x.ndim == 0 or 0 in x.shape:
+        _check.value_error(name, "features (n, ...) of at least one sample", f"shape {tuple(x.shape)}")
+    if n is not None and x.shape[0] != n:
+        _check.value_error(name, f"as many samples as the first argument, {n}", f"shape {tuple(x.shape)}")
+    return x
+
+
+class _KernelLoss(nn.Module):
+    """A loss of Grams: how they are made, and of which order."""
+
+    def __init__(self, alpha: float, kernel: KernelLike, bandwidth: BandwidthLike | None, base: float) -> None:
+        super().__init__()
+        orders, one = _check.orders(alpha)
+        if not one:
+            _check.value_error("alpha", "one order, as a loss is one number", alpha)
+        _check.unit(base)
+        as_kernel(kernel, bandwidth)
+        self.alpha, self.kernel, self.bandwidth, self.base = orders[0], kernel, bandwidth, base
+
+    def extra_repr(self) -> str:
+        """Return the settings, for print."""
+        return f"alpha={self.alpha}, kernel={self.kernel!r}, bandwidth={self.bandwidth!r}, base={self.base}"
+
+    def _gram(self, x: Tensor) -> Tensor:
+        bandwidth = None if self.bandwidth is None else as_bandwidth(self.bandwidth)
+        if isinstance(bandwidth, NearestNeighbours) and x.shape[0] <= bandwidth.k:
+            # The last batch of an epoch may have fewer samples than neighbours: all others then, one alone any width.
+            bandwidth = as_bandwidth(1.0) if x.shape[0] == 1 else NearestNeighbours(x.shape[0] - 1, bandwidth.scale)
+        found: Tensor = fr.tensor_gram(x, self.kernel, bandwidth)
+        return found
+
+    def _information(self, a: Any, b: Any) -> Tensor:
+        found: Tensor = fr.mutual_information(a, b, alpha=self.alpha, base=self.base)
+        return found
+
+
+class InformationBottleneckLoss(_KernelLoss):
+    """Return the deterministic information bottleneck: cross entropy(logits, y) + beta I(X; Z).
+
+    Call with logits (n, classes), y: class indices (n,) or one-hot or probabilities (n, classes), the input x (n, ...)
+    and the representation z (n, ...). ``reduction`` is of the cross entropy, as in ``nn.CrossEntropyLoss``: "mean",
+    "sum" (which adds n beta I(X; Z)) or "none" (which adds beta I(X; Z) to each sample's). The cross entropy is in nats
+    and I in the unit of ``base``. The default width is the mean distance to the ten nearest neighbours (all others in
+    batches of fewer).
+
+    Raises TypeError and ValueError naming ``logits``, ``y``, ``x`` or ``z`` for wrong kinds, shapes and numbers, and
+    for class indices out of range. Cost O(n^2 d + n^3). Source: Yu, Yu, Principe, ICASSP 2021, arXiv 2102.00533.
+
+    >>> import torch, fastrenyi.torch as frt
+    >>> x, weight = torch.eye(12), torch.ones(12, 3, requires_grad=True)
+    >>> loss = frt.losses.InformationBottleneckLoss(beta=0.01)
+    >>> loss(x @ weight, torch.arange(12) % 3, x, x @ weight).backward()
+    >>> bool(weight.grad.isfinite().all())
+    True
+    """
+
+    def __init__(
+        self,
+        beta: float = 1e-3,
+        alpha: float = 1.01,
+        kernel: KernelLike = "gaussian",
+        bandwidth: BandwidthLike | None = "neighbours",
+        *,
+        base: float = 2,
+        reduction: str = "mean",
+    ) -> None:
+        """Check the settings."""
+        super().__init__(alpha, kernel, bandwidth, base)
+        self.beta = _check.positive(beta, "beta")
+        if reduction not in _REDUCTIONS:
+            _check.value_error("reduction", f"one of {', '.join(_REDUCTIONS)}", repr(reduction))
+        self.reduction = reduction
+
+    def forward(self, logits: Tensor, y: Tensor, x: Tensor, z: Tensor) -> Tensor:
+        """Return the loss."""
+        _features(logits, "logits")
+        if logits.ndim != 2:
+            _check.value_error("logits", "shape (n, classes)", f"shape {tuple(logits.shape)}")
+        n, classes = logits.shape
+        cross = functional.cross_entropy(logits, _targets(y, n, classes, logits.dtype), reduction=self.reduction)
+        information = self._information(self._gram(_features(x, "x", n)), self._gram(_features(z, "z", n).to(x.dtype)))
+        return cross + (n if self.reduction == "sum" else 1) * self.beta * information.to(cross.dtype)
+
+
+def _targets(y: object, n: int, classes: int, dtype: torch.dtype) -> Tensor:
+    """Accept class indices (n,), or one-hot rows or probabilities (n, classes)."""
+    if not isinstance(y, Tensor):
+        _check.kind_error("y", "a torch tensor", y)
+    if y.shape == (n, classes):
+        return y.to(dtype)
+    if y.shape != (n,):
+        _check.value_error("y", f"class indices ({n},) or one-hot rows ({n}, {classes})", f"shape {tuple(y.shape)}")
+    if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
+        _check.kind_error("y", "integer class indices", f"dtype {y.dtype}", "pass y.long()")
+    # Under torch.compile the numbers are not known yet; cross_entropy itself then refuses them.
+    if not torch.compiler.is_compiling() and bool(((y < 0) | (y >= classes)).any()):
+        _check.value_error("y", f"class indices from 0 to {classes - 1}", f"{int(y.min())} to {int(y.max())}")
+    return y.long()
+
+
+class DistillationLoss(_KernelLoss):
+    """Return the information a student's features miss of a teacher's: -I(S; T), least where S knows all of T.
+
+    Call with features student (n, ...) and teacher (n, ...), of any sizes; no gradient goes to the teacher. The default
+    order 2 needs no spectrum; 1.01 is close to Shannon. Add it, weighted, to the task's own loss.
+
+    Raises TypeError and ValueError naming ``student`` or ``teacher``; the cosine kernel refuses a sample that is all
+    zero. Cost O(n^2 d), and O(n^3) for other orders than 2. Source: the mutual information term of Miles, Lopez
+    Rodriguez, Mikolajczyk, BMVC 2022, arXiv 2112.00459, here with the teacher's own entropy, which is constant.
+
+    >>> import torch, fastrenyi.torch as frt
+    >>> x = torch.eye(4)
+    >>> round(float(frt.losses.DistillationLoss()(x, 3 * x)), 6)
+    -2.0
+    """
+
+    def __init__(
+        self,
+        alpha: float = 2.0,
+        kernel: KernelLike = "cosine",
+        bandwidth: BandwidthLike | None = None,
+        *,
+        base: float = 2,
+    ) -> None:
+        """Check the settings."""
+        super().__init__(alpha, kernel, bandwidth, base)
+
+    def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Return the loss."""
+        a = self._gram(_features(student, "student"))
+        taught = _features(teacher, "teacher", student.shape[0]).detach().to(student.dtype)
+        return -self._information(a, self._gram(taught))
+
+
+class MutualInformationLoss(_KernelLoss):
+    """Return the difference of entropies of two views, negative: S(A, B) - mean over permutations of S(A, P B P^T).
+
+    What joint entropy the pairing of the views saves against views paired at random: a bound on mutual information that
+    neither constant nor wholly distinct samples make large. Call with a (n, ...) and b (n, ...); minimise to maximise
+    their mutual information. ``permutations=0`` gives -I(A; B) itself. ``generator`` draws the permutations.
+
+    Raises TypeError and ValueError naming ``a`` or ``b``. Cost O(n^2 d + n^3) per permutation. Source: Skean, Hoyos
+    Osorio, Brockmeier, Sanchez Giraldo, arXiv 2301.08164.
+
+    >>> import torch, fastrenyi.torch as frt
+    >>> x = torch.randn(32, 2, generator=torch.Generator().manual_seed(0))
+    >>> loss = frt.losses.MutualInformationLoss(generator=torch.Generator().manual_seed(0))
+    >>> bool(loss(x, x) < loss(x, x.flip(0)))
+    True
+    """
+
+    def __init__(
+        self,
+        alpha: float = 1.01,
+        kernel: KernelLike = "gaussian",
+        bandwidth: BandwidthLike | None = "median",
+        *,
+        permutations: int = 1,
+        base: float = 2,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        """Check the settings."""
+        super().__init__(alpha, kernel, bandwidth, base)
+        self.permutations = _check.integer(permutations, "permutations", 0)
+        if generator is not None and not isinstance(generator, torch.Generator):
+            _check.kind_error("generator", "a torch.Generator or None", generator)
+        self.generator = generator
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """Return the loss."""
+        first = self._gram(_features(a, "a"))
+        n = a.shape[0]
+        second = self._gram(_features(b, "b", n).to(a.dtype))
+        if self.permutations == 0:
+            return -self._information(first, second)
+        orders = torch.stack([torch.randperm(n, generator=self.generator) for _ in range(self.permutations)])
+        mixed = second[orders[:, :, None], orders[:, None, :]]
+        paired: Tensor = fr.joint_entropy(first, second, alpha=self.alpha, base=self.base)
+        apart: Tensor = fr.joint_entropy(first, mixed, alpha=self.alpha, base=self.base)
+        return paired - apart.mean()
+
+
+class TotalCorrelationLoss(_KernelLoss):
+    """Return the total correlation of the dimensions of a representation: sum_k S(Z_k) - S(Z_1, ..., Z_d).
+
+    A penalty for disentangling: zero for independent dimensions. Call with z (n, d); each dimension has a Gram and a
+    width of its own. ``normalized=True`` divides by the largest it can be, as ``total_correlation``.
+
+    Raises TypeError and ValueError naming ``z``. Cost O(d n^3). Source: Yu, Alesiani, Yu, Jenssen, Principe, AAAI 2021.
+
+    >>> import torch, fastrenyi.torch as frt
+    >>> z = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    >>> round(float(frt.losses.TotalCorrelationLoss(kernel="delta")(z)), 5)
+    0.0
+    """
+
+    def __init__(
+        self,
+        alpha: float = 1.01,
+        kernel: KernelLike = "gaussian",
+        bandwidth: BandwidthLike | None = None,
+        *,
+        normalized: bool = False,
+        base: float = 2,
+    ) -> None:
+        """Check the settings."""
+        super().__init__(alpha, kernel, bandwidth, base)
+        self.normalized = _check.flag(normalized, "normalized")
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return the loss."""
+        _features(z, "z")
+        if z.ndim != 2 or z.shape[1] < 2:
+            _check.value_error("z", "shape (n, d) with d >= 2", f"shape {tuple(z.shape)}")
+        grams = fr.channel_grams(z, self.kernel, self.bandwidth)
+        found: Tensor = fr.total_correlation(
+            *grams.unbind(), normalized=self.normalized, alpha=self.alpha, base=self.base
+        )
+        return found
