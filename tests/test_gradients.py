@@ -188,3 +188,42 @@ def test_compiled_without_a_break(leaf: Callable[..., Any]) -> None:
     x, y = leaf(6, 2), leaf(6, 3)
     found, expected = (torch.autograd.grad(f(x, y), (x, y)) for f in (compiled, objective))
     torch.testing.assert_close(found, expected)
+
+
+MAPPED: dict[str, Callable[[Any, Any], Any]] = {
+    "information": lambda x, y: fr.mutual_information(fr.gram(x, "gaussian", "median"), fr.gram(y, bandwidth=1.5)),
+    "listed": lambda x, y: fr.entropy(
+        [fr.gram(torch.stack([x, 2 * x]), bandwidth=1.0), fr.gram(y, bandwidth=1.5)], [1, 2]
+    ),
+    "widths": lambda x, y: fr.gram(x.swapaxes(0, 1)[..., None], bandwidth=y[0]),
+    "cosine": lambda x, y: fr.spectrum(fr.gram(x * y[:, :1], "cosine")),
+    "delta": lambda x, y: fr.joint_entropy(fr.gram((x > 0).long(), fr.Delta("float64")), fr.gram(y)),
+    "divergence": lambda x, y: fr.divergence(x, y[:4, :1] + x[:4], bandwidth=1.0),
+    "layer": lambda x, y: fr.layer_decomposition(fr.channel_grams(x[:, :, None]), fr.tensor_gram(y)).pairwise,
+}
+
+
+@pytest.mark.parametrize("axes", [(0, None), (1, 2), (None, 0)], ids=str)
+@pytest.mark.parametrize("name", MAPPED)
+def test_mapped_is_one_by_one(name: str, axes: Any, rng: np.random.Generator) -> None:
+    singles = [[torch.tensor(np.abs(rng.normal(size=(6, d))) + 0.1) for _ in range(3)] for d in (3, 3)]
+    arguments = [
+        part[0] if axis is None else torch.stack(part, dim=axis) for part, axis in zip(singles, axes, strict=True)
+    ]
+    for argument in arguments:
+        argument.requires_grad_()
+    found = torch.vmap(MAPPED[name], in_dims=axes)(*arguments)
+    alone = [
+        MAPPED[name](*(a if axis is None else a.select(axis, k) for a, axis in zip(arguments, axes, strict=True)))
+        for k in range(3)
+    ]
+    expected = torch.stack(alone)
+    torch.testing.assert_close(found, expected)
+    weights = torch.tensor(rng.normal(size=expected.shape))
+    slopes = [
+        torch.autograd.grad((values * weights).sum(), arguments, allow_unused=True) for values in (found, expected)
+    ]
+    for one, other in zip(*slopes, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-9)
