@@ -10,8 +10,9 @@ except ModuleNotFoundError as error:
 import fastrenyi.torch.batching
 import fastrenyi.torch.ops  # noqa: F401 - both: the operations of every public function for tensors
 from fastrenyi.torch import losses
+from fastrenyi.torch.average import Average
 from fastrenyi.torch.capture import Activations, capture
 from fastrenyi.torch.inequalities import inequalities
 from fastrenyi.torch.monitor import Monitor
 
-__all__ = ["Activations", "Monitor", "capture", "inequalities", "losses"]
+__all__ = ["Activations", "Average", "Monitor", "capture", "inequalities", "losses"]
