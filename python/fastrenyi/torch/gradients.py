@@ -82,6 +82,10 @@ def of_polynomial(x: Tensor, a: Tensor, grad: Tensor, degree: int, gamma: float,
     return (gamma * (weights @ scaled - along * scaled) / norms[..., None]).to(x.dtype)
 
 
+def _computed(x: Tensor) -> Tensor:
+    return x if x.dtype == torch.float64 else x.float()
+
+
 def _eigh(a: Tensor) -> tuple[Tensor, Tensor]:
     values, vectors = _core.eigh(wrap(a.reshape(-1, *a.shape[-2:])), _backend.threads())
     return (
@@ -92,8 +96,7 @@ def _eigh(a: Tensor) -> tuple[Tensor, Tensor]:
 
 def of_spectrum(grad: Tensor, a: Tensor) -> Tensor:
     """Return V diag(grad) V^T; where eigenvalues repeat, for the eigenvectors that were found."""
-    computed = a if a.dtype == torch.float64 else a.float()
-    _, v = _eigh(computed)
+    _, v = _eigh(_computed(a))
     return ((v * grad[..., None, :]) @ v.mT).to(a.dtype)
 
 
@@ -185,10 +188,6 @@ def _to_factors(to_joint: Tensor, factors: Sequence[Tensor]) -> list[Tensor]:
         trace = (factor * others).diagonal(dim1=-2, dim2=-1).sum(dim=-1)
         found.append(to_joint * others * (own / trace)[..., None, None])
     return found
-
-
-def _computed(x: Tensor) -> Tensor:
-    return x if x.dtype == torch.float64 else x.float()
 
 
 def of_entropies(
