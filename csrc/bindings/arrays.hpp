@@ -18,6 +18,7 @@ void bind_hadamard(py::module_& m);
 void bind_spectrum(py::module_& m);
 void bind_entropy(py::module_& m);
 void bind_pairs(py::module_& m);
+void bind_slope(py::module_& m);
 void bind_inspect(py::module_& m);
 
 template <class T>

@@ -1,10 +1,12 @@
 // The spectrum engine. Compiled once per instruction set: FASTRENYI_ISA names it, FASTRENYI_LANE_BYTES is its vector.
 #include "cpu/simd/engine.hpp"
 
+#include "cpu/simd/dense.hpp"
 #include "cpu/simd/gram.hpp"
 #include "cpu/simd/interleave.hpp"
 #include "cpu/simd/power.hpp"
 #include "cpu/simd/ql.hpp"
+#include "cpu/simd/resolvent.hpp"
 #include "cpu/simd/sort.hpp"
 #include "cpu/simd/symmetry.hpp"
 #include "cpu/simd/tridiagonal.hpp"
@@ -14,6 +16,8 @@
 
 namespace fastrenyi::cpu::FASTRENYI_ISA {
 namespace {
+
+static_assert(lanes<float> <= most_lanes && pole_multiple % poles == 0);
 
 /// The power of two not above x, so that dividing by it is exact; 1 for 0.
 template <class T>
@@ -68,21 +72,11 @@ Vec<T> reduce_group(const Lane<T>* const* items, index_t n, const Symmetric<T>* 
     return size * norm;
 }
 
+/// The eigenvalues of the groups' tridiagonal matrices, which were divided by size[].
 template <class T>
-void spectra(const Lane<T>* items, index_t count, index_t n, const Symmetric<T>* common, T scale, T* values, index_t ld,
-             bool* failed, void* workspace) {
+void solve(Workspace<T>& space, index_t groups, const Vec<T>* size, index_t count, index_t n, T* values, index_t ld,
+           bool* failed) {
     using Int = typename LanesOf<T>::Int;
-    Workspace<T> space(workspace, n);
-    const index_t groups = (count + lanes<T> - 1) / lanes<T>;
-    Vec<T> size[most_groups];
-    for (index_t g = 0; g < groups; ++g) {
-        const Lane<T>* in_lane[lanes<T>];  // lanes that are left over repeat the last matrix
-        for (int q = 0; q < lanes<T>; ++q) {
-            const index_t k = g * lanes<T> + q;
-            in_lane[q] = items + (k < count ? k : count - 1);
-        }
-        size[g] = reduce_group(in_lane, n, common, scale, space, g);
-    }
     Int left[most_groups][lanes<T>];
     switch (groups) {
         case 1:
@@ -110,10 +104,51 @@ void spectra(const Lane<T>* items, index_t count, index_t n, const Symmetric<T>*
 }
 
 template <class T>
+void spectra(const Lane<T>* items, index_t count, index_t n, const Symmetric<T>* common, T scale, T* values, index_t ld,
+             bool* failed, void* workspace) {
+    Workspace<T> space(workspace, n);
+    const index_t groups = (count + lanes<T> - 1) / lanes<T>;
+    Vec<T> size[most_groups];
+    for (index_t g = 0; g < groups; ++g) {
+        const Lane<T>* in_lane[lanes<T>];  // lanes that are left over repeat the last matrix
+        for (int q = 0; q < lanes<T>; ++q) {
+            const index_t k = g * lanes<T> + q;
+            in_lane[q] = items + (k < count ? k : count - 1);
+        }
+        size[g] = reduce_group(in_lane, n, common, scale, space, g);
+    }
+    solve<T>(space, groups, size, count, n, values, ld, failed);
+}
+
+template <class T>
+void tridiagonal_spectra(const T* diagonals, const T* off, index_t stride, index_t count, index_t n, T* values,
+                         index_t ld, bool* failed, void* workspace) {
+    Workspace<T> space(workspace, n);
+    Vec<T>*const d = space.d[0], *const e2 = space.e2[0];
+    for (int q = 0; q < lanes<T>; ++q) {
+        const index_t k = stride * (q < count ? q : count - 1);
+        for (index_t i = 0; i < n; ++i) d[i][q] = diagonals[k + i];
+        for (index_t i = 0; i < n - 1; ++i) e2[i][q] = off[k + i];
+    }
+    Vec<T> norm = Vec<T>{};
+    for (index_t i = 0; i < n; ++i) norm = larger(norm, magnitude(d[i]));
+    for (index_t i = 0; i < n - 1; ++i) norm = larger(norm, magnitude(e2[i]));
+    const Vec<T> size = power_of_two<T>(norm);  // before the squares, which could leave the range
+    for (index_t i = 0; i < n; ++i) d[i] /= size;
+    for (index_t i = 0; i < n - 1; ++i) e2[i] = (e2[i] / size) * (e2[i] / size);
+    solve<T>(space, 1, &size, count, n, values, ld, failed);
+}
+
+template <class T>
 constexpr Engine<T> table = {FASTRENYI_TEXT(FASTRENYI_ISA),
                              lanes<T>,
                              &Workspace<T>::bytes,
                              &spectra<T>,
+                             &tridiagonal_spectra<T>,
+                             &padded<T>,
+                             &reduce<T>,
+                             &expand<T>,
+                             &add_resolvents<T>,
                              &extent<T>,
                              &sum_p_log_p,
                              &sum_power_excess,

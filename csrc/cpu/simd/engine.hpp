@@ -26,7 +26,9 @@ struct Extent {
     T asymmetry;  ///< largest |a_ij - a_ji|
 };
 
-constexpr std::int64_t most_groups = 4;  // of lanes in flight in one call
+constexpr std::int64_t most_groups = 4;    // of lanes in flight in one call
+constexpr std::int64_t most_lanes = 16;    // of any engine
+constexpr std::int64_t pole_multiple = 8;  // add_resolvents takes so many, or two times, three times
 
 /// What is summed over the features of two samples; `scale` multiplies differences where it is used.
 enum class Core {
@@ -50,6 +52,18 @@ struct Engine {
     /// whatever its neighbours are.
     void (*spectra)(const Lane<T>* items, std::int64_t count, std::int64_t n, const Symmetric<T>* common, T scale,
                     T* values, std::int64_t ld, bool* failed, void* workspace);
+
+    /// The same of symmetric tridiagonal matrices, up to `lanes` of them, n >= 2: diagonals (n) and off-diagonals (n -
+    /// 1) `stride` apart.
+    void (*tridiagonal_spectra)(const T* diagonals, const T* off, std::int64_t stride, std::int64_t count,
+                                std::int64_t n, T* values, std::int64_t ld, bool* failed, void* workspace);
+
+    /// For one dense matrix, aligned to 64: what its rows are padded to, in elements. See dense.hpp and resolvent.hpp.
+    std::int64_t (*padded)(std::int64_t n);
+    void (*reduce)(T* a, std::int64_t n, std::int64_t ld, T* d, T* e, T* work);
+    void (*expand)(T* m, const T* reflections, std::int64_t n, std::int64_t ld, T* work);
+    void (*add_resolvents)(T* m, std::int64_t n, std::int64_t ld, const T* d, const T* e, const double* shifts,
+                           const double* weights, std::int64_t count, double base, void* work);
 
     Extent<T> (*extent)(Symmetric<T> a, std::int64_t n);
 

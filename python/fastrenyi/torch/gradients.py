@@ -1,9 +1,10 @@
 """Gradients of Grams, spectra, entropies and pairs.
 
 The entropy S(A) = f(lambda) of a symmetric matrix A = V diag(lambda) V^T has the gradient V diag(f'(lambda)) V^T, in
-which no difference of eigenvalues is divided by: it is finite for repeated ones. Where f' is infinite, at a zero
-eigenvalue of orders up to 1, it is taken as zero: a path of positive semidefinite matrices meets such a point at the
-bottom of the eigenvalue, so that what stands there does not count to first order.
+which no difference of eigenvalues is divided by: it is finite for repeated ones. It is made without eigenvectors, as
+f'(A) (csrc/ops/slope.hpp). Where f' is infinite, at a zero eigenvalue of orders up to 1, it is that of an eigenvalue of
+rounding size: a path of positive semidefinite matrices meets such a point at the bottom of the eigenvalue, so that what
+stands there does not count to first order.
 """
 
 from __future__ import annotations
@@ -100,38 +101,13 @@ def of_spectrum(grad: Tensor, a: Tensor) -> Tensor:
     return ((v * grad[..., None, :]) @ v.mT).to(a.dtype)
 
 
-def _slopes(values: Tensor, grad: Tensor, orders: Sequence[float], epsilon: float, unit: float) -> Tensor:
-    """Return sum_m grad_m dS_m / d lambda (b, n) of spectra (b, n) of any trace, grad (b, m).
-
-    With p = lambda / T, t = alpha - 1 and S in nats: alpha expm1(t (ln p + S)) / (-t T), at t = 0 -(ln p + S) / T.
-    """
-    lam = values.double().clamp_min(0)
-    largest = lam.amax(dim=-1, keepdim=True)
-    zero = lam <= lam.shape[-1] * epsilon * largest
-    total = lam.sum(dim=-1, keepdim=True)
-    p = lam / total
-    log = torch.where(p > 0, p, 1).log()
-    result = torch.zeros_like(lam)
-    for order, g in zip(orders, grad.double().unbind(-1), strict=True):
-        if order == 0:
-            continue
-        if math.isinf(order):
-            top = (lam >= largest * (1 - lam.shape[-1] * epsilon)).double()
-            slope = 1 / total - top / (top.sum(dim=-1, keepdim=True) * largest)
-        else:
-            t = order - 1
-            if t == 0:
-                entropy = -(p * log).sum(dim=-1, keepdim=True)
-                slope = -(log + entropy) / total
-            else:
-                entropy = -torch.log1p((p * torch.expm1(t * log)).sum(dim=-1, keepdim=True)) / t
-                slope = torch.expm1(t * (log + entropy)) * (order / -t) / total
-                if t > 0:
-                    slope = torch.where(p > 0, slope, order / t / total)
-            if t <= 0:
-                slope = torch.where(zero, 0, slope)
-        result += g[..., None] * slope
-    return result * (unit / math.log(2))
+def _of_smallest(a: Tensor, g: Tensor, epsilon: float, unit: float) -> Tensor:
+    """Return the gradient of entropies of order infinity, -log2(lambda_max / tr A): the projector on its eigenvectors."""
+    values, v = _eigh(a)
+    largest = values[:, -1:]
+    top = (values >= largest * (1 - a.shape[-1] * epsilon)).to(a.dtype)
+    slope = 1 / values.sum(dim=-1, keepdim=True) - top / (top.sum(dim=-1, keepdim=True) * largest)
+    return (v * (slope * g[:, None] * (unit / math.log(2)))[:, None, :]) @ v.mT
 
 
 def _of_joints(
@@ -147,8 +123,12 @@ def _of_joints(
         found = a * (-factor / a.square().sum(dim=(-2, -1)))[:, None, None]
         found.diagonal(dim1=-2, dim2=-1).add_((factor / trace)[:, None])
     else:
-        values, v = _eigh(a)
-        found = (v * _slopes(values, g, orders, epsilon, unit).to(a.dtype)[:, None, :]) @ v.mT
+        finite = [k for k, order in enumerate(orders) if not math.isinf(order)]
+        _, reduced = _core.reduce(wrap(a), _backend.threads())
+        weights = g[:, finite].double().numpy()
+        found = torch.from_numpy(_core.slope(reduced, weights, [orders[k] for k in finite], unit, _backend.threads()))
+        for k in set(range(len(orders))) - set(finite):
+            found += _of_smallest(a, g[:, k], epsilon, unit)
     return list(torch.split(found, [len(joint) for joint in joints]))
 
 
