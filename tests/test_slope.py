@@ -65,7 +65,8 @@ def test_reduced(rng: np.random.Generator, batch: int, n: int, dtype: type) -> N
     values, reduced = _core.reduce(a, 2)
     tolerance = 20 * n * float(np.finfo(dtype).eps)
     assert (a == before).all()
-    assert values.shape == (batch, n) and reduced.shape == (batch, n + 3, n)
+    assert values.shape == (batch, n)
+    assert reduced.shape == (batch, n + 3, n)
     assert (reduced[:, n + 2] == values).all()
     np.testing.assert_allclose(values, np.linalg.eigvalsh(a.astype(np.float64)), atol=tolerance)
     for matrix, rows in zip(a.astype(np.float64), reduced.astype(np.float64), strict=True):

@@ -102,7 +102,7 @@ def of_spectrum(grad: Tensor, a: Tensor) -> Tensor:
 
 
 def _of_smallest(a: Tensor, g: Tensor, epsilon: float, unit: float) -> Tensor:
-    """Return the gradient of entropies of order infinity, -log2(lambda_max / tr A): the projector on its eigenvectors."""
+    """Return the gradient of entropies of order infinity, -log2(lambda_max / tr A)."""
     values, v = _eigh(a)
     largest = values[:, -1:]
     top = (values >= largest * (1 - a.shape[-1] * epsilon)).to(a.dtype)
