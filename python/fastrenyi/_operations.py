@@ -125,6 +125,14 @@ def _entropies(grams: Values, orders: Sequence[float], epsilon: float, unit: flo
     return _core.entropy(_core.spectrum(grams, _backend.threads()), orders, epsilon, unit, _backend.threads())
 
 
+def _entropies_for_slope(
+    grams: Values, orders: Sequence[float], epsilon: float, unit: float
+) -> tuple[Values, Verdict, Values]:
+    """Return the same, and the reduced matrices from which ``_core.slope`` makes their gradients."""
+    values, reduced = _core.reduce(grams, _backend.threads())
+    return *_core.entropy(values, orders, epsilon, unit, _backend.threads()), reduced
+
+
 def entropies(
     grams: Sequence[Array],
     labels: Sequence[str],
@@ -137,12 +145,31 @@ def entropies(
 
     ``labels`` name the Grams and ``names`` the subsets, for messages.
     """
+    return entropies_for_slope(grams, labels, subsets, names, orders, unit, False)[0]
+
+
+def entropies_for_slope(
+    grams: Sequence[Array],
+    labels: Sequence[str],
+    subsets: Sequence[Sequence[int]],
+    names: Sequence[str],
+    orders: Sequence[float],
+    unit: float,
+    keep: bool,
+) -> tuple[Values, Values]:
+    """Return ``entropies`` and, to ``keep`` for their gradients, the joint Grams reduced, or none (0, n + 3, n)."""
     checked = [_check.gram_contents(a, label) for a, label in zip(grams, labels, strict=True)]
     epsilon = home_of(grams[0]).epsilon
     # Each at its own batch shape: what does not vary over the batch is computed once.
     joints = [_joint([checked[i] for i in subset], name) for subset, name in zip(subsets, names, strict=True)]
     flat = [_check.flat_batch(a, 2) for a in joints]
-    found, verdict = _entropies(flat[0] if len(flat) == 1 else np.concatenate(flat), orders, epsilon, unit)
+    together = flat[0] if len(flat) == 1 else np.concatenate(flat)
+    n = together.shape[-1]
+    reduced = np.empty((0, n + 3, n), dtype=together.dtype)
+    if keep:
+        found, verdict, reduced = _entropies_for_slope(together, orders, epsilon, unit)
+    else:
+        found, verdict = _entropies(together, orders, epsilon, unit)
     ends = np.cumsum([len(a) for a in flat])
     if verdict is not None:
         kind, index, value = verdict
@@ -153,7 +180,7 @@ def entropies(
     result = np.empty((len(subsets), *batch, len(orders)), dtype=found.dtype)
     for slot, part, a in zip(result, np.split(found, ends[:-1]), joints, strict=True):
         slot[...] = part.reshape(*a.shape[:-2], len(orders))
-    return result
+    return result, reduced
 
 
 def pairs(

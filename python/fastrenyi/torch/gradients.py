@@ -110,26 +110,33 @@ def _of_smallest(a: Tensor, g: Tensor, epsilon: float, unit: float) -> Tensor:
     return (v * (slope * g[:, None] * (unit / math.log(2)))[:, None, :]) @ v.mT
 
 
-def _of_joints(
-    joints: Sequence[Tensor], grads: Sequence[Tensor], orders: Sequence[float], epsilon: float, unit: float
-) -> list[Tensor]:
-    """Return the gradients with respect to matrices (b, n, n), of any trace, of their entropies; grads (b, m)."""
-    a = torch.cat(list(joints))
-    g = torch.cat(list(grads))
+def _of_collision(a: Tensor, g: Tensor, unit: float) -> Tensor:
+    """Return the gradient of entropies of order 2, -log2(|A|^2 / tr(A)^2), which needs no spectrum."""
+    factor = g * (2 * unit / math.log(2))
+    found = a * (-factor / a.square().sum(dim=(-2, -1)))[:, None, None]
+    found.diagonal(dim1=-2, dim2=-1).add_((factor / a.diagonal(dim1=-2, dim2=-1).sum(dim=-1))[:, None])
+    return found
+
+
+def _of_reduced(reduced: Tensor, g: Tensor, orders: Sequence[float], unit: float) -> Tensor:
+    """Return the gradients of the entropies of finite order, weighed by g (b, m), of matrices that were reduced."""
+    finite = [k for k, order in enumerate(orders) if not math.isinf(order)]
+    weights = g[:, finite].double().contiguous().numpy()
+    found = _core.slope(reduced.numpy(), weights, [orders[k] for k in finite], unit, _backend.threads())
+    return torch.from_numpy(found)
+
+
+def _of_joints(a: Tensor, g: Tensor, orders: Sequence[float], epsilon: float, unit: float) -> Tensor:
+    """Return the gradients of the entropies, weighed by g (b, m), of matrices (b, n, n) of any trace."""
     if list(orders) == [2.0]:
-        # S = -log2(|A|^2 / tr(A)^2) needs no spectrum.
-        trace = a.diagonal(dim1=-2, dim2=-1).sum(dim=-1)
-        factor = g[:, 0] * (2 * unit / math.log(2))
-        found = a * (-factor / a.square().sum(dim=(-2, -1)))[:, None, None]
-        found.diagonal(dim1=-2, dim2=-1).add_((factor / trace)[:, None])
-    else:
-        finite = [k for k, order in enumerate(orders) if not math.isinf(order)]
-        _, reduced = _core.reduce(wrap(a), _backend.threads())
-        weights = g[:, finite].double().numpy()
-        found = torch.from_numpy(_core.slope(reduced, weights, [orders[k] for k in finite], unit, _backend.threads()))
-        for k in set(range(len(orders))) - set(finite):
-            found += _of_smallest(a, g[:, k], epsilon, unit)
-    return list(torch.split(found, [len(joint) for joint in joints]))
+        return _of_collision(a, g[:, 0], unit)
+    _, reduced = _core.reduce(wrap(a), _backend.threads())
+    found = _of_reduced(torch.from_numpy(reduced), g, orders, unit)
+    return found + _of_infinite(a, g, orders, epsilon, unit)
+
+
+def _of_infinite(a: Tensor, g: Tensor, orders: Sequence[float], epsilon: float, unit: float) -> Tensor | float:
+    return sum(_of_smallest(a, g[:, k], epsilon, unit) for k, order in enumerate(orders) if math.isinf(order))
 
 
 def _others(factors: Sequence[Tensor]) -> list[Tensor]:
@@ -149,55 +156,79 @@ def _others(factors: Sequence[Tensor]) -> list[Tensor]:
     return [after[0], *middle, before[-1]]
 
 
+def _trace(a: Tensor) -> Tensor:
+    return a.diagonal(dim1=-2, dim2=-1).sum(dim=-1)[..., None, None]
+
+
 def _joint(factors: Sequence[Tensor]) -> Tensor:
-    """Return the product, of any scale: entropies divide by the trace."""
-    return factors[0] if len(factors) == 1 else factors[0] * _others(factors)[0]
+    """Return the joint Gram, as the forward pass has it: of trace one if it is a product."""
+    if len(factors) == 1:
+        return factors[0]
+    product = factors[0] * _others(factors)[0]
+    return product / _trace(product)
 
 
 def _to_factors(to_joint: Tensor, factors: Sequence[Tensor]) -> list[Tensor]:
     """Return the gradients with respect to each factor, from that to ``_joint`` of them.
 
-    S does not change with the scale of the product P, so that its gradient times P's is the same for every scale: the
-    gradient to a factor is H o others, H that to the P which these others make.
+    An entropy does not change with the scale of the product, so that <to_joint, joint> = 0 and the gradient to a
+    factor is to_joint o others over the trace of factor o others, at any scale of the others.
     """
     if len(factors) == 1:
         return [to_joint]
-    own = _joint(factors).diagonal(dim1=-2, dim2=-1).sum(dim=-1)
-    found = []
-    for factor, others in zip(factors, _others(factors), strict=True):
-        trace = (factor * others).diagonal(dim1=-2, dim2=-1).sum(dim=-1)
-        found.append(to_joint * others * (own / trace)[..., None, None])
-    return found
+    return [
+        to_joint * (others / _trace(factor * others)) for factor, others in zip(factors, _others(factors), strict=True)
+    ]
+
+
+def _chosen(reduced: Tensor, sizes: Sequence[int], chosen: Sequence[bool]) -> Tensor:
+    """Return those of the reduced matrices that belong to the chosen subsets, a view where they are neighbours."""
+    parts = torch.split(reduced, list(sizes))
+    first, last = chosen.index(True), len(chosen) - chosen[::-1].index(True)
+    if all(chosen[first:last]):
+        return reduced[sum(sizes[:first]) : sum(sizes[:last])]
+    return torch.cat([part for part, wanted in zip(parts, chosen, strict=True) if wanted])
 
 
 def of_entropies(
     grad: Tensor,
     grams: Sequence[Tensor],
+    reduced: Tensor,
     wanted: Sequence[bool],
     subsets: Sequence[Sequence[int]],
     orders: Sequence[float],
     unit: float,
 ) -> list[Tensor]:
-    """Return the gradients with respect to Grams of their joint entropies; of those not wanted, nothing (0,)."""
+    """Return the gradients with respect to Grams of their joint entropies; of those not wanted, nothing (0,).
+
+    ``reduced`` is what the forward pass has kept: all joint Grams, or nothing (order 2).
+    """
     epsilon = home_of(grams[0]).epsilon
     computed = [_computed(a) for a in grams]
-    n = grams[0].shape[-1]
-    jobs = []
-    for subset, to_subset in zip(subsets, grad, strict=True):
-        if not any(wanted[i] for i in subset):
-            continue
-        factors = [computed[i] for i in subset]
-        joint = _joint(torch.broadcast_tensors(*factors))  # type: ignore[no-untyped-call]
-        # A subset that does not vary over some batch axes was computed once: its gradients add up.
-        to_joint = to_subset.sum_to_size(*joint.shape[:-2], len(orders)).reshape(-1, len(orders))
-        jobs.append((subset, factors, joint, to_joint))
+    n, m = grams[0].shape[-1], len(orders)
     result = [torch.zeros_like(a) if want else a.new_empty(0) for a, want in zip(computed, wanted, strict=True)]
-    if jobs:
-        found = _of_joints(
-            [joint.reshape(-1, n, n) for _, _, joint, _ in jobs], [g for *_, g in jobs], orders, epsilon, unit
-        )
-        for (subset, factors, joint, _), to_joint in zip(jobs, found, strict=True):
-            for i, part in zip(subset, _to_factors(to_joint.reshape(joint.shape), factors), strict=True):
+    factors = [[computed[i] for i in subset] for subset in subsets]
+    # A subset that does not vary over some batch axes was computed once: its gradients add up.
+    batches = [torch.broadcast_shapes(*(a.shape[:-2] for a in each)) for each in factors]  # type: ignore[no-untyped-call]
+    chosen = [any(wanted[i] for i in subset) for subset in subsets]
+    jobs = [k for k, want in enumerate(chosen) if want]
+    if jobs and grad.numel():
+        sizes = [math.prod(batch) for batch in batches]
+        weights = torch.cat([grad[k].sum_to_size(*batches[k], m).reshape(-1, m) for k in jobs])
+
+        def joints() -> Tensor:
+            aligned = [torch.broadcast_tensors(*factors[k]) for k in jobs]  # type: ignore[no-untyped-call]
+            return torch.cat([_joint(each).reshape(-1, n, n) for each in aligned])
+
+        if len(reduced) == 0:
+            found = _of_joints(joints(), weights, orders, epsilon, unit)
+        else:
+            found = _of_reduced(_chosen(reduced, sizes, chosen), weights, orders, unit)
+            if math.inf in orders:
+                found += _of_infinite(joints(), weights, orders, epsilon, unit)
+        for k, to_joint in zip(jobs, torch.split(found, [sizes[k] for k in jobs]), strict=True):
+            parts = _to_factors(to_joint.reshape(*batches[k], n, n), factors[k])
+            for i, part in zip(subsets[k], parts, strict=True):
                 if wanted[i]:
                     result[i] += part.sum_to_size(result[i].shape)
     return [part.to(a.dtype) for part, a in zip(result, grams, strict=True)]
@@ -215,7 +246,7 @@ def of_pairs(
 ) -> tuple[Tensor, Tensor]:
     """Return the gradients with respect to maps (C, n, n) and target (n, n) of the entropies of all pairs.
 
-    Cost: C(C+1) eigendecompositions with vectors, a tile of pairs at a time.
+    Cost: C(C+1) reductions and slopes, a tile of pairs at a time.
     """
     epsilon = home_of(maps).epsilon
     a, x = _computed(maps), _computed(target)[None]
@@ -224,7 +255,7 @@ def of_pairs(
 
     def back(factors: list[Tensor], grad: Tensor) -> list[Tensor]:
         joint = _joint(factors)
-        return _to_factors(_of_joints([joint], [grad], orders, epsilon, unit)[0], factors)
+        return _to_factors(_of_joints(joint, grad, orders, epsilon, unit), factors)
 
     result_x += back([x], to_x[None])[0]
     # All maps together, and with the target.

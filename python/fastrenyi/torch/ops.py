@@ -219,37 +219,57 @@ def _common_batch(grams: Sequence[Tensor]) -> torch.Size:
 
 @custom_op("fastrenyi::entropies", mutates_args=())
 def _entropies(
-    grams: Sequence[Tensor], labels: str, subsets: Sequence[int], names: str, orders: Sequence[float], unit: float
-) -> Tensor:
-    return torch.from_numpy(
-        _operations.entropies(grams, labels.split(_COMMA), _split(subsets), names.split(_COMMA), orders, unit)
+    grams: Sequence[Tensor],
+    labels: str,
+    subsets: Sequence[int],
+    names: str,
+    orders: Sequence[float],
+    unit: float,
+    keep: bool,
+) -> tuple[Tensor, Tensor]:
+    found, reduced = _operations.entropies_for_slope(
+        grams, labels.split(_COMMA), _split(subsets), names.split(_COMMA), orders, unit, keep
     )
+    return torch.from_numpy(found), torch.from_numpy(reduced)
 
 
 @_entropies.register_fake
 def _(
-    grams: Sequence[Tensor], labels: str, subsets: Sequence[int], names: str, orders: Sequence[float], unit: float
-) -> Tensor:
-    count = names.count(_COMMA) + 1
-    return grams[0].new_empty((count, *_common_batch(grams), len(orders)), dtype=_computed_in(grams[0]))
+    grams: Sequence[Tensor],
+    labels: str,
+    subsets: Sequence[int],
+    names: str,
+    orders: Sequence[float],
+    unit: float,
+    keep: bool,
+) -> tuple[Tensor, Tensor]:
+    listed, n = _split(subsets), grams[0].shape[-1]
+    dtype = _computed_in(grams[0])
+    count = sum(_common_batch([grams[i] for i in subset]).numel() for subset in listed) if keep else 0
+    return (
+        grams[0].new_empty((len(listed), *_common_batch(grams), len(orders)), dtype=dtype),
+        grams[0].new_empty((count, n + 3, n), dtype=dtype),
+    )
 
 
 @custom_op("fastrenyi::entropies_backward", mutates_args=())
 def _entropies_backward(
     grad: Tensor,
     grams: Sequence[Tensor],
+    reduced: Tensor,
     wanted: Sequence[bool],
     subsets: Sequence[int],
     orders: Sequence[float],
     unit: float,
 ) -> list[Tensor]:
-    return gradients.of_entropies(grad, grams, wanted, _split(subsets), orders, unit)
+    return gradients.of_entropies(grad, grams, reduced, wanted, _split(subsets), orders, unit)
 
 
 @_entropies_backward.register_fake
 def _(
     grad: Tensor,
     grams: Sequence[Tensor],
+    reduced: Tensor,
     wanted: Sequence[bool],
     subsets: Sequence[int],
     orders: Sequence[float],
@@ -261,15 +281,21 @@ def _(
 _entropies_backward.register_autograd(_once_only("entropy"))
 
 
-def _entropies_saved(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    grams, _, ctx.subsets, _, ctx.orders, ctx.unit = inputs
+def _entropies_saved(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    grams, _, ctx.subsets, _, ctx.orders, ctx.unit, _ = inputs
     ctx.wanted = [a.requires_grad for a in grams]
-    ctx.save_for_backward(*grams)
+    ctx.mark_non_differentiable(output[1])
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*grams, output[1])
 
 
-def _entropies_gradient(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-    found = _entropies_backward(grad, list(ctx.saved_tensors), ctx.wanted, ctx.subsets, ctx.orders, ctx.unit)
-    return [part if want else None for part, want in zip(found, ctx.wanted, strict=True)], None, None, None, None, None
+def _entropies_gradient(ctx: Any, grad: Tensor | None, _: object) -> tuple[Any, ...]:
+    if grad is None:  # nothing depends on it; a list for a list
+        return [None for _ in ctx.wanted], None, None, None, None, None, None
+    *grams, reduced = ctx.saved_tensors
+    found = _entropies_backward(grad, grams, reduced, ctx.wanted, ctx.subsets, ctx.orders, ctx.unit)
+    to_grams = [part if want else None for part, want in zip(found, ctx.wanted, strict=True)]
+    return to_grams, None, None, None, None, None, None
 
 
 _entropies.register_autograd(_entropies_gradient, setup_context=_entropies_saved)
@@ -285,8 +311,10 @@ def entropies(
 ) -> Tensor:
     """Return the joint entropies of subsets of Grams: (subsets, *batch, orders), as ``_operations.entropies``."""
     flat = [position for subset in subsets for position in (*subset, _END)]
-    found: Tensor = _entropies(list(grams), _COMMA.join(labels), flat, _COMMA.join(names), list(orders), unit)
-    return found
+    spectral = list(orders) != [2.0]  # order 2 alone needs no spectrum, and nothing of one is kept
+    keep = spectral and torch.is_grad_enabled() and any(a.requires_grad for a in grams)
+    found, _ = _entropies(list(grams), _COMMA.join(labels), flat, _COMMA.join(names), list(orders), unit, keep)
+    return found  # type: ignore[no-any-return]
 
 
 # Pairs --------------------------------------------------------------------------------------------------------------
