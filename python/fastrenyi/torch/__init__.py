@@ -14,5 +14,6 @@ from fastrenyi.torch.average import Average
 from fastrenyi.torch.capture import Activations, capture
 from fastrenyi.torch.inequalities import inequalities
 from fastrenyi.torch.monitor import Monitor
+from fastrenyi.torch.scalars import write_scalars
 
-__all__ = ["Activations", "Average", "Monitor", "capture", "inequalities", "losses"]
+__all__ = ["Activations", "Average", "Monitor", "capture", "inequalities", "losses", "write_scalars"]

@@ -1,0 +1,58 @@
+"""A Lightning callback that measures the layers of a module while it trains: needs lightning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+try:
+    from lightning.pytorch import Callback, LightningModule, Trainer
+except ModuleNotFoundError as error:
+    if error.name != "lightning":
+        raise
+    message = "fastrenyi.torch.lightning needs lightning: pip install lightning"
+    raise ImportError(message, name="lightning") from error
+
+from fastrenyi import _check
+from fastrenyi.torch.monitor import Monitor
+from fastrenyi.torch.scalars import scalars
+
+__all__ = ["MonitorCallback"]
+
+
+class MonitorCallback(Callback):
+    """Measure the layers before training and at the end of every ``every``-th epoch, and log the means.
+
+    ``monitor`` is a ``fastrenyi.torch.Monitor`` of the model that is trained, with its own probe; its table grows with
+    each measurement, under the trainer's global step. Every logger of the trainer gets "layer/quantity" values. With
+    several processes the first one measures. A step that the monitor has measured, in a run that was resumed, is not
+    measured again. Raises TypeError and ValueError naming ``monitor`` or ``every``.
+
+    >>> import torch, fastrenyi.torch as frt
+    >>> from fastrenyi.torch.lightning import MonitorCallback
+    >>> monitor = frt.Monitor(torch.nn.Linear(3, 2), probe=[(torch.randn(8, 3), torch.arange(8) % 2)])
+    >>> callback = MonitorCallback(monitor, every=5)  # for lightning.Trainer(callbacks=[callback])
+    """
+
+    def __init__(self, monitor: Monitor, every: int = 1) -> None:
+        """Check the settings."""
+        if not isinstance(monitor, Monitor):
+            _check.kind_error("monitor", "a fastrenyi.torch.Monitor", monitor)
+        self.monitor, self.every = monitor, _check.integer(every, "every", 1)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measure the untrained network."""
+        self._measure(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measure at the end of an epoch."""
+        if (trainer.current_epoch + 1) % self.every == 0:
+            self._measure(trainer)
+
+    def _measure(self, trainer: Trainer) -> None:
+        step = int(trainer.global_step)
+        if not trainer.is_global_zero or step in self.monitor.steps:
+            return
+        frame: Any = self.monitor.measure(step)
+        for logger in trainer.loggers:
+            for at, values in scalars(frame).items():
+                logger.log_metrics(values, step=at)

@@ -1,0 +1,46 @@
+"""Measurements of a Monitor as named numbers, for loggers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["scalars", "write_scalars"]
+
+_KEYS = ("step", "batch", "layer", "depth", "channels")
+
+
+def scalars(frame: pd.DataFrame) -> dict[int, dict[str, float]]:
+    """Return, for each step of ``Monitor.measure`` or ``Monitor.frame``, {"layer/quantity": its mean over the batches}.
+
+    Quantities that do not apply to a layer (NaN) are left out.
+    """
+    quantities = [column for column in frame.columns if column not in _KEYS]
+    means = frame.groupby(["step", "layer"], sort=False)[quantities].mean()
+    found: dict[int, dict[str, float]] = {}
+    for key, row in means.iterrows():
+        step, layer = cast("tuple[int, str]", key)
+        of_step = found.setdefault(int(step), {})
+        of_step |= {f"{layer}/{name}": float(value) for name, value in row.dropna().items()}
+    return found
+
+
+def write_scalars(writer: Any, frame: pd.DataFrame) -> None:
+    """Write the measurements to a TensorBoard ``SummaryWriter``, or what has its ``add_scalar(tag, value, step)``.
+
+    The tags are "layer/quantity", the values means over the probe batches. Pass the table of one ``Monitor.measure`` as
+    training goes, or that of ``Monitor.frame`` for a whole run.
+
+    >>> import pandas as pd, fastrenyi.torch as frt
+    >>> class Writer:
+    ...     def add_scalar(self, tag, value, step):
+    ...         print(step, tag, value)
+    >>> frame = pd.DataFrame({"step": 3, "batch": [0, 1], "layer": "conv1", "entropy": [4.0, 5.0]})
+    >>> frt.write_scalars(Writer(), frame)
+    3 conv1/entropy 4.5
+    """
+    for step, values in scalars(frame).items():
+        for tag, value in values.items():
+            writer.add_scalar(tag, value, step)

@@ -1,0 +1,65 @@
+"""The worked examples in a short form, on the real digits."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("mlxtend")
+
+FOLDER = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture
+def example() -> Callable[[str], Any]:
+    def load(name: str) -> Any:
+        spec = importlib.util.spec_from_file_location(f"example_{name}", FOLDER / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+def test_information_bottleneck(example: Callable[[str], Any], tmp_path: Path) -> None:
+    out = tmp_path / "figure.png"
+    runs = example("information_bottleneck").main(
+        ["--out", str(out), "--epochs", "8", "--samples", "300", "--beta", "1"]
+    )
+    plain, bottleneck = runs.values()
+    assert len(plain) == len(bottleneck) == 9
+    assert plain[0] == bottleneck[0]
+    assert plain[-1]["accuracy"] > 0.5
+    assert bottleneck[-1]["information"] < plain[-1]["information"]
+    assert out.read_bytes().startswith(b"\x89PNG")
+
+
+def test_distillation(example: Callable[[str], Any]) -> None:
+    found = example("distillation").main(["--teacher-epochs", "2", "--epochs", "10", "--samples", "200"])
+    assert list(found) == ["teacher", "student", "taught student"]
+    assert min(found.values()) > 0.5
+
+
+def test_training_loop(example: Callable[[str], Any], tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    monitor = example("training_loop").main(["--out", str(tmp_path), "--epochs", "1", "--samples", "256"])
+    written = EventAccumulator(str(tmp_path)).Reload()
+    assert [event.step for event in written.Scalars("conv2/mi_input")] == monitor.steps == [0, 2]
+    frame = monitor.frame()
+    expected = frame[(frame.step == 2) & (frame.layer == "conv2")].mi_input.mean()
+    assert written.Scalars("conv2/mi_input")[-1].value == pytest.approx(expected)
+
+
+def test_every_example_has_a_test() -> None:
+    tests = [name.removeprefix("test_") for name in dir(sys.modules[__name__]) if name.startswith("test_")]
+    assert {path.stem for path in FOLDER.glob("*.py")} <= set(tests)

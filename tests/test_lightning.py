@@ -1,0 +1,62 @@
+"""The Lightning callback, in a real training of a small module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning")
+
+import lightning.pytorch as pl  # noqa: E402
+from lightning.pytorch.loggers import CSVLogger  # noqa: E402
+
+import fastrenyi.torch as frt  # noqa: E402
+from fastrenyi.torch.lightning import MonitorCallback  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::UserWarning:lightning.*", "ignore::FutureWarning", "ignore::DeprecationWarning"
+)
+
+
+class Module(pl.LightningModule):
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.ReLU(), torch.nn.Linear(6, 2))
+
+    def training_step(self, batch: Any, _: int) -> Any:
+        x, y = batch
+        return torch.nn.functional.cross_entropy(self.net(x), y)
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def test_callback(tmp_path: Path) -> None:
+    x, y = torch.randn(24, 4), torch.arange(24) % 2
+    module = Module()
+    monitor = frt.Monitor(module.net, probe=[(x, y)], layers=["0", "2"])
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=8)
+    logger = CSVLogger(tmp_path)
+    trainer = pl.Trainer(
+        accelerator="cpu", max_epochs=4, logger=logger, callbacks=[MonitorCallback(monitor, every=2)],
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(module, loader)
+    assert monitor.steps == [0, 6, 12]
+    logged = {step: row for row in logger.experiment.metrics for step in [row["step"]] if "2/entropy" in row}
+    written = Path(logger.log_dir, "metrics.csv").read_text()
+    assert "0/mi_input" in written
+    frame = monitor.frame()
+    for step, row in logged.items():
+        assert row["2/entropy"] == pytest.approx(frame[(frame.step == step) & (frame.layer == "2")].entropy.mean())
+
+
+def test_wrong_arguments() -> None:
+    with pytest.raises(TypeError, match=r"monitor.*Monitor"):
+        MonitorCallback(Module())  # type: ignore[arg-type]
+    monitor = frt.Monitor(Module().net, probe=[(torch.randn(4, 4), torch.arange(4) % 2)])
+    with pytest.raises(ValueError, match=r"every"):
+        MonitorCallback(monitor, every=0)
