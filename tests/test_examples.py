@@ -31,9 +31,7 @@ def example() -> Callable[[str], Any]:
 
 def test_information_bottleneck(example: Callable[[str], Any], tmp_path: Path) -> None:
     out = tmp_path / "figure.png"
-    runs = example("information_bottleneck").main(
-        ["--out", str(out), "--epochs", "8", "--samples", "300", "--beta", "1"]
-    )
+    runs = example("information_bottleneck").main(["--out", str(out), "--epochs", "8", "--samples", "300"])
     plain, bottleneck = runs.values()
     assert len(plain) == len(bottleneck) == 9
     assert plain[0] == bottleneck[0]
@@ -43,7 +41,7 @@ def test_information_bottleneck(example: Callable[[str], Any], tmp_path: Path) -
 
 
 def test_distillation(example: Callable[[str], Any]) -> None:
-    found = example("distillation").main(["--teacher-epochs", "2", "--epochs", "10", "--samples", "200"])
+    found = example("distillation").main(["--teacher-epochs", "2", "--epochs", "30", "--samples", "300"])
     assert list(found) == ["teacher", "student", "taught student"]
     assert min(found.values()) > 0.5
 
