@@ -119,13 +119,12 @@ template <class T>
 struct Room {
     explicit Room(index_t n)
         : ld(engine<T>().padded(n)),
-          reflections(n * ld * index_t(sizeof(T))),
           sum(n * ld * index_t(sizeof(T))),
           term(n * ld * index_t(sizeof(T))),
           work(5 * ld * index_t(sizeof(T))),
           resolvents((2 * n * most_lanes + 2 * n + 4 * ld) * index_t(sizeof(double))) {}
     index_t ld;
-    Aligned reflections, sum, term, work, resolvents;
+    Aligned sum, term, work, resolvents;
     std::vector<T> row;
 };
 
@@ -147,8 +146,7 @@ void slope_of_one(const T* reduced, index_t n, const double* grads, const double
     const Engine<T>& by = engine<T>();
     const index_t ld = room.ld;
     const T *const d = reduced + n * n, *const e = d + n, *const values = e + n;
-    T *const reflections = room.reflections.template as<T>(), *const sum = room.sum.template as<T>(),
-             *const term = room.term.template as<T>();
+    T *const sum = room.sum.template as<T>(), *const term = room.term.template as<T>();
     constexpr double epsilon = std::numeric_limits<T>::epsilon();
     const Summary spectrum = summarise(values, n);
     const auto symmetrise = [&](T* m) {
@@ -179,6 +177,7 @@ void slope_of_one(const T* reduced, index_t n, const double* grads, const double
         for (index_t k = 0; k < n * ld; ++k) sum[k] += static_cast<T>(weight) * term[k];
     }
     symmetrise(sum);
+    T* const reflections = term;  // which is not needed any more
     for (index_t i = 0; i < n; ++i) {
         std::copy_n(reduced + i * n, n, reflections + i * ld);
         std::fill(reflections + i * ld + n, reflections + (i + 1) * ld, T(0));

@@ -26,7 +26,7 @@ namespace fastrenyi::cpu {
 template <class T>
 void reduce(const View<T>& a, T* values, T* reduced, int threads);
 
-/// Workspace: per thread 3 n^2 + O(n) elements. 2 n^3 + O(n^2) operations, however many orders.
+/// Workspace: per thread 2 n^2 + O(n) elements. 2 n^3 + O(n^2) operations, however many orders.
 template <class T>
 void slope(const T* reduced, index_t batch, index_t n, const double* grads, const double* orders, index_t order_count,
            double unit, T* out, int threads);

@@ -168,17 +168,20 @@ def _joint(factors: Sequence[Tensor]) -> Tensor:
     return product / _trace(product)
 
 
-def _to_factors(to_joint: Tensor, factors: Sequence[Tensor]) -> list[Tensor]:
-    """Return the gradients with respect to each factor, from that to ``_joint`` of them.
+def _to_factors(to_joint: Tensor, factors: Sequence[Tensor], which: Sequence[int]) -> list[Tensor]:
+    """Return the gradients with respect to some factors, from that to ``_joint`` of all.
 
     An entropy does not change with the scale of the product, so that <to_joint, joint> = 0 and the gradient to a
     factor is to_joint o others over the trace of factor o others, at any scale of the others.
     """
     if len(factors) == 1:
-        return [to_joint]
-    return [
-        to_joint * (others / _trace(factor * others)) for factor, others in zip(factors, _others(factors), strict=True)
-    ]
+        return [to_joint for _ in which]
+    others = _others(factors)
+    found = []
+    for k in which:
+        trace = (factors[k].diagonal(dim1=-2, dim2=-1) * others[k].diagonal(dim1=-2, dim2=-1)).sum(dim=-1)
+        found.append(to_joint * others[k] / trace[..., None, None])
+    return found
 
 
 def _chosen(reduced: Tensor, sizes: Sequence[int], chosen: Sequence[bool]) -> Tensor:
@@ -227,10 +230,10 @@ def of_entropies(
             if math.inf in orders:
                 found += _of_infinite(joints(), weights, orders, epsilon, unit)
         for k, to_joint in zip(jobs, torch.split(found, [sizes[k] for k in jobs]), strict=True):
-            parts = _to_factors(to_joint.reshape(*batches[k], n, n), factors[k])
-            for i, part in zip(subsets[k], parts, strict=True):
-                if wanted[i]:
-                    result[i] += part.sum_to_size(result[i].shape)
+            which = [at for at, i in enumerate(subsets[k]) if wanted[i]]
+            parts = _to_factors(to_joint.reshape(*batches[k], n, n), factors[k], which)
+            for at, part in zip(which, parts, strict=True):
+                result[subsets[k][at]] += part.sum_to_size(result[subsets[k][at]].shape)
     return [part.to(a.dtype) for part, a in zip(result, grams, strict=True)]
 
 
@@ -255,7 +258,8 @@ def of_pairs(
 
     def back(factors: list[Tensor], grad: Tensor) -> list[Tensor]:
         joint = _joint(factors)
-        return _to_factors(_of_joints(joint, grad, orders, epsilon, unit), factors)
+        to_joint = _of_joints(joint, grad, orders, epsilon, unit)
+        return _to_factors(to_joint, factors, range(len(factors)))
 
     result_x += back([x], to_x[None])[0]
     # All maps together, and with the target.
