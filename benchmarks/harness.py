@@ -17,6 +17,7 @@ SIDES = {
     "layer": ["ours", "torch", "repitl recipe"],
     "pairs": ["ours", "torch", "torch Frobenius", "torch matmul"],
     "gram": ["ours", "torch.cdist*", "torch.cdist exact", "torch expanded*"],
+    "gradient": ["ours", "torch autograd"],
 }
 
 

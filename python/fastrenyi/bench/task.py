@@ -79,6 +79,6 @@ class Workload:
 
     name: str
     group: str
-    """The operation: spectrum, entropy, layer, pairs or gram."""
+    """The operation: spectrum, entropy, layer, pairs, gram or gradient."""
     make: Callable[[], Task]
     note: str = ""

@@ -13,6 +13,7 @@ import fastrenyi as fr
 from fastrenyi import _backend, _core
 from fastrenyi._array import Values
 from fastrenyi.bench import answers, data, peers
+from fastrenyi.bench.gradient import information_gradient
 from fastrenyi.bench.task import Side, Task, Workload
 
 __all__ = ["SIZES", "workloads"]
@@ -55,6 +56,10 @@ def workloads(size: str = "normal") -> list[Workload]:
         for dtype in ("float64", "float32"):
             name = f"gram-{channels}x{side}x{side}-{dtype}"
             listed.append(_named(name, "gram", _channel_grams, 10 if quick else 100, channels, side, dtype))
+    for n in (12,) if quick else (128, 512):
+        for alpha in (ALPHA, 2.0):
+            name = f"gradient-{n}-order{alpha:g}-float32"
+            listed.append(_named(name, "gradient", information_gradient, n, 8 if quick else 256, "float32", alpha))
     return listed
 
 
