@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import textwrap
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,24 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     seed = int(os.environ[SEED_VARIABLE])
     print(f"random numbers of this test: set {SEED_VARIABLE}={seed}")
     return np.random.default_rng([seed, zlib.crc32(request.node.nodeid.encode())])
+
+
+def refused(error: type[Exception], name: str, call: Callable[[], Any]) -> str:
+    """Check that the call raises exactly this error, in the form of the house; return the message."""
+    with pytest.raises(error) as caught:
+        call()
+    message = str(caught.value)
+    assert type(caught.value) is error, f"{type(caught.value)}: {message}"
+    assert re.match(rf"{re.escape(name)}(?!\w)", message), message
+    assert re.search(r": expected .+, got .+", message, re.DOTALL), message
+    return message
+
+
+def with_value(array: NDArray[Any], value: float, *indices: tuple[int, ...]) -> NDArray[Any]:
+    result = array.copy()
+    for index in indices:
+        result[index] = value
+    return result
 
 
 class Draw:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import fastrenyi as fr
-from conftest import Nx
+from conftest import Nx, refused, with_value
 
 NAN, INF = math.nan, math.inf
 
@@ -22,24 +22,6 @@ GRAM = fr.gram(X, "gaussian", 3.0)
 OTHER = fr.gram(X[:, ::-1] ** 0.5, "gaussian", 1.0)
 SMALL = np.eye(3) / 3
 MAPS = np.stack([GRAM, OTHER])
-
-
-def refused(error: type[Exception], name: str, call: Callable[[], Any]) -> str:
-    """Check that the call raises exactly this error, in the form of the house; return the message."""
-    with pytest.raises(error) as caught:
-        call()
-    message = str(caught.value)
-    assert type(caught.value) is error, f"{type(caught.value)}: {message}"
-    assert re.match(rf"{re.escape(name)}(?!\w)", message), message
-    assert re.search(r": expected .+, got .+", message, re.DOTALL), message
-    return message
-
-
-def with_value(array: np.ndarray, value: float, *indices: tuple[int, ...]) -> np.ndarray:
-    result = array.copy()
-    for index in indices:
-        result[index] = value
-    return result
 
 
 # ------------------------------------------------------------------------------------------- arrays of samples
@@ -171,114 +153,6 @@ def test_a_zero_sample_without_direction(kernel: Any, nx: Nx) -> None:
     x = with_value(np.ones((2, 4, 3)), 0.0, (1, 2), (1, 3))
     message = refused(ValueError, "x", lambda: fr.gram(nx.array(x), kernel))
     assert "(1, 2)" in message
-
-
-# --------------------------------------------------------------------------------------- kernels and their widths
-
-
-@pytest.mark.parametrize(
-    "call", [fr.gram, fr.channel_grams, fr.tensor_gram, lambda x, k, *w: fr.divergence(x, x, k, *w)]
-)
-def test_kernel_and_bandwidth(call: Callable[..., Any]) -> None:
-    for kernel in [None, 3, fr.Gaussian, object(), ["gaussian"]]:
-        refused(TypeError, "kernel", lambda kernel=kernel: call(X, kernel))
-    for kernel in ["gausian", "", "GAUSSIAN"]:
-        refused(ValueError, "kernel", lambda kernel=kernel: call(X, kernel))
-    for width in [[1.0], (1.0,), object(), True, fr.Silverman, 1j, {"scale": 1}]:
-        refused(TypeError, "bandwidth", lambda width=width: call(X, "gaussian", width))
-    for width in [0, 0.0, -1.0, NAN, INF, "silver", "", np.array([1.0, -1.0]), np.ones(5), np.ones((2, 2))]:
-        refused(ValueError, "bandwidth", lambda width=width: call(X, "gaussian", width))
-
-
-def test_bandwidth_given_twice_or_for_nothing() -> None:
-    for kernel in [fr.Gaussian(), fr.Gaussian(1.0), fr.Laplacian("median")]:
-        refused(ValueError, "bandwidth", lambda kernel=kernel: fr.gram(X, kernel, 2.0))
-    for kernel in ["cosine", "polynomial", "delta", fr.Cosine(), fr.Polynomial(), fr.Delta()]:
-        refused(ValueError, "bandwidth", lambda kernel=kernel: fr.gram(X, kernel, "median"))
-
-
-@pytest.mark.parametrize("shape", [(3, 2), (6,), (2,), (3,), (2, 3, 1)])
-def test_bandwidths_must_have_the_batch_shape(shape: tuple[int, ...]) -> None:
-    x = np.ones((2, 3, 4, 5))
-    refused(ValueError, "bandwidth", lambda: fr.gram(x, "gaussian", np.ones(shape)))
-
-
-@pytest.mark.parametrize("kernel", [fr.Gaussian, fr.Laplacian])
-def test_widths_in_kernels(kernel: Any) -> None:
-    for width in [object(), None, True, [1.0]]:
-        refused(TypeError, "bandwidth", lambda width=width: kernel(width))
-    for width in [0, -1, NAN, INF, "silver"]:
-        refused(ValueError, "bandwidth", lambda width=width: kernel(width))
-
-
-@pytest.mark.parametrize("rule", [fr.Silverman, fr.Scott, fr.Median, lambda scale: fr.NearestNeighbours(3, scale)])
-def test_scale(rule: Any) -> None:
-    for scale in ["1", None, True, [1.0], 1j]:
-        refused(TypeError, "scale", lambda scale=scale: rule(scale))
-    for scale in [0, -1, NAN, INF]:
-        refused(ValueError, "scale", lambda scale=scale: rule(scale))
-
-
-def test_neighbours() -> None:
-    for k in ["1", None, True, 2.0]:
-        refused(TypeError, "k", lambda k=k: fr.NearestNeighbours(k))
-    for k in [0, -1]:
-        refused(ValueError, "k", lambda k=k: fr.NearestNeighbours(k))
-    for k in [4, 5]:
-        refused(ValueError, "bandwidth", lambda k=k: fr.gram(X, "gaussian", fr.NearestNeighbours(k)))
-    refused(ValueError, "bandwidth", lambda: fr.gram(X, "gaussian", "neighbours"))
-    assert fr.gram(X, "gaussian", fr.NearestNeighbours(3)).shape == (4, 4)
-
-
-def test_alignment() -> None:
-    for target in [None, [[1.0]], GRAM.astype(int), "labels"]:
-        refused(TypeError, "target", lambda target=target: fr.Alignment(target))
-    for target in [MAPS, GRAM[:2], GRAM * 2, with_value(GRAM, NAN, (0, 0)), with_value(GRAM, 0.3, (0, 1))]:
-        refused(ValueError, "target", lambda target=target: fr.Alignment(target))
-    for widths in [1.0, "wide", ["1"], [True], [None]]:
-        refused(TypeError, "widths", lambda widths=widths: fr.Alignment(GRAM, widths=widths))
-    for widths in [[], [0.0], [1.0, -1.0], [NAN], [INF]]:
-        refused(ValueError, "widths", lambda widths=widths: fr.Alignment(GRAM, widths=widths))
-    refused(ValueError, "bandwidth", lambda: fr.gram(X, "gaussian", fr.Alignment(SMALL)))
-
-
-@pytest.mark.parametrize("rule", [fr.Median(), fr.Scott(), fr.NearestNeighbours(1), fr.Silverman(1e308)], ids=str)
-def test_a_rule_that_leaves_the_range_of_numbers(rule: Any) -> None:
-    """Distances of 6.8e308 are infinite; the width is refused, or the Gram is right all the same."""
-    x = np.array([[1.7e308] * 4, [-1.7e308] * 4])
-    refusal = ""
-    gram = np.eye(2)
-    try:
-        gram = fr.gram(x, "gaussian", rule)
-    except ValueError as error:
-        refusal = str(error)
-    assert refusal == "" or refusal.startswith("bandwidth: ")
-    assert np.all(np.isfinite(gram))
-    assert np.all(np.diag(gram) > 0)
-
-
-def test_polynomial() -> None:
-    for degree in ["2", None, True, 2.0]:
-        refused(TypeError, "degree", lambda degree=degree: fr.Polynomial(degree))
-    for degree in [0, -1]:
-        refused(ValueError, "degree", lambda degree=degree: fr.Polynomial(degree))
-    for gamma in ["2", True, 1j]:
-        refused(TypeError, "gamma", lambda gamma=gamma: fr.Polynomial(gamma=gamma))
-    for gamma in [0, -1, NAN, INF]:
-        refused(ValueError, "gamma", lambda gamma=gamma: fr.Polynomial(gamma=gamma))
-    for coef0 in ["2", True, None]:
-        refused(TypeError, "coef0", lambda coef0=coef0: fr.Polynomial(coef0=coef0))
-    for coef0 in [-1, NAN, INF]:
-        refused(ValueError, "coef0", lambda coef0=coef0: fr.Polynomial(coef0=coef0))
-
-
-def test_delta() -> None:
-    for dtype in ["float16", "int64", "single", 3, np.int32, torch.float16]:
-        refused(ValueError, "dtype", lambda dtype=dtype: fr.Delta(dtype))
-    for x in [[0, 1], np.ones(3, dtype=complex), np.array(["a", "b"]), None]:
-        refused(TypeError, "x", lambda x=x: fr.gram(x, "delta"))
-    for x in [np.array(1), np.ones(0, dtype=int), np.ones((2, 0), dtype=int), np.array([1.0, NAN])]:
-        refused(ValueError, "x", lambda x=x: fr.gram(x, "delta"))
 
 
 # ------------------------------------------------------------------------------------------------- Gram matrices

@@ -192,6 +192,16 @@ def test_compiled_without_a_break(leaf: Callable[..., Any]) -> None:
     torch.testing.assert_close(found, expected)
 
 
+def test_deterministic_mode(leaf: Callable[..., Any]) -> None:
+    x, y = leaf(6, 2), leaf(6, 3)
+    torch.use_deterministic_algorithms(True)
+    try:
+        first, second = (torch.autograd.grad(objective(x, y), (x, y)) for _ in range(2))
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
 MAPPED: dict[str, Callable[[Any, Any], Any]] = {
     "information": lambda x, y: fr.mutual_information(fr.gram(x, "gaussian", "median"), fr.gram(y, bandwidth=1.5)),
     "listed": lambda x, y: fr.entropy(

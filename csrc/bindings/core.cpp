@@ -63,7 +63,7 @@ PYBIND11_MODULE(_core, m) {
     b::bind_spectrum(m);
     b::bind_entropy(m);
     b::bind_pairs(m);
-    fastrenyi::bindings::bind_slope(m);
+    b::bind_slope(m);
     m.attr("__version__") = FASTRENYI_VERSION;
     m.def("build_info", &b::build_info);
     m.def("blas_info", &fastrenyi::cpu::blas_configuration);

@@ -5,8 +5,8 @@
 //   vectors  (b, n, n), dense; column j of a matrix belongs to value j, as in numpy.linalg.eigh
 //
 // One thread to a matrix, BLAS on one thread meanwhile: results do not depend on the number of threads. Only a single
-// matrix of order 512 or above is served by BLAS's own threads, and its last bits depend on how many they are.
-// Throws LapackError for a matrix on which LAPACK does not converge.
+// matrix is served by BLAS's own threads, for eigenvalues of order above 768, with eigenvectors from 512 on; its last
+// bits depend on how many they are. Throws LapackError for a matrix on which LAPACK does not converge.
 #pragma once
 #include "common/error.hpp"
 #include "common/view.hpp"

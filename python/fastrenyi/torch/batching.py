@@ -69,10 +69,8 @@ def _spectrum(info: Any, axes: tuple[Any, ...], a: Tensor, name: str) -> Any:
 
 
 def _entropies(info: Any, axes: tuple[Any, ...], grams: Sequence[Tensor], *rest: Any) -> Any:
-    return ops._entropies(_aligned(grams, axes[0], info.batch_size), *rest), (
-        1,
-        None,
-    )  # what is kept is no one's result
+    kept = None  # for the gradient, not a result of the mapped function
+    return ops._entropies(_aligned(grams, axes[0], info.batch_size), *rest), (1, kept)
 
 
 def _pairs(info: Any, axes: tuple[Any, ...], maps: Tensor, target: Tensor, *rest: Any) -> Any:
