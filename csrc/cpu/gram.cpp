@@ -59,15 +59,16 @@ void fill_block(const Policy& policy, const In* rows, index_t row_stride, index_
         engine<In>().add_block(policy.core, rows + first * row_stride + k, row_stride, height, width,
                                std::min(block_features, d - k), policy.scale, sums.data(), ld);
     for (index_t i = 0; i < height; ++i) {
-        const index_t row = first + i;
-        double* entries = &sums[i * ld];
+        double* const entries = &sums[i * ld];
+        T* const row = out + (first + i) * n + first;
         policy.finish(entries + i + 1, width - i - 1);
-        out[row * n + row] = static_cast<T>(diagonal);
-        for (index_t j = i + 1; j < width; ++j) {
-            const T entry = static_cast<T>(entries[j]);
-            out[row * n + first + j] = entry;
-            out[(first + j) * n + row] = entry;
-        }
+        entries[i] = diagonal;
+        for (index_t j = 0; j < i; ++j) row[j] = static_cast<T>(sums[j * ld + i]);
+        for (index_t j = i; j < width; ++j) row[j] = static_cast<T>(entries[j]);
+    }
+    for (index_t j = height; j < width; ++j) {  // the mirror image, row by row: a line of cache at a time
+        T* const mirrored = out + (first + j) * n + first;
+        for (index_t i = 0; i < height; ++i) mirrored[i] = static_cast<T>(sums[i * ld + j]);
     }
 }
 
@@ -128,13 +129,15 @@ void fill_delta(const View<T>& samples, R* out, int threads) {
     });
 }
 
-/// The kernels of a distance. The width multiplies differences only where their squares could leave the range:
-/// elsewhere a square that overflows, or comes to nothing, is a kernel of 0 or 1 in any case.
+/// The kernels of a distance between samples of type T. The width multiplies differences only where their squares could
+/// leave the range: elsewhere a square that overflows, or comes to nothing, is a kernel of 0 or 1 in any case.
+template <class T>
 Exponential exponential(Kernel kind, double width, double weight) {
+    constexpr double far = sizeof(T) == 4 ? 0x1p40 : 0x1p250;
     // A width so small that its inverse overflows must still make 0 of a difference of 0.
     const double scale = std::min(1.0 / width, std::numeric_limits<double>::max());
     if (kind == Kernel::laplacian) return {Core::absolute, scale, -1.0, weight};
-    if (scale < 0x1p-250 || scale > 0x1p250) return {Core::scaled_squared, scale, -0.5, weight};
+    if (scale < 1.0 / far || scale > far) return {Core::scaled_squared, scale, -0.5, weight};
     return {Core::squared, 1.0, -0.5 * scale * scale, weight};
 }
 
@@ -174,7 +177,7 @@ void gram(const View<T>& x, const KernelSpec& kernel, T* out, int threads) {
             return;
         }
         if (kernel.width[b] == 0.0) return fill_delta(samples, result, inner);
-        const Exponential policy = exponential(kernel.kind, kernel.width[b], weight);
+        const Exponential policy = exponential<T>(kernel.kind, kernel.width[b], weight);
         with_contiguous_rows(
             samples, [&](const T* rows, index_t stride) { fill(policy, rows, stride, n, d, weight, result, inner); });
     });

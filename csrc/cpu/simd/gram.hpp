@@ -4,43 +4,89 @@
 
 namespace fastrenyi::cpu::FASTRENYI_ISA {
 
-template <Core core>
-FASTRENYI_INLINE Reals between(Reals x, Reals y, Reals scale) {
+/// What the sums of a tile run in: double, but for squared differences of floats, which are of one sign and of data in
+/// range: those run in float over one block of features.
+template <class T, Core core>
+struct Sums {
+    using Real = double;
+};
+template <>
+struct Sums<float, Core::squared> {
+    using Real = float;
+};
+
+template <Core core, class V>
+FASTRENYI_INLINE V between(V x, V y, V scale) {
     if (core == Core::product) return x * y;
-    Reals difference = x - y;
+    V difference = x - y;
     if (core != Core::squared) difference *= scale;
     return core == Core::absolute ? magnitude(difference) : difference * difference;
 }
 
-/// `count` features as doubles, zeros after them: two samples that both end in zeros have nothing there.
-template <class T, bool whole>
-FASTRENYI_INLINE Reals features_at(const T* x, index_t count) {
-    typedef T Source __attribute__((vector_size(lanes<double> * sizeof(T))));
+/// `count` features as numbers of type R, zeros after them: two samples that both end in zeros have nothing there.
+template <class T, class R, bool whole>
+FASTRENYI_INLINE Vec<R> features_at(const T* x, index_t count) {
+    typedef T Source __attribute__((vector_size(lanes<R> * sizeof(T))));
     Source values = Source{};
     if (whole)
         __builtin_memcpy(&values, x, sizeof values);
     else
         for (index_t q = 0; q < count; ++q) values[q] = x[q];
-    return __builtin_convertvector(values, Reals);
+    return __builtin_convertvector(values, Vec<R>);
+}
+
+FASTRENYI_INLINE Reals halves_in_double(Vec<double> x) {
+    return x;
+}
+FASTRENYI_INLINE Reals halves_in_double(Vec<float> x) {
+    typedef float Half __attribute__((vector_size(FASTRENYI_LANE_BYTES / 2)));
+    Half half[2];
+    __builtin_memcpy(half, &x, sizeof x);
+    return __builtin_convertvector(half[0], Reals) + __builtin_convertvector(half[1], Reals);
+}
+
+/// Adds the sum over lanes of each of four vectors to one of four numbers. Pairs of vectors are added crosswise, so
+/// that four sums take little more than one would.
+FASTRENYI_INLINE void add_totals(const Reals* x, double* sums) {
+    if constexpr (lanes<double> >= 4) {
+        const auto crosswise = [](Reals first, Reals second, int size) __attribute__((always_inline)) {
+            Mask<double> upper, lower;
+            for (int q = 0; q < lanes<double>; ++q) {
+                upper[q] = q & size ? lanes<double> + q - size : q;
+                lower[q] = q & size ? lanes<double> + q : q + size;
+            }
+            return __builtin_shuffle(first, second, upper) + __builtin_shuffle(first, second, lower);
+        };
+        const Reals both = crosswise(crosswise(x[0], x[1], 1), crosswise(x[2], x[3], 1), 2);
+        for (int c = 0; c < 4; ++c) sums[c] += lanes<double> == 4 ? both[c] : both[c] + both[c + lanes<double> / 2];
+    } else {
+        for (int c = 0; c < 4; ++c) sums[c] += total(x[c]);
+    }
 }
 
 /// R rows at x against 4 at y; a row of the tile of sums is ld long.
 template <class T, Core core, int R>
-void add_tile(const T* const* x, const T* const* y, index_t d, Reals scale, double* sums, index_t ld) {
-    Reals sum[R][4] = {};
+void add_tile(const T* const* x, const T* const* y, index_t d, double scale, double* sums, index_t ld) {
+    using Real = typename Sums<T, core>::Real;
+    using V = Vec<Real>;
+    const V factor = splat(static_cast<Real>(scale));
+    V sum[R][4] = {};
     const auto step = [&](auto whole, index_t k) __attribute__((always_inline)) {
-        Reals other[4];
-        for (int c = 0; c < 4; ++c) other[c] = features_at<T, decltype(whole)::value>(y[c] + k, d - k);
+        V other[4];
+        for (int c = 0; c < 4; ++c) other[c] = features_at<T, Real, decltype(whole)::value>(y[c] + k, d - k);
         for (int r = 0; r < R; ++r) {
-            const Reals own = features_at<T, decltype(whole)::value>(x[r] + k, d - k);
-            for (int c = 0; c < 4; ++c) sum[r][c] += between<core>(own, other[c], scale);
+            const V own = features_at<T, Real, decltype(whole)::value>(x[r] + k, d - k);
+            for (int c = 0; c < 4; ++c) sum[r][c] += between<core>(own, other[c], factor);
         }
     };
     index_t k = 0;
-    for (; k + lanes<double> <= d; k += lanes<double>) step(Constant<true>{}, k);
+    for (; k + lanes<Real> <= d; k += lanes<Real>) step(Constant<true>{}, k);
     if (k < d) step(Constant<false>{}, k);
-    for (int r = 0; r < R; ++r)
-        for (int c = 0; c < 4; ++c) sums[r * ld + c] += total(sum[r][c]);
+    for (int r = 0; r < R; ++r) {
+        Reals parts[4];
+        for (int c = 0; c < 4; ++c) parts[c] = halves_in_double(sum[r][c]);
+        add_totals(parts, sums + r * ld);
+    }
 }
 
 /// See Engine::add_block. Sums left of the diagonal are not complete.
@@ -48,14 +94,13 @@ template <class T, Core core>
 void add_block_of(const T* rows, index_t stride, index_t height, index_t width, index_t d, double scale, double* sums,
                   index_t ld) {
     constexpr int R = FASTRENYI_LANE_BYTES == 64 ? 4 : 2;  // what the registers hold
-    const Reals factor = splat(scale);
     for (index_t j = 0; j < width; j += 4) {
         const T* y[4];
         for (index_t c = 0; c < 4; ++c) y[c] = rows + (j + c < width ? j + c : width - 1) * stride;
         for (index_t i = 0; i < height && i < j + 4; i += R) {
             const T* x[R];
             for (index_t r = 0; r < R; ++r) x[r] = rows + (i + r < height ? i + r : height - 1) * stride;
-            add_tile<T, core, R>(x, y, d, factor, sums + i * ld + j, ld);
+            add_tile<T, core, R>(x, y, d, scale, sums + i * ld + j, ld);
         }
     }
 }
@@ -84,11 +129,11 @@ inline void exponentials(double* x, index_t n, double exponent, double weight) {
     };
     index_t i = 0;
     for (; i + lanes<double> <= n; i += lanes<double>) {
-        const Reals result = of(features_at<double, true>(x + i, lanes<double>));
+        const Reals result = of(features_at<double, double, true>(x + i, lanes<double>));
         __builtin_memcpy(x + i, &result, sizeof result);
     }
     if (i == n) return;
-    const Reals result = of(features_at<double, false>(x + i, n - i));
+    const Reals result = of(features_at<double, double, false>(x + i, n - i));
     for (int q = 0; i + q < n; ++q) x[i + q] = result[q];
 }
 
