@@ -171,8 +171,9 @@ def test_what_torch_asks_of_an_operation(leaf: Callable[..., Any]) -> None:
     torch.library.opcheck(ops.bandwidth, (x.detach(), "samples", "median", [1.0], None, "euclidean", "x"))
     torch.library.opcheck(ops.spectrum, (a, "a"))
     for keep in (True, False):
-        entropies = ([a, a[0].detach()], "a|b", [0, -1, 0, 1, -1], "a|a, b", [1.01, 2.0], 1.0, keep)
-        torch.library.opcheck(ops.entropies, entropies)
+        for signs in ([], [1.0, -1.0]):
+            entropies = ([a, a[0].detach()], "a|b", [0, -1, 0, 1, -1], "a|a, b", signs, [1.01, 2.0], 1.0, keep)
+            torch.library.opcheck(ops.entropies, entropies)
     torch.library.opcheck(ops.pairs, (a, a[0].detach().requires_grad_(), True, [1.01], 1.0))
 
 

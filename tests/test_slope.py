@@ -38,7 +38,7 @@ def _of_full_rank(rng: np.random.Generator, batch: int, n: int) -> NDArray[np.fl
 
 
 def _slope(a: NDArray[np.floating], grads: NDArray[np.float64], orders: list[float]) -> NDArray[np.floating]:
-    return _core.slope(_core.reduce(a, 0)[1], grads, orders, 1.0, 0)
+    return _core.slope(_core.reduce([a], 0)[1], grads, orders, 1.0, 0)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -62,7 +62,7 @@ def test_reduced(rng: np.random.Generator, batch: int, n: int, dtype: type) -> N
     a = rng.normal(size=(batch, n, n))
     a = (a + a.transpose(0, 2, 1)).astype(dtype)
     before = a.copy()
-    values, reduced = _core.reduce(a, 2)
+    values, reduced = _core.reduce([a], 2)
     tolerance = 20 * n * float(np.finfo(dtype).eps) * np.abs(values).max(initial=1)
     assert (a == before).all()
     assert values.shape == (batch, n)
@@ -121,6 +121,6 @@ def test_weights_may_be_small(rng: np.random.Generator) -> None:
 def test_same_bits_for_any_number_of_threads(rng: np.random.Generator) -> None:
     a = _of_full_rank(rng, 5, 90)
     weights = np.ones((5, 1))
-    one, two = (_core.slope(_core.reduce(a, t)[1], weights, [1.01], 1.0, t) for t in (1, 2))
+    one, two = (_core.slope(_core.reduce([a], t)[1], weights, [1.01], 1.0, t) for t in (1, 2))
     assert (one == two).all()
     assert (_slope(a[2:3], weights[:1], [1.01])[0] == one[2]).all()

@@ -5,6 +5,7 @@
 #include <pybind11/stl.h>
 
 #include <stdexcept>
+#include <vector>
 
 #include "common/error.hpp"
 #include "common/view.hpp"
@@ -44,6 +45,37 @@ py::object with_dtype_of(const py::array& a, F call) {
         return with_dtype_of<Ts...>(a, call);
     else
         throw std::invalid_argument("no kernel for this dtype");
+}
+
+/// Factors (b, n, n) of one dtype and shape.
+template <class T>
+std::vector<View<T>> factor_views(const std::vector<py::array>& factors) {
+    std::vector<View<T>> views;
+    for (const py::array& factor : factors) {
+        views.push_back(square_view<T>(factor));
+        if (!py::isinstance<py::array_t<T>>(factor) || views.back().batch != views.front().batch ||
+            views.back().rows != views.front().rows)
+            throw std::invalid_argument("expected factors of one dtype and shape");
+    }
+    return views;
+}
+
+/// Runs call(views) with factors of the C++ type of the first.
+template <class F>
+py::object with_factors(const std::vector<py::array>& factors, F call) {
+    if (factors.empty()) throw std::invalid_argument("expected at least one factor");
+    return with_dtype_of<double, float>(factors.front(),
+                                        [&](auto zero) { return call(factor_views<decltype(zero)>(factors)); });
+}
+
+/// The memory of a dense array of the dtype and shape that is expected.
+template <class T>
+const T* dense(const py::array& a, const std::vector<index_t>& shape) {
+    bool fits = py::isinstance<py::array_t<T>>(a) && (a.flags() & py::array::c_style) &&
+                a.ndim() == static_cast<py::ssize_t>(shape.size());
+    for (std::size_t axis = 0; fits && axis < shape.size(); ++axis) fits = a.shape(axis) == shape[axis];
+    if (!fits) throw std::invalid_argument("expected a dense array of the dtype and shape of the others");
+    return static_cast<const T*>(a.data());
 }
 
 /// None for a fine verdict, else (kind, index, value).

@@ -24,17 +24,17 @@ py::object entropy(const py::array& spectra, const std::vector<double>& orders, 
     });
 }
 
-py::object collision_entropy(const py::array& a, double unit, int threads) {
-    return with_dtype_of<double, float>(a, [&](auto zero) -> py::object {
-        using T = decltype(zero);
-        const View<T> matrices = square_view<T>(a);
-        py::array_t<T> out(matrices.batch);
+py::object collision_entropy(const std::vector<py::array>& factors, double unit, int threads) {
+    return with_factors(factors, [&](const auto& views) -> py::object {
+        using T = std::remove_const_t<std::remove_pointer_t<decltype(views.front().data)>>;
+        py::array_t<T> out(views.front().batch);
         T* result = out.mutable_data();
+        Verdict verdict;
         {
             const py::gil_scoped_release release;
-            cpu::collision_entropy(matrices, unit, result, threads);
+            verdict = cpu::collision_entropy(views, unit, result, threads);
         }
-        return out;
+        return py::make_tuple(out, to_python(verdict));
     });
 }
 
@@ -43,7 +43,7 @@ py::object collision_entropy(const py::array& a, double unit, int threads) {
 void bind_entropy(py::module_& m) {
     m.def("entropy", &entropy, py::arg("spectra"), py::arg("orders"), py::arg("epsilon"), py::arg("unit"),
           py::arg("threads"));
-    m.def("collision_entropy", &collision_entropy, py::arg("a"), py::arg("unit"), py::arg("threads"));
+    m.def("collision_entropy", &collision_entropy, py::arg("factors"), py::arg("unit"), py::arg("threads"));
 }
 
 }  // namespace fastrenyi::bindings

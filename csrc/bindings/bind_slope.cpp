@@ -1,19 +1,30 @@
 #include "bindings/arrays.hpp"
+#include "ops/gram_slope.hpp"
+#include "ops/joint_slope.hpp"
 #include "ops/slope.hpp"
 
 namespace fastrenyi::bindings {
 namespace {
 
-py::object reduce(const py::array& a, int threads) {
-    return with_dtype_of<double, float>(a, [&](auto zero) -> py::object {
+py::object reduce(const std::vector<py::array>& matrices, int threads) {
+    if (matrices.empty()) throw std::invalid_argument("expected at least one batch of matrices");
+    return with_dtype_of<double, float>(matrices.front(), [&](auto zero) -> py::object {
         using T = decltype(zero);
-        const View<T> matrices = square_view<T>(a);
-        py::array_t<T> values({matrices.batch, matrices.rows});
-        py::array_t<T> reduced({matrices.batch, matrices.rows + 3, matrices.rows});
+        std::vector<View<T>> views;
+        index_t batch = 0;
+        for (const py::array& a : matrices) {
+            views.push_back(square_view<T>(a));
+            if (!py::isinstance<py::array_t<T>>(a) || views.back().rows != views.front().rows)
+                throw std::invalid_argument("expected matrices of one dtype and order");
+            batch += views.back().batch;
+        }
+        const index_t n = views.front().rows;
+        py::array_t<T> values({batch, n});
+        py::array_t<T> reduced({batch, n + 3, n});
         T *first = values.mutable_data(), *second = reduced.mutable_data();
         {
             const py::gil_scoped_release release;
-            cpu::reduce(matrices, first, second, threads);
+            cpu::reduce(views, first, second, threads);
         }
         return py::make_tuple(values, reduced);
     });
@@ -40,10 +51,87 @@ py::object slope(const py::array& reduced, const py::array_t<double, py::array::
     });
 }
 
+/// Memory for what is added to the factors that are wanted, zero at first; None for the others.
+template <class T>
+py::list zeros(const std::vector<bool>& wanted, index_t batch, index_t n, std::vector<T*>& memory) {
+    py::list arrays;
+    for (const bool one : wanted) {
+        memory.push_back(nullptr);
+        if (!one) {
+            arrays.append(py::none());
+            continue;
+        }
+        py::array_t<T> array({batch, n, n});
+        memory.back() = array.mutable_data();
+        std::fill_n(memory.back(), batch * n * n, T(0));
+        arrays.append(array);
+    }
+    return arrays;
+}
+
+py::object joint_slope(const std::vector<py::array>& factors, const py::array& to_joint,
+                       const std::vector<bool>& wanted, int threads) {
+    if (wanted.size() != factors.size()) throw std::invalid_argument("expected one wish per factor");
+    return with_factors(factors, [&](const auto& views) -> py::object {
+        using T = std::remove_const_t<std::remove_pointer_t<decltype(views.front().data)>>;
+        const index_t batch = views.front().batch, n = views.front().rows;
+        const T* gradient = dense<T>(to_joint, {batch, n, n});
+        std::vector<T*> out;
+        py::list arrays = zeros(wanted, batch, n, out);
+        {
+            const py::gil_scoped_release release;
+            cpu::joint_slope(views, gradient, out, threads);
+        }
+        return arrays;
+    });
+}
+
+py::object collision_slope(const std::vector<py::array>& factors, const py::array& grads, double unit,
+                           const std::vector<bool>& wanted, int threads) {
+    if (wanted.size() != factors.size()) throw std::invalid_argument("expected one wish per factor");
+    return with_factors(factors, [&](const auto& views) -> py::object {
+        using T = std::remove_const_t<std::remove_pointer_t<decltype(views.front().data)>>;
+        const index_t batch = views.front().batch, n = views.front().rows;
+        const double* weights = dense<double>(grads, {batch});
+        std::vector<T*> out;
+        py::list arrays = zeros(wanted, batch, n, out);
+        {
+            const py::gil_scoped_release release;
+            cpu::collision_slope(views, weights, unit, out, threads);
+        }
+        return arrays;
+    });
+}
+
+py::object gram_slope(const py::array& x, const std::string& kind, const py::array& width, const py::array& a,
+                      const py::array& grad, int threads) {
+    if (kind != "gaussian" && kind != "laplacian") throw std::invalid_argument("no slope of kernel " + kind);
+    return with_dtype_of<double, float>(x, [&](auto zero) -> py::object {
+        using T = decltype(zero);
+        const View<T> samples = view<T>(x);
+        const index_t batch = samples.batch, n = samples.rows;
+        const double* widths = dense<double>(width, {batch});
+        const T *grams = dense<T>(a, {batch, n, n}), *gradient = dense<T>(grad, {batch, n, n});
+        py::array_t<T> out({batch, n, samples.cols});
+        T* result = out.mutable_data();
+        {
+            const py::gil_scoped_release release;
+            cpu::gram_slope(samples, kind == "gaussian" ? Kernel::gaussian : Kernel::laplacian, widths, grams, gradient,
+                            result, threads);
+        }
+        return out;
+    });
+}
+
 }  // namespace
 
 void bind_slope(py::module_& m) {
-    m.def("reduce", &reduce, py::arg("a"), py::arg("threads"));
+    m.def("reduce", &reduce, py::arg("matrices"), py::arg("threads"));
+    m.def("joint_slope", &joint_slope, py::arg("factors"), py::arg("to_joint"), py::arg("wanted"), py::arg("threads"));
+    m.def("collision_slope", &collision_slope, py::arg("factors"), py::arg("grads"), py::arg("unit"), py::arg("wanted"),
+          py::arg("threads"));
+    m.def("gram_slope", &gram_slope, py::arg("x"), py::arg("kind"), py::arg("width"), py::arg("a"), py::arg("grad"),
+          py::arg("threads"));
     m.def("slope", &slope, py::arg("reduced"), py::arg("grads"), py::arg("orders"), py::arg("unit"),
           py::arg("threads"));
 }

@@ -82,24 +82,7 @@ Verdict entropy(const T* spectra, index_t batch, index_t n, const double* orders
     return first;
 }
 
-template <class T>
-void collision_entropy(const View<T>& a, double unit, T* out, int threads) {
-    parallel_for(a.batch, thread_count(threads, 2.0 * a.batch * a.rows * a.rows), [&](index_t b, int) {
-        const View<T> matrix = a.matrix(b);
-        double squares = 0.0, trace = 0.0;
-        for (index_t i = 0; i < a.rows; ++i) {
-            double row = 0.0;
-            for (index_t j = 0; j < a.cols; ++j) row += static_cast<double>(matrix.at(i, j)) * matrix.at(i, j);
-            squares += row;
-            trace += matrix.at(i, i);
-        }
-        out[b] = static_cast<T>(-unit * std::log2(squares / (trace * trace)) + 0.0);
-    });
-}
-
 template Verdict entropy(const float*, index_t, index_t, const double*, index_t, double, double, float*, int);
 template Verdict entropy(const double*, index_t, index_t, const double*, index_t, double, double, double*, int);
-template void collision_entropy(const View<float>&, double, float*, int);
-template void collision_entropy(const View<double>&, double, double*, int);
 
 }  // namespace fastrenyi::cpu

@@ -1,6 +1,9 @@
 #include "ops/hadamard.hpp"
 
+#include <algorithm>
+
 #include "common/parallel.hpp"
+#include "cpu/collision.hpp"
 #include "cpu/product.hpp"
 
 namespace fastrenyi::cpu {
@@ -8,14 +11,22 @@ namespace fastrenyi::cpu {
 template <class T>
 Verdict hadamard(const std::vector<View<T>>& factors, T* out, int threads) {
     const index_t batch = factors.front().batch, n = factors.front().rows;
+    std::vector<Verdict> verdicts(static_cast<std::size_t>(batch));
     threads = thread_count(threads, 1.0 * batch * n * n * factors.size());
-    std::vector<Verdict> verdicts(static_cast<std::size_t>(threads));
-    parallel_for(batch, threads, [&](index_t b, int worker) {
-        std::vector<View<T>> matrices;
-        matrices.reserve(factors.size());
-        for (const View<T>& factor : factors) matrices.push_back(factor.matrix(b));
-        if (!joint_gram(matrices.data(), static_cast<index_t>(matrices.size()), n, out + b * n * n))
-            verdicts[worker].keep_first({Verdict::Kind::zero_trace, b, 0.0});
+    for_each_block(batch, n, threads, [&](index_t b, index_t first, index_t last) {
+        const std::vector<View<T>> matrices = one_of_each(factors, b);
+        const Product<T> product(matrices.data(), static_cast<index_t>(matrices.size()), n);
+        T* const result = out + b * n * n;
+        if (product.trace() == 0.0) {
+            if (first == 0) verdicts[static_cast<std::size_t>(b)] = {Verdict::Kind::zero_trace, b, 0.0};
+            std::fill(result + first * n, result + last * n, T(0));
+            return;
+        }
+        std::vector<double> row(static_cast<std::size_t>(n));
+        for (index_t i = first; i < last; ++i) {
+            product.row(i, 1.0 / product.trace(), row.data());
+            for (index_t j = 0; j < n; ++j) result[i * n + j] = static_cast<T>(row[j]);
+        }
     });
     Verdict first;
     for (const Verdict& verdict : verdicts) first.keep_first(verdict);

@@ -193,12 +193,13 @@ void slope_of_one(const T* reduced, index_t n, const double* grads, const double
 }  // namespace
 
 template <class T>
-void reduce(const View<T>& a, T* values, T* reduced, int threads) {
-    const Readable<T> readable(a);
+void reduce(const std::vector<View<T>>& a, T* values, T* reduced, int threads) {
+    std::vector<Readable<T>> readable(a.begin(), a.end());
     std::vector<Lane<T>> items;
-    items.reserve(static_cast<std::size_t>(a.batch));
-    for (index_t b = 0; b < a.batch; ++b) items.push_back({readable[b], {nullptr, 0}});
-    dense_spectra<T>(items.data(), a.batch, a.rows, nullptr, T(1), values, a.rows, reduced, threads);
+    for (std::size_t k = 0; k < a.size(); ++k)
+        for (index_t b = 0; b < a[k].batch; ++b) items.push_back({readable[k][b], {nullptr, 0}});
+    const index_t n = a.front().rows;
+    dense_spectra<T>(items.data(), static_cast<index_t>(items.size()), n, nullptr, T(1), values, n, reduced, threads);
 }
 
 template <class T>
@@ -213,8 +214,8 @@ void slope(const T* reduced, index_t batch, index_t n, const double* grads, cons
     });
 }
 
-template void reduce(const View<float>&, float*, float*, int);
-template void reduce(const View<double>&, double*, double*, int);
+template void reduce(const std::vector<View<float>>&, float*, float*, int);
+template void reduce(const std::vector<View<double>>&, double*, double*, int);
 template void slope(const float*, index_t, index_t, const double*, const double*, index_t, double, float*, int);
 template void slope(const double*, index_t, index_t, const double*, const double*, index_t, double, double*, int);
 

@@ -10,6 +10,8 @@
 // rounding and counts as zero; a lower one makes the matrix indefinite: the verdict names the first such matrix with
 // its lowest eigenvalue.
 #pragma once
+#include <vector>
+
 #include "common/error.hpp"
 #include "common/view.hpp"
 
@@ -19,8 +21,9 @@ template <class T>
 Verdict entropy(const T* spectra, index_t batch, index_t n, const double* orders, index_t order_count, double epsilon,
                 double unit, T* out, int threads);
 
-/// Order 2 from the Frobenius norm of a (b, n, n), without a spectrum: S_2 = -log2(|A|_F^2 / tr(A)^2). out (b,).
+/// Order 2 of the joint Grams of factors (b, n, n) as hadamard.hpp has them, without these and without a spectrum: S_2
+/// = -log2(|P|_F^2 / tr(P)^2) for the product P. out (b,). The verdict names the first product of trace zero.
 template <class T>
-void collision_entropy(const View<T>& a, double unit, T* out, int threads);
+Verdict collision_entropy(const std::vector<View<T>>& factors, double unit, T* out, int threads);
 
 }  // namespace fastrenyi::cpu

@@ -5,7 +5,7 @@
 //   Q', and f(T) a sum of resolvents (T + t)^-1: an integral of lambda^beta = c int t^beta / (t + lambda) d log t that
 //   the trapezoidal rule takes to rounding.
 //
-//   a        (b, n, n), any strides, symmetric; only one triangle is read
+//   a        views (b_k, n, n), any strides, symmetric; only one triangle is read. Together they are b matrices
 //   values   (b, n), dense, the eigenvalues in ascending order
 //   reduced  (b, n + 3, n), dense: the reflections that make A tridiagonal, then T's diagonal, its off-diagonal and the
 //            eigenvalues; owned by the caller
@@ -17,6 +17,8 @@
 // zero, counts as one of that size: f stays finite where it is infinite at zero. One thread to a matrix: results do not
 // depend on the number of threads. Throws LapackError for a matrix whose eigenvalues were not found.
 #pragma once
+#include <vector>
+
 #include "common/error.hpp"
 #include "common/view.hpp"
 
@@ -24,7 +26,7 @@ namespace fastrenyi::cpu {
 
 /// Workspace: per thread n^2 + O(n) elements. 4/3 n^3 + O(n^2) operations.
 template <class T>
-void reduce(const View<T>& a, T* values, T* reduced, int threads);
+void reduce(const std::vector<View<T>>& a, T* values, T* reduced, int threads);
 
 /// Workspace: per thread 2 n^2 + O(n) elements. 2 n^3 + O(n^2) operations, however many orders.
 template <class T>

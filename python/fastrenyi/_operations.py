@@ -107,30 +107,34 @@ def spectrum(a: Array, name: str) -> Values:
     return _core.spectrum(_check.flat_batch(values, 2), _backend.threads()).reshape(values.shape[:-1])
 
 
+def batch_shape(grams: Sequence[Values]) -> tuple[int, ...]:
+    """Return the batch shape of Grams whose batch axes broadcast."""
+    first = grams[0].shape[:-2]
+    return first if all(a.shape[:-2] == first for a in grams) else np.broadcast_shapes(*(a.shape[:-2] for a in grams))
+
+
+def aligned(grams: Sequence[Values], batch: tuple[int, ...]) -> list[Values]:
+    """Return Grams (b, n, n) of a common batch shape, views where the strides allow."""
+    n = grams[0].shape[-1]
+    return [_check.flat_batch(a if a.shape[:-2] == batch else np.broadcast_to(a, (*batch, n, n)), 2) for a in grams]
+
+
 def _joint(factors: Sequence[Values], name: str) -> Values:
     """Return the Gram of the joint variable of Grams whose batch shapes broadcast."""
     if len(factors) == 1:
         return factors[0]
-    aligned = np.broadcast_arrays(*factors)
-    shape = aligned[0].shape
-    joint, verdict = _core.hadamard([_check.flat_batch(a, 2) for a in aligned], _backend.threads())
-    _check.verdict(verdict, name, shape[:-2])
-    return joint.reshape(shape)
+    batch = batch_shape(factors)
+    joint, verdict = _core.hadamard(aligned(factors, batch), _backend.threads())
+    _check.verdict(verdict, name, batch)
+    return joint.reshape(*batch, *joint.shape[1:])
 
 
 def _entropies(grams: Values, orders: Sequence[float], epsilon: float, unit: float) -> tuple[Values, Verdict]:
     """Return the (b, m) entropies of Grams (b, n, n), and the first matrix that has none."""
     if list(orders) == [2.0]:
-        return _core.collision_entropy(grams, unit, _backend.threads())[:, None], None
+        found, verdict = _core.collision_entropy([grams], unit, _backend.threads())
+        return found[:, None], verdict
     return _core.entropy(_core.spectrum(grams, _backend.threads()), orders, epsilon, unit, _backend.threads())
-
-
-def _entropies_for_slope(
-    grams: Values, orders: Sequence[float], epsilon: float, unit: float
-) -> tuple[Values, Verdict, Values]:
-    """Return the same, and the reduced matrices from which ``_core.slope`` makes their gradients."""
-    values, reduced = _core.reduce(grams, _backend.threads())
-    return *_core.entropy(values, orders, epsilon, unit, _backend.threads()), reduced
 
 
 def entropies(
@@ -138,14 +142,16 @@ def entropies(
     labels: Sequence[str],
     subsets: Sequence[Sequence[int]],
     names: Sequence[str],
+    signs: Sequence[float],
     orders: Sequence[float],
     unit: float,
 ) -> Values:
     """Return the joint entropies of subsets of Grams, by position: (subsets, *batch, orders), batch axes broadcast.
 
-    ``labels`` name the Grams and ``names`` the subsets, for messages.
+    With a sign for each subset, their signed sum (*batch, orders). ``labels`` name the Grams and ``names`` the subsets,
+    for messages.
     """
-    return entropies_for_slope(grams, labels, subsets, names, orders, unit, False)[0]
+    return entropies_for_slope(grams, labels, subsets, names, signs, orders, unit, False)[0]
 
 
 def entropies_for_slope(
@@ -153,34 +159,44 @@ def entropies_for_slope(
     labels: Sequence[str],
     subsets: Sequence[Sequence[int]],
     names: Sequence[str],
+    signs: Sequence[float],
     orders: Sequence[float],
     unit: float,
     keep: bool,
 ) -> tuple[Values, Values]:
     """Return ``entropies`` and, to ``keep`` for their gradients, the joint Grams reduced, or none (0, n + 3, n)."""
     checked = [_check.gram_contents(a, label) for a, label in zip(grams, labels, strict=True)]
-    epsilon = home_of(grams[0]).epsilon
+    epsilon, threads = home_of(grams[0]).epsilon, _backend.threads()
+    factors = [[checked[i] for i in subset] for subset in subsets]
     # Each at its own batch shape: what does not vary over the batch is computed once.
-    joints = [_joint([checked[i] for i in subset], name) for subset, name in zip(subsets, names, strict=True)]
-    flat = [_check.flat_batch(a, 2) for a in joints]
-    together = flat[0] if len(flat) == 1 else np.concatenate(flat)
-    n = together.shape[-1]
-    reduced = np.empty((0, n + 3, n), dtype=together.dtype)
-    if keep:
-        found, verdict, reduced = _entropies_for_slope(together, orders, epsilon, unit)
+    batches = [batch_shape(each) for each in factors]
+    n = checked[0].shape[-1]
+    reduced = np.empty((0, n + 3, n), dtype=checked[0].dtype)
+    if list(orders) == [2.0]:
+        parts = []
+        for each, batch, name in zip(factors, batches, names, strict=True):
+            part, verdict = _core.collision_entropy(aligned(each, batch), unit, threads)
+            _check.verdict(verdict, name, batch)
+            parts.append(part[:, None])
     else:
-        found, verdict = _entropies(together, orders, epsilon, unit)
-    ends = np.cumsum([len(a) for a in flat])
-    if verdict is not None:
-        kind, index, value = verdict
-        at = int(np.searchsorted(ends, index, side="right"))
-        within = index - int(ends[at]) + len(flat[at])
-        _check.verdict((kind, within, value), names[at], joints[at].shape[:-2])
-    batch = np.broadcast_shapes(*(a.shape[:-2] for a in checked))
-    result = np.empty((len(subsets), *batch, len(orders)), dtype=found.dtype)
-    for slot, part, a in zip(result, np.split(found, ends[:-1]), joints, strict=True):
-        slot[...] = part.reshape(*a.shape[:-2], len(orders))
-    return result, reduced
+        joints = [_check.flat_batch(_joint(each, name), 2) for each, name in zip(factors, names, strict=True)]
+        if keep:
+            values, reduced = _core.reduce(joints, threads)
+        else:
+            values = _core.spectrum(joints[0] if len(joints) == 1 else np.concatenate(joints), threads)
+        found, verdict = _core.entropy(values, orders, epsilon, unit, threads)
+        ends = np.cumsum([len(a) for a in joints])
+        if verdict is not None:
+            kind, index, value = verdict
+            at = int(np.searchsorted(ends, index, side="right"))
+            within = index - int(ends[at]) + len(joints[at])
+            _check.verdict((kind, within, value), names[at], batches[at])
+        parts = np.split(found, ends[:-1])
+    shaped = [part.reshape(*batch, len(orders)) for part, batch in zip(parts, batches, strict=True)]
+    if len(signs):
+        total = sum(sign * part for sign, part in zip(signs, shaped, strict=True))
+        return np.ascontiguousarray(total, dtype=shaped[0].dtype), reduced
+    return np.stack(np.broadcast_arrays(*shaped)), reduced
 
 
 def pairs(

@@ -88,11 +88,19 @@ class _Call:
 
     def entropies(self, *subsets: tuple[int, ...]) -> Array:
         """Return the joint entropies of subsets of the variables, by position: (subsets, *batch, orders)."""
+        return self._found(subsets, [])
+
+    def sum(self, *terms: tuple[float, tuple[int, ...]]) -> Array:
+        """Return the sum of joint entropies of subsets, each with its sign, as the caller is to have it."""
+        return self.leave(self._found([subset for _, subset in terms], [sign for sign, _ in terms]))
+
+    def _found(self, subsets: Sequence[tuple[int, ...]], signs: list[float]) -> Array:
         return self.operations.entropies(
             self.grams,
             self.labels,
             [[k for i in subset for k in self.members[i]] for subset in subsets],
-            [", ".join(self.names[i] for i in subset) for subset in subsets],
+            [", ".join([self.names[i] for i in subset]) for subset in subsets],
+            signs,
             self.orders,
             self.unit,
         )
@@ -135,7 +143,7 @@ def entropy(a: Variable, alpha: Alpha = 1.01, base: float = 2) -> Array:
     array([2.6738, 2.2589, 2.0376])
     """
     call = _Call({"a": a}, alpha, base)
-    return call.leave(call.entropies((0,))[0])
+    return call.sum((1, (0,)))
 
 
 def joint_entropy(*grams: Variable, alpha: Alpha = 1.01, base: float = 2) -> Array:
@@ -149,7 +157,7 @@ def joint_entropy(*grams: Variable, alpha: Alpha = 1.01, base: float = 2) -> Arr
     2.0
     """
     call = _Call(_numbered(grams, 1), alpha, base)
-    return call.leave(call.entropies(tuple(range(len(grams))))[0])
+    return call.sum((1, tuple(range(len(grams)))))
 
 
 def conditional_entropy(a: Variable, given: Variable, *, alpha: Alpha = 1.01, base: float = 2) -> Array:
@@ -163,8 +171,7 @@ def conditional_entropy(a: Variable, given: Variable, *, alpha: Alpha = 1.01, ba
     array([1., 0.])
     """
     call = _Call({"a": a, "given": given}, alpha, base)
-    both, condition = call.entropies((0, 1), (1,))
-    return call.leave(both - condition)
+    return call.sum((1, (0, 1)), (-1, (1,)))
 
 
 def mutual_information(a: Variable, b: Variable, *, alpha: Alpha = 1.01, base: float = 2) -> Array:
@@ -179,8 +186,7 @@ def mutual_information(a: Variable, b: Variable, *, alpha: Alpha = 1.01, base: f
     array([0., 1.])
     """
     call = _Call({"a": a, "b": b}, alpha, base)
-    s_a, s_b, s_ab = call.entropies((0,), (1,), (0, 1))
-    return call.leave(s_a + s_b - s_ab)
+    return call.sum((1, (0,)), (1, (1,)), (-1, (0, 1)))
 
 
 def conditional_mutual_information(
@@ -197,8 +203,7 @@ def conditional_mutual_information(
     1.0
     """
     call = _Call({"a": a, "b": b, "given": given}, alpha, base)
-    s_ag, s_bg, s_abg, s_g = call.entropies((0, 2), (1, 2), (0, 1, 2), (2,))
-    return call.leave(s_ag + s_bg - s_abg - s_g)
+    return call.sum((1, (0, 2)), (1, (1, 2)), (-1, (0, 1, 2)), (-1, (2,)))
 
 
 def _singles_and_joint(call: _Call) -> tuple[Array, Array]:
@@ -266,11 +271,11 @@ def o_information(*grams: Variable, alpha: Alpha = 1.01, base: float = 2) -> Arr
     call = _Call(_numbered(grams, 2), alpha, base)
     count = len(grams)
     everything = tuple(range(count))
-    found = call.entropies(
-        *((i,) for i in everything), *(everything[:i] + everything[i + 1 :] for i in everything), everything
+    return call.sum(
+        *((1, (i,)) for i in everything),
+        *((-1, everything[:i] + everything[i + 1 :]) for i in everything),
+        (count - 2, everything),
     )
-    singles, others, joint = found[:count], found[count:-1], found[-1]
-    return call.leave(singles.sum(axis=0) - others.sum(axis=0) + (count - 2) * joint)
 
 
 def interaction_information(*grams: Variable, alpha: Alpha = 1.01, base: float = 2) -> Array:
@@ -296,9 +301,7 @@ def interaction_information(*grams: Variable, alpha: Alpha = 1.01, base: float =
         )
     call = _Call(variables, alpha, base)
     subsets = [s for size in range(1, len(grams) + 1) for s in combinations(range(len(grams)), size)]
-    found = call.entropies(*subsets)
-    odd, even = ([i for i, s in enumerate(subsets) if len(s) % 2 == k] for k in (1, 0))
-    return call.leave(found[odd].sum(axis=0) - found[even].sum(axis=0))
+    return call.sum(*(((-1) ** (len(subset) + 1), subset) for subset in subsets))
 
 
 def divergence(
@@ -345,7 +348,7 @@ def divergence(
     home = chosen._result_home(home)
     grams = chosen._gram(pooled, "samples", home, "x")
     s, s_x, s_y = (
-        operations.entropies([part], ["x"], [[0]], ["x"], orders, unit)[0]
+        operations.entropies([part], ["x"], [[0]], ["x"], [1], orders, unit)
         for part in (grams, grams[..., :n, :n] * ((n + m) / n), grams[..., n:, n:] * ((n + m) / m))
     )
     result = s - (n * s_x + m * s_y) / (n + m)

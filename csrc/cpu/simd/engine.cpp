@@ -7,6 +7,7 @@
 #include "cpu/simd/power.hpp"
 #include "cpu/simd/ql.hpp"
 #include "cpu/simd/resolvent.hpp"
+#include "cpu/simd/rows.hpp"
 #include "cpu/simd/sort.hpp"
 #include "cpu/simd/symmetry.hpp"
 #include "cpu/simd/tridiagonal.hpp"
@@ -150,6 +151,11 @@ constexpr Engine<T> table = {FASTRENYI_TEXT(FASTRENYI_ISA),
                              &expand<T>,
                              &add_resolvents<T>,
                              &extent<T>,
+                             &multiply_row<T>,
+                             &sum_of_squares,
+                             &add_product_row<T>,
+                             &weigh_rows<T>,
+                             &add_signs<T>,
                              &sum_p_log_p,
                              &sum_power_excess,
                              &add_block<T>,

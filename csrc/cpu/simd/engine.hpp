@@ -67,6 +67,13 @@ struct Engine {
 
     Extent<T> (*extent)(Symmetric<T> a, std::int64_t n);
 
+    /// See rows.hpp.
+    void (*multiply_row)(double* row, const T* factor, double scale, std::int64_t n);
+    double (*sum_of_squares)(const double* row, std::int64_t n);
+    void (*add_product_row)(T* out, const double* x, const double* y, double scale, std::int64_t n);
+    void (*weigh_rows)(const T* g, const T* a, std::int64_t n, std::int64_t first, std::int64_t height, T* out);
+    void (*add_signs)(const T* x, const T* y, T weight, T* out, std::int64_t d);
+
     /// sum p_i ln p_i and sum p_i (p_i^beta - 1) of n probabilities; zeros count nothing.
     double (*sum_p_log_p)(const double* p, std::int64_t n);
     double (*sum_power_excess)(const double* p, std::int64_t n, double beta);

@@ -70,7 +70,9 @@ def _spectrum(info: Any, axes: tuple[Any, ...], a: Tensor, name: str) -> Any:
 
 def _entropies(info: Any, axes: tuple[Any, ...], grams: Sequence[Tensor], *rest: Any) -> Any:
     kept = None  # for the gradient, not a result of the mapped function
-    return ops._entropies(_aligned(grams, axes[0], info.batch_size), *rest), (1, kept)
+    *_, signs, _orders, _unit, _keep = rest
+    batch = 0 if signs else 1  # the subsets come before the batch, where they are not summed
+    return ops._entropies(_aligned(grams, axes[0], info.batch_size), *rest), (batch, kept)
 
 
 def _pairs(info: Any, axes: tuple[Any, ...], maps: Tensor, target: Tensor, *rest: Any) -> Any:
@@ -90,4 +92,4 @@ _RULES: list[tuple[Any, Any]] = [
     (ops.pairs, _pairs),
 ]
 for _operation, _rule in _RULES:
-    _operation.register_vmap(_rule)
+    torch.library.register_vmap(_operation, _rule)

@@ -1,27 +1,47 @@
-"""Gradients of Grams, spectra, entropies and pairs.
+"""Gradients of Grams, spectra and pairs as PyTorch operations: for second derivatives, and where none is compiled.
 
-The entropy S(A) = f(lambda) of a symmetric matrix A = V diag(lambda) V^T has the gradient V diag(f'(lambda)) V^T, in
-which no difference of eigenvalues is divided by: it is finite for repeated ones. It is made without eigenvectors, as
-f'(A) (csrc/ops/slope.hpp). Where f' is infinite, at a zero eigenvalue of orders up to 1, it is that of an eigenvalue of
-rounding size: a path of positive semidefinite matrices meets such a point at the bottom of the eigenvalue, so that what
-stands there does not count to first order.
+What is compiled is called through ``fastrenyi._slopes``, which says how gradients of entropies are made.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from fastrenyi import _backend, _core
+from fastrenyi import _backend, _core, _operations, _slopes
 from fastrenyi._array import home_of, wrap
 
-__all__ = ["of_distance", "of_entropies", "of_pairs", "of_polynomial", "of_spectrum", "of_width"]
+__all__ = ["POLYNOMIALS", "of_distance", "of_pairs", "of_polynomial", "of_samples", "of_spectrum", "of_width"]
 
 _TILE_BYTES = 2**25
 """Memory of one tile of pairs, of which the backward pass holds some ten."""
+
+
+POLYNOMIALS = ("polynomial", "cosine")
+"""Kernels of the inner product of two samples; the others are of their distance."""
+
+
+def of_samples(
+    grad: Tensor,
+    x: Tensor,
+    layout: str,
+    width: Tensor | None,
+    a: Tensor,
+    kind: str,
+    degree: int,
+    gamma: float,
+    coef0: float,
+) -> Tensor:
+    """Return the gradient with respect to x, of any layout, of its Grams a."""
+    samples = _operations.samples(x, layout)
+    if kind in POLYNOMIALS:
+        found = of_polynomial(samples, a, grad, degree, gamma, coef0)
+    else:
+        assert width is not None
+        found = of_distance(samples, width, a, grad, kind)
+    return (found.swapaxes(0, 1) if layout == "maps" else found).reshape(x.shape)
 
 
 def of_distance(x: Tensor, width: Tensor, a: Tensor, grad: Tensor, kind: str) -> Tensor:
@@ -101,42 +121,9 @@ def of_spectrum(grad: Tensor, a: Tensor) -> Tensor:
     return ((v * grad[..., None, :]) @ v.mT).to(a.dtype)
 
 
-def _of_smallest(a: Tensor, g: Tensor, epsilon: float, unit: float) -> Tensor:
-    """Return the gradient of entropies of order infinity, -log2(lambda_max / tr A)."""
-    values, v = _eigh(a)
-    largest = values[:, -1:]
-    top = (values >= largest * (1 - a.shape[-1] * epsilon)).to(a.dtype)
-    slope = 1 / values.sum(dim=-1, keepdim=True) - top / (top.sum(dim=-1, keepdim=True) * largest)
-    return (v * (slope * g[:, None] * (unit / math.log(2)))[:, None, :]) @ v.mT
-
-
-def _of_collision(a: Tensor, g: Tensor, unit: float) -> Tensor:
-    """Return the gradient of entropies of order 2, -log2(|A|^2 / tr(A)^2), which needs no spectrum."""
-    factor = g * (2 * unit / math.log(2))
-    found = a * (-factor / a.square().sum(dim=(-2, -1)))[:, None, None]
-    found.diagonal(dim1=-2, dim2=-1).add_((factor / a.diagonal(dim1=-2, dim2=-1).sum(dim=-1))[:, None])
-    return found
-
-
-def _of_reduced(reduced: Tensor, g: Tensor, orders: Sequence[float], unit: float) -> Tensor:
-    """Return the gradients of the entropies of finite order, weighed by g (b, m), of matrices that were reduced."""
-    finite = [k for k, order in enumerate(orders) if not math.isinf(order)]
-    weights = g[:, finite].double().contiguous().numpy()
-    found = _core.slope(reduced.numpy(), weights, [orders[k] for k in finite], unit, _backend.threads())
-    return torch.from_numpy(found)
-
-
 def _of_joints(a: Tensor, g: Tensor, orders: Sequence[float], epsilon: float, unit: float) -> Tensor:
     """Return the gradients of the entropies, weighed by g (b, m), of matrices (b, n, n) of any trace."""
-    if list(orders) == [2.0]:
-        return _of_collision(a, g[:, 0], unit)
-    _, reduced = _core.reduce(wrap(a), _backend.threads())
-    found = _of_reduced(torch.from_numpy(reduced), g, orders, unit)
-    return found + _of_infinite(a, g, orders, epsilon, unit)
-
-
-def _of_infinite(a: Tensor, g: Tensor, orders: Sequence[float], epsilon: float, unit: float) -> Tensor | float:
-    return sum(_of_smallest(a, g[:, k], epsilon, unit) for k, order in enumerate(orders) if math.isinf(order))
+    return torch.from_numpy(_slopes.of_joints(wrap(a), g.double().numpy(), orders, epsilon, unit))
 
 
 def _others(factors: Sequence[Tensor]) -> list[Tensor]:
@@ -182,59 +169,6 @@ def _to_factors(to_joint: Tensor, factors: Sequence[Tensor], which: Sequence[int
         trace = (factors[k].diagonal(dim1=-2, dim2=-1) * others[k].diagonal(dim1=-2, dim2=-1)).sum(dim=-1)
         found.append(to_joint * others[k] / trace[..., None, None])
     return found
-
-
-def _chosen(reduced: Tensor, sizes: Sequence[int], chosen: Sequence[bool]) -> Tensor:
-    """Return those of the reduced matrices that belong to the chosen subsets, a view where they are neighbours."""
-    parts = torch.split(reduced, list(sizes))
-    first, last = chosen.index(True), len(chosen) - chosen[::-1].index(True)
-    if all(chosen[first:last]):
-        return reduced[sum(sizes[:first]) : sum(sizes[:last])]
-    return torch.cat([part for part, wanted in zip(parts, chosen, strict=True) if wanted])
-
-
-def of_entropies(
-    grad: Tensor,
-    grams: Sequence[Tensor],
-    reduced: Tensor,
-    wanted: Sequence[bool],
-    subsets: Sequence[Sequence[int]],
-    orders: Sequence[float],
-    unit: float,
-) -> list[Tensor]:
-    """Return the gradients with respect to Grams of their joint entropies; of those not wanted, nothing (0,).
-
-    ``reduced`` is what the forward pass has kept: all joint Grams, or nothing (order 2).
-    """
-    epsilon = home_of(grams[0]).epsilon
-    computed = [_computed(a) for a in grams]
-    n, m = grams[0].shape[-1], len(orders)
-    result = [torch.zeros_like(a) if want else a.new_empty(0) for a, want in zip(computed, wanted, strict=True)]
-    factors = [[computed[i] for i in subset] for subset in subsets]
-    # A subset that does not vary over some batch axes was computed once: its gradients add up.
-    batches = [torch.broadcast_shapes(*(a.shape[:-2] for a in each)) for each in factors]  # type: ignore[no-untyped-call]
-    chosen = [any(wanted[i] for i in subset) for subset in subsets]
-    jobs = [k for k, want in enumerate(chosen) if want]
-    if jobs and grad.numel():
-        sizes = [math.prod(batch) for batch in batches]
-        weights = torch.cat([grad[k].sum_to_size(*batches[k], m).reshape(-1, m) for k in jobs])
-
-        def joints() -> Tensor:
-            aligned = [torch.broadcast_tensors(*factors[k]) for k in jobs]  # type: ignore[no-untyped-call]
-            return torch.cat([_joint(each).reshape(-1, n, n) for each in aligned])
-
-        if len(reduced) == 0:
-            found = _of_joints(joints(), weights, orders, epsilon, unit)
-        else:
-            found = _of_reduced(_chosen(reduced, sizes, chosen), weights, orders, unit)
-            if math.inf in orders:
-                found += _of_infinite(joints(), weights, orders, epsilon, unit)
-        for k, to_joint in zip(jobs, torch.split(found, [sizes[k] for k in jobs]), strict=True):
-            which = [at for at, i in enumerate(subsets[k]) if wanted[i]]
-            parts = _to_factors(to_joint.reshape(*batches[k], n, n), factors[k], which)
-            for at, part in zip(which, parts, strict=True):
-                result[subsets[k][at]] += part.sum_to_size(result[subsets[k][at]].shape)
-    return [part.to(a.dtype) for part, a in zip(result, grams, strict=True)]
 
 
 def of_pairs(

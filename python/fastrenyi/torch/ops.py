@@ -1,23 +1,25 @@
 """The operations of ``fastrenyi._operations`` for tensors: PyTorch custom operations with gradients.
 
 Each is registered under ``torch.ops.fastrenyi`` with its shapes (so that ``torch.compile`` traces it without a break)
-and its gradient. The numbers come from the compiled operations. The backward passes of entropies, spectra and pairs are
-operations too (``fastrenyi.torch.gradients`` computes them); their own gradients are not computed and say so.
+and its gradient: Grams and entropies, which training runs in every step, as ``registration`` says, the others as
+``custom_op``. The numbers come from the compiled operations. Backward passes are operations too; those of entropies,
+spectra and pairs have no gradient of their own and say so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.library import custom_op
 
-from fastrenyi import _operations
+from fastrenyi import _operations, _slopes
 from fastrenyi.bandwidths import Bandwidth, code, decode
 from fastrenyi.kernels import shape_of_samples
 from fastrenyi.torch import gradients
+from fastrenyi.torch.registration import below_autograd, define, differentiable, once, once_only
 
 __all__ = ["bandwidth", "delta_gram", "entropies", "gram", "largest", "pairs", "pooled", "share", "spectrum"]
 
@@ -26,21 +28,10 @@ def _computed_in(x: Tensor) -> torch.dtype:
     return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
-def _once_only(name: str) -> Callable[..., NoReturn]:
-    def refuse(*_: object) -> NoReturn:
-        raise NotImplementedError(
-            f"{name}: expected one backward pass, got a second through its gradient; second derivatives of spectra "
-            "are not computed (those of gram are): call backward without create_graph=True"
-        )
-
-    return refuse
-
-
 # Gram ---------------------------------------------------------------------------------------------------------------
 
 
-@custom_op("fastrenyi::gram", mutates_args=())
-def _gram(
+def _gram_numbers(
     x: Tensor,
     layout: str,
     width: Tensor | None,
@@ -54,37 +45,54 @@ def _gram(
     return torch.from_numpy(_operations.gram(x, layout, width, kind, degree, gamma, coef0, name, given))
 
 
-@_gram.register_fake
-def _(x: Tensor, layout: str, *_: object) -> Tensor:
-    return x.new_empty(_gram_shape(x, layout), dtype=_computed_in(x))
-
-
 def _gram_shape(x: Tensor, layout: str) -> tuple[int, ...]:
     *batch, n, _ = shape_of_samples(x, layout)
     return (*batch, n, n)
 
 
-def _gram_saved(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    x, ctx.layout, width, ctx.kind, ctx.degree, ctx.gamma, ctx.coef0, *_ = inputs
-    ctx.save_for_backward(x, width, output)
+_gram = define(
+    "gram(Tensor x, str layout, Tensor? width, str kind, int degree, float gamma, float coef0, str name, bool given)"
+    " -> Tensor",
+    _gram_numbers,
+    lambda x, layout, *_: x.new_empty(_gram_shape(x, layout), dtype=_computed_in(x)),
+)
+
+_gram_slope = define(
+    "gram_slope(Tensor grad, Tensor x, str layout, Tensor? width, Tensor a, str kind, int degree, float gamma, "
+    "float coef0) -> Tensor",
+    lambda grad, x, layout, width, a, kind, *polynomial: (
+        gradients.of_samples(grad, x, layout, width, a, kind, *polynomial)
+        if kind in gradients.POLYNOMIALS
+        else torch.from_numpy(_slopes.of_gram(grad, x, layout, width, a, kind)).to(x.dtype)
+    ),
+    lambda grad, x, *_: torch.empty_like(x, memory_format=torch.contiguous_format),
+)
 
 
-def _gram_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    x, width, a = ctx.saved_tensors
-    samples = _operations.samples(x, ctx.layout)
-    to_samples = to_width = None
-    if ctx.needs_input_grad[0]:
-        if ctx.kind in ("polynomial", "cosine"):
-            to_samples = gradients.of_polynomial(samples, a, grad, ctx.degree, ctx.gamma, ctx.coef0)
-        else:
-            to_samples = gradients.of_distance(samples, width, a, grad, ctx.kind)
-        to_samples = (to_samples.swapaxes(0, 1) if ctx.layout == "maps" else to_samples).reshape(x.shape)
-    if ctx.needs_input_grad[2]:
-        to_width = gradients.of_width(width, a, grad, ctx.kind)
-    return to_samples, None, to_width, None, None, None, None, None, None
+class _Gram(torch.autograd.Function):
+    @staticmethod
+    def forward(*args: Any) -> Any:
+        return below_autograd(_gram, *args)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        x, ctx.layout, width, ctx.kind, ctx.degree, ctx.gamma, ctx.coef0, *_ = inputs
+        ctx.save_for_backward(x, width, output)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        x, width, a = ctx.saved_tensors
+        to_x = to_width = None
+        if ctx.needs_input_grad[0]:
+            # Of a second derivative every step must be known to autograd; else it is one compiled pass.
+            slope = gradients.of_samples if torch.is_grad_enabled() else _gram_slope
+            to_x = slope(grad, x, ctx.layout, width, a, ctx.kind, ctx.degree, ctx.gamma, ctx.coef0)
+        if ctx.needs_input_grad[2]:
+            to_width = gradients.of_width(width, a, grad, ctx.kind)
+        return to_x, None, to_width, None, None, None, None, None, None
 
 
-_gram.register_autograd(_gram_backward, setup_context=_gram_saved)
+differentiable(_gram, _Gram.apply)
 
 
 def gram(
@@ -189,7 +197,7 @@ def _(grad: Tensor, a: Tensor) -> Tensor:
     return torch.empty_like(a, memory_format=torch.contiguous_format)
 
 
-_spectrum_backward.register_autograd(_once_only("spectrum"))
+_spectrum_backward.register_autograd(once_only("spectrum"))
 spectrum.register_autograd(
     lambda ctx, grad: (_spectrum_backward(grad, *ctx.saved_tensors), None),
     setup_context=lambda ctx, inputs, output: ctx.save_for_backward(inputs[0]),
@@ -217,88 +225,107 @@ def _common_batch(grams: Sequence[Tensor]) -> torch.Size:
     return shape
 
 
-@custom_op("fastrenyi::entropies", mutates_args=())
-def _entropies(
-    grams: Sequence[Tensor],
+def _entropies_numbers(
+    grams: list[Tensor],
     labels: str,
-    subsets: Sequence[int],
+    subsets: list[int],
     names: str,
-    orders: Sequence[float],
+    signs: list[float],
+    orders: list[float],
     unit: float,
     keep: bool,
 ) -> tuple[Tensor, Tensor]:
     found, reduced = _operations.entropies_for_slope(
-        grams, labels.split(_COMMA), _split(subsets), names.split(_COMMA), orders, unit, keep
+        grams, labels.split(_COMMA), _split(subsets), names.split(_COMMA), signs, orders, unit, keep
     )
     return torch.from_numpy(found), torch.from_numpy(reduced)
 
 
-@_entropies.register_fake
-def _(
-    grams: Sequence[Tensor],
+def _entropies_shapes(
+    grams: list[Tensor],
     labels: str,
-    subsets: Sequence[int],
+    subsets: list[int],
     names: str,
-    orders: Sequence[float],
+    signs: list[float],
+    orders: list[float],
     unit: float,
     keep: bool,
 ) -> tuple[Tensor, Tensor]:
     listed, n = _split(subsets), grams[0].shape[-1]
     dtype = _computed_in(grams[0])
     count = sum(_common_batch([grams[i] for i in subset]).numel() for subset in listed) if keep else 0
+    first = () if signs else (len(listed),)
     return (
-        grams[0].new_empty((len(listed), *_common_batch(grams), len(orders)), dtype=dtype),
+        grams[0].new_empty((*first, *_common_batch(grams), len(orders)), dtype=dtype),
         grams[0].new_empty((count, n + 3, n), dtype=dtype),
     )
 
 
-@custom_op("fastrenyi::entropies_backward", mutates_args=())
-def _entropies_backward(
+_entropies = define(
+    "entropies(Tensor[] grams, str labels, int[] subsets, str names, float[] signs, float[] orders, float unit, "
+    "bool keep) -> (Tensor, Tensor)",
+    _entropies_numbers,
+    _entropies_shapes,
+)
+
+
+def _entropies_slope_numbers(
     grad: Tensor,
-    grams: Sequence[Tensor],
+    grams: list[Tensor],
     reduced: Tensor,
-    wanted: Sequence[bool],
-    subsets: Sequence[int],
-    orders: Sequence[float],
+    wanted: list[bool],
+    subsets: list[int],
+    signs: list[float],
+    orders: list[float],
     unit: float,
 ) -> list[Tensor]:
-    return gradients.of_entropies(grad, grams, reduced, wanted, _split(subsets), orders, unit)
+    found = _slopes.of_entropies(grad, grams, reduced, wanted, _split(subsets), signs, orders, unit)
+    return [torch.from_numpy(part).to(a.dtype) for part, a in zip(found, grams, strict=True)]
 
 
-@_entropies_backward.register_fake
-def _(
-    grad: Tensor,
-    grams: Sequence[Tensor],
-    reduced: Tensor,
-    wanted: Sequence[bool],
-    subsets: Sequence[int],
-    orders: Sequence[float],
-    unit: float,
-) -> list[Tensor]:
-    return [a.new_empty(a.shape if want else (0,)) for a, want in zip(grams, wanted, strict=True)]
+_entropies_slope = define(
+    "entropies_slope(Tensor grad, Tensor[] grams, Tensor reduced, bool[] wanted, int[] subsets, float[] signs, "
+    "float[] orders, float unit) -> Tensor[]",
+    _entropies_slope_numbers,
+    lambda grad, grams, reduced, wanted, *_: [
+        a.new_empty(a.shape if want else (0,)) for a, want in zip(grams, wanted, strict=True)
+    ],
+)
 
 
-_entropies_backward.register_autograd(_once_only("entropy"))
+class _Entropies(torch.autograd.Function):
+    """Its tensors come last, one by one: of a list autograd would see nothing."""
+
+    @staticmethod
+    def forward(labels: str, subsets: Any, names: str, signs: Any, orders: Any, unit: float, *grams: Any) -> Any:
+        # Order 2 alone needs no spectrum, and nothing of one is kept.
+        return below_autograd(_entropies, list(grams), labels, subsets, names, signs, orders, unit, orders != [2.0])
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        _, ctx.subsets, _, ctx.signs, ctx.orders, ctx.unit, *grams = inputs
+        ctx.mark_non_differentiable(output[1])
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*grams, output[1])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        *grams, reduced = ctx.saved_tensors
+        wanted = list(ctx.needs_input_grad[6:])
+        if grads[0] is None:  # nothing depends on it
+            return None, None, None, None, None, None, *(None for _ in grams)
+        found = _entropies_slope(grads[0], grams, reduced, wanted, ctx.subsets, ctx.signs, ctx.orders, ctx.unit)
+        found = once("entropy", found, [grads[0], *grams])
+        to_grams = (part if want else None for part, want in zip(found, wanted, strict=True))
+        return None, None, None, None, None, None, *to_grams
 
 
-def _entropies_saved(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    grams, _, ctx.subsets, _, ctx.orders, ctx.unit, _ = inputs
-    ctx.wanted = [a.requires_grad for a in grams]
-    ctx.mark_non_differentiable(output[1])
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*grams, output[1])
-
-
-def _entropies_gradient(ctx: Any, grad: Tensor | None, _: object) -> tuple[Any, ...]:
-    if grad is None:  # nothing depends on it; a list for a list
-        return [None for _ in ctx.wanted], None, None, None, None, None, None
-    *grams, reduced = ctx.saved_tensors
-    found = _entropies_backward(grad, grams, reduced, ctx.wanted, ctx.subsets, ctx.orders, ctx.unit)
-    to_grams = [part if want else None for part, want in zip(found, ctx.wanted, strict=True)]
-    return to_grams, None, None, None, None, None, None
-
-
-_entropies.register_autograd(_entropies_gradient, setup_context=_entropies_saved)
+differentiable(
+    _entropies,
+    lambda grams, labels, subsets, names, signs, orders, unit, keep: _Entropies.apply(
+        labels, subsets, names, signs, orders, unit, *grams
+    ),
+)
 
 
 def entropies(
@@ -306,14 +333,15 @@ def entropies(
     labels: Sequence[str],
     subsets: Sequence[Sequence[int]],
     names: Sequence[str],
+    signs: Sequence[float],
     orders: Sequence[float],
     unit: float,
 ) -> Tensor:
-    """Return the joint entropies of subsets of Grams: (subsets, *batch, orders), as ``_operations.entropies``."""
+    """Return the joint entropies of subsets of Grams, or their signed sum, as ``_operations.entropies``."""
     flat = [position for subset in subsets for position in (*subset, _END)]
-    spectral = list(orders) != [2.0]  # order 2 alone needs no spectrum, and nothing of one is kept
-    keep = spectral and torch.is_grad_enabled() and any(a.requires_grad for a in grams)
-    found, _ = _entropies(list(grams), _COMMA.join(labels), flat, _COMMA.join(names), list(orders), unit, keep)
+    found, _ = _entropies(
+        list(grams), _COMMA.join(labels), flat, _COMMA.join(names), list(signs), list(orders), unit, False
+    )
     return found  # type: ignore[no-any-return]
 
 
@@ -364,7 +392,7 @@ def _(
     return maps.new_empty(maps.shape), target.new_empty(target.shape)
 
 
-_pairs_backward.register_autograd(_once_only("layer_decomposition"))
+_pairs_backward.register_autograd(once_only("layer_decomposition"))
 
 
 def _pairs_saved(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:

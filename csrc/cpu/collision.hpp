@@ -1,0 +1,31 @@
+// Products of Grams in blocks of rows, and what an entropy of order 2 needs of them.
+#pragma once
+#include <functional>
+#include <vector>
+
+#include "common/view.hpp"
+
+namespace fastrenyi::cpu {
+
+/// Of a scaled product (see product.hpp): its squared Frobenius norm and its trace.
+struct Purity {
+    double squares = 0.0, trace = 0.0;
+};
+
+/// Matrix b of each factor.
+template <class T>
+std::vector<View<T>> one_of_each(const std::vector<View<T>>& factors, index_t b) {
+    std::vector<View<T>> matrices;
+    matrices.reserve(factors.size());
+    for (const View<T>& factor : factors) matrices.push_back(factor.matrix(b));
+    return matrices;
+}
+
+/// Calls body(b, first, last) for blocks of rows that cover each matrix, the same whatever the number of threads.
+void for_each_block(index_t batch, index_t n, int threads, const std::function<void(index_t, index_t, index_t)>& body);
+
+/// Of each joint variable of the batch.
+template <class T>
+std::vector<Purity> collision_purities(const std::vector<View<T>>& factors, int threads);
+
+}  // namespace fastrenyi::cpu

@@ -1,0 +1,85 @@
+#include "ops/joint_slope.hpp"
+
+#include <cmath>
+
+#include "common/parallel.hpp"
+#include "cpu/collision.hpp"
+#include "cpu/product.hpp"
+
+namespace fastrenyi::cpu {
+namespace {
+
+/// Takes rows of a gradient to the factors of one matrix.
+template <class T>
+struct Room {
+    explicit Room(index_t count, index_t n)
+        : n(n), before(static_cast<std::size_t>((count + 1) * n)), after(static_cast<std::size_t>(n)) {}
+
+    double* gradient() { return before.data(); }  ///< of a row of the scaled product, to be filled in first
+
+    void add(const Product<T>& product, index_t b, index_t i, const std::vector<T*>& out) {
+        const auto count = static_cast<index_t>(out.size());
+        for (index_t c = 0; c < count; ++c) {
+            std::copy_n(&before[c * n], n, &before[(c + 1) * n]);
+            product.multiply(c, i, &before[(c + 1) * n]);
+        }
+        std::fill(after.begin(), after.end(), 1.0);
+        for (index_t c = count - 1; c >= 0; --c) {
+            if (out[c])
+                engine<T>().add_product_row(out[c] + (b * n + i) * n, &before[c * n], after.data(),
+                                            1.0 / product.scale(c), n);
+            if (c > 0) product.multiply(c, i, after.data());
+        }
+    }
+
+    index_t n;
+    std::vector<double> before, after;
+};
+
+/// Calls fill(product, b, i, row) for the gradient of each row, and takes it to the factors.
+template <class T, class F>
+void for_each_row(const std::vector<View<T>>& factors, const std::vector<T*>& out, int threads, F fill) {
+    const index_t batch = factors.front().batch, n = factors.front().rows;
+    const auto count = static_cast<index_t>(factors.size());
+    threads = thread_count(threads, 6.0 * batch * n * n * count);
+    for_each_block(batch, n, threads, [&](index_t b, index_t first, index_t last) {
+        const std::vector<View<T>> matrices = one_of_each(factors, b);
+        const Product<T> product(matrices.data(), count, n);
+        Room<T> room(count, n);
+        for (index_t i = first; i < last; ++i) {
+            fill(product, b, i, room.gradient());
+            room.add(product, b, i, out);
+        }
+    });
+}
+
+}  // namespace
+
+template <class T>
+void joint_slope(const std::vector<View<T>>& factors, const T* to_joint, const std::vector<T*>& out, int threads) {
+    const index_t n = factors.front().rows;
+    for_each_row(factors, out, threads, [&](const Product<T>& product, index_t b, index_t i, double* row) {
+        // Of one factor the gradient itself, of several that of the product before it is divided by its trace.
+        const double weight = factors.size() == 1 ? product.scale(0) : 1.0 / product.trace();
+        for (index_t j = 0; j < n; ++j) row[j] = weight * to_joint[(b * n + i) * n + j];
+    });
+}
+
+template <class T>
+void collision_slope(const std::vector<View<T>>& factors, const double* grads, double unit, const std::vector<T*>& out,
+                     int threads) {
+    const std::vector<Purity> purities = collision_purities(factors, threads);
+    for_each_row(factors, out, threads, [&](const Product<T>& product, index_t b, index_t i, double* row) {
+        const double weight = 2.0 * unit * grads[b] / std::log(2.0);
+        product.row(i, -weight / purities[static_cast<std::size_t>(b)].squares, row);
+        row[i] += weight / product.trace();
+    });
+}
+
+template void joint_slope(const std::vector<View<float>>&, const float*, const std::vector<float*>&, int);
+template void joint_slope(const std::vector<View<double>>&, const double*, const std::vector<double*>&, int);
+template void collision_slope(const std::vector<View<float>>&, const double*, double, const std::vector<float*>&, int);
+template void collision_slope(const std::vector<View<double>>&, const double*, double, const std::vector<double*>&,
+                              int);
+
+}  // namespace fastrenyi::cpu

@@ -1,0 +1,134 @@
+"""Gradients of the compiled operations on the CPU, NumPy arrays in and out: what backward passes are made of.
+
+The entropy S(A) = f(lambda) of a symmetric matrix A = V diag(lambda) V^T has the gradient V diag(f'(lambda)) V^T, in
+which no difference of eigenvalues is divided by: it is finite for repeated ones. It is made without eigenvectors, as
+f'(A) (csrc/ops/slope.hpp). Where f' is infinite, at a zero eigenvalue of orders up to 1, it is that of an eigenvalue of
+rounding size: a path of positive semidefinite matrices meets such a point at the bottom of the eigenvalue, so that what
+stands there does not count to first order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from fastrenyi import _backend, _check, _core
+from fastrenyi._array import Array, Values, home_of, wrap
+from fastrenyi._operations import aligned, batch_shape, samples
+
+__all__ = ["of_entropies", "of_gram", "of_joints"]
+
+
+def of_gram(grad: Array, x: Array, layout: str, width: Array, a: Array, kind: str) -> Values:
+    """Return the gradient with respect to x of its Gaussian or Laplacian Grams a (see csrc/ops/gram_slope.hpp)."""
+    laid_out: Values = samples(wrap(x), layout)
+    flat = _check.flat_batch(laid_out, 2)
+    widths = np.ascontiguousarray(np.broadcast_to(wrap(width).reshape(-1), flat.shape[:1]), dtype=np.float64)
+    grams, grads = (np.ascontiguousarray(_check.flat_batch(wrap(v), 2)) for v in (a, grad))
+    found = _core.gram_slope(flat, kind, widths, grams, grads, _backend.threads()).reshape(laid_out.shape)
+    shape = tuple(x.shape)
+    return found.swapaxes(0, 1).reshape(shape) if layout == "maps" else found.reshape(shape)
+
+
+def _of_smallest(a: Values, g: Values, epsilon: float, unit: float) -> Values:
+    """Return the gradient of entropies of order infinity, -log2(lambda_max / tr A)."""
+    values, v = _core.eigh(a, _backend.threads())
+    largest = values[:, -1:]
+    top = (values >= largest * (1 - a.shape[-1] * epsilon)).astype(a.dtype)
+    slope = 1 / values.sum(axis=-1, keepdims=True) - top / (top.sum(axis=-1, keepdims=True) * largest)
+    weighed = slope * (g[:, None] * (unit / math.log(2))).astype(a.dtype)
+    return np.asarray((v * weighed[:, None, :]) @ v.swapaxes(1, 2))
+
+
+def _spectral(
+    reduced: Values, matrices: Sequence[Values], g: Values, orders: Sequence[float], epsilon: float, unit: float
+) -> Values:
+    """Return the gradients of the entropies, weighed by g (b, m), of matrices that were reduced."""
+    finite = [k for k, order in enumerate(orders) if not math.isinf(order)]
+    weights = np.ascontiguousarray(g[:, finite])
+    found = _core.slope(reduced, weights, [orders[k] for k in finite], unit, _backend.threads())
+    for k, order in enumerate(orders):
+        if math.isinf(order):
+            found += _of_smallest(np.concatenate(matrices), g[:, k], epsilon, unit)
+    return found
+
+
+def of_joints(a: Values, g: Values, orders: Sequence[float], epsilon: float, unit: float) -> Values:
+    """Return the gradients of the entropies, weighed by g (b, m) in float64, of matrices (b, n, n) of any trace."""
+    if list(orders) == [2.0]:
+        found = _core.collision_slope([a], np.ascontiguousarray(g[:, 0]), unit, [True], _backend.threads())[0]
+        assert found is not None
+        return found
+    _, reduced = _core.reduce([a], _backend.threads())
+    return _spectral(reduced, [a], g, orders, epsilon, unit)
+
+
+def _summed_to(values: Values, shape: tuple[int, ...]) -> Values:
+    """Return an array summed over the axes that an array of this shape was broadcast along."""
+    added = values.ndim - len(shape)
+    stretched = tuple(k for k, size in enumerate(shape, added) if size == 1 and values.shape[k] != 1)
+    return values.sum(axis=(*range(added), *stretched)).reshape(shape) if added or stretched else values
+
+
+def of_entropies(
+    grad: Array,
+    grams: Sequence[Array],
+    reduced: Array,
+    wanted: Sequence[bool],
+    subsets: Sequence[Sequence[int]],
+    signs: Sequence[float],
+    orders: Sequence[float],
+    unit: float,
+) -> list[Values]:
+    """Return the gradients with respect to Grams of ``_operations.entropies``; of those not wanted, nothing (0,).
+
+    ``reduced`` is what the forward pass has kept: all joint Grams, or nothing (order 2).
+    """
+    epsilon, threads = home_of(grams[0]).epsilon, _backend.threads()
+    computed = [wrap(a) for a in grams]
+    factors = [[computed[i] for i in subset] for subset in subsets]
+    # A subset that does not vary over some batch axes was computed once: its gradients add up.
+    batches = [batch_shape(each) for each in factors]
+    wishes = [[wanted[i] for i in subset] for subset in subsets]
+    jobs = [k for k, wish in enumerate(wishes) if any(wish)]
+    gradient = wrap(grad).astype(np.float64)
+    m = len(orders)
+
+    def weights(k: int) -> Values:
+        part = signs[k] * gradient if len(signs) else gradient[k]
+        return np.ascontiguousarray(_summed_to(part, (*batches[k], m)).reshape(-1, m))
+
+    result: dict[int, Values] = {}
+
+    def add(k: int, parts: Sequence[Values | None]) -> None:
+        for i, part in zip(subsets[k], parts, strict=True):
+            if part is not None:
+                shaped = _summed_to(part.reshape(*batches[k], *part.shape[1:]), computed[i].shape)
+                result[i] = result[i] + shaped if i in result else shaped
+
+    if list(orders) == [2.0]:
+        for k in jobs:
+            factor = np.ascontiguousarray(weights(k)[:, 0])
+            add(k, _core.collision_slope(aligned(factors[k], batches[k]), factor, unit, wishes[k], threads))
+    elif jobs:
+        sizes = [math.prod(batch) for batch in batches]
+        ends = np.cumsum(sizes)
+        kept = wrap(reduced)
+        if jobs == list(range(jobs[0], jobs[-1] + 1)):  # neighbours: a view
+            kept = kept[ends[jobs[0]] - sizes[jobs[0]] : ends[jobs[-1]]]
+        else:
+            kept = np.concatenate([kept[ends[k] - sizes[k] : ends[k]] for k in jobs])
+        joints: list[Values] = []
+        if math.inf in orders:
+            joints = [_joint(aligned(factors[k], batches[k])) for k in jobs]
+        found = _spectral(kept, joints, np.concatenate([weights(k) for k in jobs]), orders, epsilon, unit)
+        for k, to_joint in zip(jobs, np.split(found, np.cumsum([sizes[k] for k in jobs])[:-1]), strict=True):
+            add(k, _core.joint_slope(aligned(factors[k], batches[k]), to_joint, wishes[k], threads))
+    nothing = np.empty(0, dtype=computed[0].dtype)
+    return [result[i] if i in result else np.zeros_like(a) if wanted[i] else nothing for i, a in enumerate(computed)]
+
+
+def _joint(factors: Sequence[Values]) -> Values:
+    return factors[0] if len(factors) == 1 else _core.hadamard(factors, _backend.threads())[0]
