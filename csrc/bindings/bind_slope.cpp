@@ -51,55 +51,39 @@ py::object slope(const py::array& reduced, const py::array_t<double, py::array::
     });
 }
 
-/// Memory for what is added to the factors that are wanted, zero at first; None for the others.
+/// The memory of arrays that gradients are added to, dense (b, n, n); None where no gradient is wanted.
 template <class T>
-py::list zeros(const std::vector<bool>& wanted, index_t batch, index_t n, std::vector<T*>& memory) {
-    py::list arrays;
-    for (const bool one : wanted) {
-        memory.push_back(nullptr);
-        if (!one) {
-            arrays.append(py::none());
-            continue;
-        }
-        py::array_t<T> array({batch, n, n});
-        memory.back() = array.mutable_data();
-        std::fill_n(memory.back(), batch * n * n, T(0));
-        arrays.append(array);
-    }
-    return arrays;
+std::vector<T*> sums(const std::vector<py::object>& arrays, std::size_t count, index_t batch, index_t n) {
+    if (arrays.size() != count) throw std::invalid_argument("expected an array or None per factor");
+    std::vector<T*> memory;
+    for (const py::object& one : arrays)
+        memory.push_back(one.is_none() ? nullptr : const_cast<T*>(dense<T>(py::cast<py::array>(one), {batch, n, n})));
+    return memory;
 }
 
-py::object joint_slope(const std::vector<py::array>& factors, const py::array& to_joint,
-                       const std::vector<bool>& wanted, int threads) {
-    if (wanted.size() != factors.size()) throw std::invalid_argument("expected one wish per factor");
-    return with_factors(factors, [&](const auto& views) -> py::object {
+void joint_slope(const std::vector<py::array>& factors, const py::array& to_joint, const std::vector<py::object>& out,
+                 int threads) {
+    with_factors(factors, [&](const auto& views) -> py::object {
         using T = std::remove_const_t<std::remove_pointer_t<decltype(views.front().data)>>;
         const index_t batch = views.front().batch, n = views.front().rows;
         const T* gradient = dense<T>(to_joint, {batch, n, n});
-        std::vector<T*> out;
-        py::list arrays = zeros(wanted, batch, n, out);
-        {
-            const py::gil_scoped_release release;
-            cpu::joint_slope(views, gradient, out, threads);
-        }
-        return arrays;
+        const std::vector<T*> results = sums<T>(out, factors.size(), batch, n);
+        const py::gil_scoped_release release;
+        cpu::joint_slope(views, gradient, results, threads);
+        return {};
     });
 }
 
-py::object collision_slope(const std::vector<py::array>& factors, const py::array& grads, double unit,
-                           const std::vector<bool>& wanted, int threads) {
-    if (wanted.size() != factors.size()) throw std::invalid_argument("expected one wish per factor");
-    return with_factors(factors, [&](const auto& views) -> py::object {
+void collision_slope(const std::vector<py::array>& factors, const py::array& grads, double unit,
+                     const std::vector<py::object>& out, int threads) {
+    with_factors(factors, [&](const auto& views) -> py::object {
         using T = std::remove_const_t<std::remove_pointer_t<decltype(views.front().data)>>;
         const index_t batch = views.front().batch, n = views.front().rows;
         const double* weights = dense<double>(grads, {batch});
-        std::vector<T*> out;
-        py::list arrays = zeros(wanted, batch, n, out);
-        {
-            const py::gil_scoped_release release;
-            cpu::collision_slope(views, weights, unit, out, threads);
-        }
-        return arrays;
+        const std::vector<T*> results = sums<T>(out, factors.size(), batch, n);
+        const py::gil_scoped_release release;
+        cpu::collision_slope(views, weights, unit, results, threads);
+        return {};
     });
 }
 
@@ -127,8 +111,8 @@ py::object gram_slope(const py::array& x, const std::string& kind, const py::arr
 
 void bind_slope(py::module_& m) {
     m.def("reduce", &reduce, py::arg("matrices"), py::arg("threads"));
-    m.def("joint_slope", &joint_slope, py::arg("factors"), py::arg("to_joint"), py::arg("wanted"), py::arg("threads"));
-    m.def("collision_slope", &collision_slope, py::arg("factors"), py::arg("grads"), py::arg("unit"), py::arg("wanted"),
+    m.def("joint_slope", &joint_slope, py::arg("factors"), py::arg("to_joint"), py::arg("out"), py::arg("threads"));
+    m.def("collision_slope", &collision_slope, py::arg("factors"), py::arg("grads"), py::arg("unit"), py::arg("out"),
           py::arg("threads"));
     m.def("gram_slope", &gram_slope, py::arg("x"), py::arg("kind"), py::arg("width"), py::arg("a"), py::arg("grad"),
           py::arg("threads"));

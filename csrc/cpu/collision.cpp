@@ -9,13 +9,12 @@
 
 namespace fastrenyi::cpu {
 
-constexpr index_t block_rows = 64;
-
-void for_each_block(index_t batch, index_t n, int threads, const std::function<void(index_t, index_t, index_t)>& body) {
+void for_each_block(index_t batch, index_t n, int threads,
+                    const std::function<void(index_t, index_t, index_t, int)>& body) {
     const index_t blocks = (n + block_rows - 1) / block_rows;
-    parallel_for(batch * blocks, threads, [&](index_t piece, int) {
+    parallel_for(batch * blocks, threads, [&](index_t piece, int worker) {
         const index_t first = piece % blocks * block_rows;
-        body(piece / blocks, first, std::min(n, first + block_rows));
+        body(piece / blocks, first, std::min(n, first + block_rows), worker);
     });
 }
 
@@ -26,7 +25,7 @@ std::vector<Purity> collision_purities(const std::vector<View<T>>& factors, int 
     const index_t blocks = (n + block_rows - 1) / block_rows;
     std::vector<Purity> parts(static_cast<std::size_t>(batch * blocks)), found(static_cast<std::size_t>(batch));
     for_each_block(batch, n, thread_count(threads, 2.0 * batch * n * n * count),
-                   [&](index_t b, index_t first, index_t last) {
+                   [&](index_t b, index_t first, index_t last, int) {
                        const std::vector<View<T>> matrices = one_of_each(factors, b);
                        const Product<T> product(matrices.data(), count, n);
                        Purity& part = parts[static_cast<std::size_t>(b * blocks + first / block_rows)];

@@ -21,8 +21,12 @@ std::vector<View<T>> one_of_each(const std::vector<View<T>>& factors, index_t b)
     return matrices;
 }
 
-/// Calls body(b, first, last) for blocks of rows that cover each matrix, the same whatever the number of threads.
-void for_each_block(index_t batch, index_t n, int threads, const std::function<void(index_t, index_t, index_t)>& body);
+constexpr index_t block_rows = 64;
+
+/// Calls body(b, first, last, worker) for blocks of `block_rows` rows that cover each matrix, the same whatever the
+/// number of threads.
+void for_each_block(index_t batch, index_t n, int threads,
+                    const std::function<void(index_t, index_t, index_t, int)>& body);
 
 /// Of each joint variable of the batch.
 template <class T>

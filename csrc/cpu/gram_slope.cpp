@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "common/parallel.hpp"
+#include "cpu/aligned.hpp"
 #include "cpu/blas_threads.hpp"
 #include "cpu/collision.hpp"
 #include "cpu/dispatch.hpp"
@@ -29,29 +30,31 @@ void gram_slope(const View<T>& x, Kernel kind, const double* width, const T* a, 
     const index_t batch = x.batch, n = x.rows, d = x.cols;
     threads = thread_count(threads, 2.0 * batch * n * n * (d + 4));
     // Differences over the width, from the first sample; Laplacian signs need no more than the samples.
-    std::vector<T> z(static_cast<std::size_t>(batch * n * d));
-    for_each_block(batch, n, threads, [&](index_t b, index_t first, index_t last) {
+    const Aligned all(batch * n * d * index_t(sizeof(T)));
+    T* const z = all.as<T>();
+    for_each_block(batch, n, threads, [&](index_t b, index_t first, index_t last, int) {
         const View<T> samples = x.matrix(b);
         const T inverse = static_cast<T>(kind == Kernel::gaussian && width[b] > 0.0 ? 1.0 / width[b] : 1.0);
         for (index_t i = first; i < last; ++i)
-            for (index_t k = 0; k < d; ++k)
-                z[static_cast<std::size_t>((b * n + i) * d + k)] = (samples.at(i, k) - samples.at(0, k)) * inverse;
+            for (index_t k = 0; k < d; ++k) z[(b * n + i) * d + k] = (samples.at(i, k) - samples.at(0, k)) * inverse;
     });
+    std::vector<Aligned> rooms;
+    for (int t = 0; t < threads; ++t) rooms.emplace_back(block_rows * n * index_t(sizeof(T)));
     const BlasThreads hold(1);
-    for_each_block(batch, n, threads, [&](index_t b, index_t first, index_t last) {
+    for_each_block(batch, n, threads, [&](index_t b, index_t first, index_t last, int worker) {
         const index_t height = last - first;
         T* const result = out + (b * n + first) * d;
-        std::fill_n(result, height * d, T(0));
+        if (width[b] == 0.0 || kind == Kernel::laplacian) std::fill_n(result, height * d, T(0));
         if (width[b] == 0.0) return;
-        std::vector<T> weights(static_cast<std::size_t>(height * n));
-        engine<T>().weigh_rows(grad + b * n * n, a + b * n * n, n, first, height, weights.data());
-        const T* const own = z.data() + b * n * d;
+        T* const weights = rooms[static_cast<std::size_t>(worker)].template as<T>();
+        engine<T>().weigh_rows(grad + b * n * n, a + b * n * n, n, first, height, weights);
+        const T* const own = z + b * n * d;
         const T inverse = static_cast<T>(1.0 / width[b]);
-        if (kind == Kernel::gaussian) return multiply(weights.data(), own, height, n, d, inverse, result);
+        if (kind == Kernel::gaussian) return multiply(weights, own, height, n, d, inverse, result);
         for (index_t i = 0; i < height; ++i)
             for (index_t j = 0; j < n; ++j)
-                engine<T>().add_signs(own + (first + i) * d, own + j * d,
-                                      -inverse * weights[static_cast<std::size_t>(i * n + j)], result + i * d, d);
+                engine<T>().add_signs(own + (first + i) * d, own + j * d, -inverse * weights[i * n + j], result + i * d,
+                                      d);
     });
 }
 

@@ -13,7 +13,7 @@ Verdict hadamard(const std::vector<View<T>>& factors, T* out, int threads) {
     const index_t batch = factors.front().batch, n = factors.front().rows;
     std::vector<Verdict> verdicts(static_cast<std::size_t>(batch));
     threads = thread_count(threads, 1.0 * batch * n * n * factors.size());
-    for_each_block(batch, n, threads, [&](index_t b, index_t first, index_t last) {
+    for_each_block(batch, n, threads, [&](index_t b, index_t first, index_t last, int) {
         const std::vector<View<T>> matrices = one_of_each(factors, b);
         const Product<T> product(matrices.data(), static_cast<index_t>(matrices.size()), n);
         T* const result = out + b * n * n;

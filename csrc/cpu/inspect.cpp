@@ -77,14 +77,10 @@ template <class T>
 index_t first_not_finite(const View<T>& x, int threads) {
     return first_over_rows(x, threads, [&](index_t b, index_t i) -> index_t {
         const View<T> samples = x.matrix(b);
-        // A sum of zeros is NaN exactly if an element is not finite; this vectorises, the search does not.
-        T sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (index_t k = 0; k < x.cols; ++k) sum += samples.at(i, k) * T(0);
-        if (sum == T(0)) return -1;
-        index_t k = 0;
-        while (std::isfinite(samples.at(i, k))) ++k;
-        return (b * x.rows + i) * x.cols + k;
+        if (x.col_stride == 1 && engine<T>().all_finite(samples.row(i), x.cols)) return -1;
+        for (index_t k = 0; k < x.cols; ++k)
+            if (!std::isfinite(samples.at(i, k))) return (b * x.rows + i) * x.cols + k;
+        return -1;
     });
 }
 

@@ -19,6 +19,7 @@ struct Room {
 
     void add(const Product<T>& product, index_t b, index_t i, const std::vector<T*>& out) {
         const auto count = static_cast<index_t>(out.size());
+        if (count <= 2) return add_one_or_two(product, b, i, out);
         for (index_t c = 0; c < count; ++c) {
             std::copy_n(&before[c * n], n, &before[(c + 1) * n]);
             product.multiply(c, i, &before[(c + 1) * n]);
@@ -32,6 +33,25 @@ struct Room {
         }
     }
 
+    /// The usual case: nothing stands before or after a factor but the other one.
+    void add_one_or_two(const Product<T>& product, index_t b, index_t i, const std::vector<T*>& out) {
+        const auto count = static_cast<index_t>(out.size());
+        for (index_t c = 0; c < count; ++c) {
+            if (!out[c]) continue;
+            T* const result = out[c] + (b * n + i) * n;
+            const index_t other = count - 1 - c;
+            if (count == 1) {
+                engine<T>().add_factor_row(result, gradient(), nullptr, 1.0 / product.scale(c), n);
+            } else if (const T* entries = product.contiguous(other, i)) {
+                engine<T>().add_factor_row(result, gradient(), entries, 1.0 / product.scale(0) / product.scale(1), n);
+            } else {
+                std::fill(after.begin(), after.end(), 1.0);
+                product.multiply(other, i, after.data());
+                engine<T>().add_product_row(result, gradient(), after.data(), 1.0 / product.scale(c), n);
+            }
+        }
+    }
+
     index_t n;
     std::vector<double> before, after;
 };
@@ -42,7 +62,7 @@ void for_each_row(const std::vector<View<T>>& factors, const std::vector<T*>& ou
     const index_t batch = factors.front().batch, n = factors.front().rows;
     const auto count = static_cast<index_t>(factors.size());
     threads = thread_count(threads, 6.0 * batch * n * n * count);
-    for_each_block(batch, n, threads, [&](index_t b, index_t first, index_t last) {
+    for_each_block(batch, n, threads, [&](index_t b, index_t first, index_t last, int) {
         const std::vector<View<T>> matrices = one_of_each(factors, b);
         const Product<T> product(matrices.data(), count, n);
         Room<T> room(count, n);

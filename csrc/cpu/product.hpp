@@ -29,19 +29,26 @@ class Product {
     /// Of the scaled product; zero if the variables have no joint Gram.
     double trace() const { return trace_; }
 
+    /// Row i of factor c, of contiguous elements; null if they are not.
+    const T* contiguous(index_t c, index_t i) const {
+        return factors_[c].col_stride == 1 ? factors_[c].row(i) : nullptr;
+    }
+
     /// row_j *= the scaled factor c at (i, j).
     void multiply(index_t c, index_t i, double* row) const {
-        const T* entries = factors_[c].row(i);
-        const index_t stride = factors_[c].col_stride;
         const double scale = 1.0 / scales_[static_cast<std::size_t>(c)];
-        if (stride == 1) return engine<T>().multiply_row(row, entries, scale, n_);
-        for (index_t j = 0; j < n_; ++j) row[j] *= scale * entries[j * stride];
+        if (const T* entries = contiguous(c, i)) return engine<T>().multiply_row(row, entries, scale, n_);
+        for (index_t j = 0; j < n_; ++j) row[j] *= scale * factors_[c].at(i, j);
     }
 
     /// Row i of `start` times the scaled product.
     void row(index_t i, double start, double* out) const {
-        std::fill_n(out, n_, start);
-        for (index_t c = 0; c < count_; ++c) multiply(c, i, out);
+        const T* entries = contiguous(0, i);
+        if (entries)
+            engine<T>().scale_row(out, entries, start / scales_[0], n_);
+        else
+            std::fill_n(out, n_, start);
+        for (index_t c = entries ? 1 : 0; c < count_; ++c) multiply(c, i, out);
     }
 
     double scale(index_t c) const { return scales_[static_cast<std::size_t>(c)]; }

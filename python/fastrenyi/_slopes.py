@@ -10,7 +10,8 @@ stands there does not count to first order.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -58,8 +59,8 @@ def _spectral(
 def of_joints(a: Values, g: Values, orders: Sequence[float], epsilon: float, unit: float) -> Values:
     """Return the gradients of the entropies, weighed by g (b, m) in float64, of matrices (b, n, n) of any trace."""
     if list(orders) == [2.0]:
-        found = _core.collision_slope([a], np.ascontiguousarray(g[:, 0]), unit, [True], _backend.threads())[0]
-        assert found is not None
+        found = np.zeros_like(a)
+        _core.collision_slope([a], np.ascontiguousarray(g[:, 0]), unit, [found], _backend.threads())
         return found
     _, reduced = _core.reduce([a], _backend.threads())
     return _spectral(reduced, [a], g, orders, epsilon, unit)
@@ -91,8 +92,7 @@ def of_entropies(
     factors = [[computed[i] for i in subset] for subset in subsets]
     # A subset that does not vary over some batch axes was computed once: its gradients add up.
     batches = [batch_shape(each) for each in factors]
-    wishes = [[wanted[i] for i in subset] for subset in subsets]
-    jobs = [k for k, wish in enumerate(wishes) if any(wish)]
+    jobs = [k for k, subset in enumerate(subsets) if any(wanted[i] for i in subset)]
     gradient = wrap(grad).astype(np.float64)
     m = len(orders)
 
@@ -100,18 +100,27 @@ def of_entropies(
         part = signs[k] * gradient if len(signs) else gradient[k]
         return np.ascontiguousarray(_summed_to(part, (*batches[k], m)).reshape(-1, m))
 
-    result: dict[int, Values] = {}
+    # Zeros, or nothing: what is found is added.
+    result = [np.zeros(a.shape if want else 0, a.dtype) for a, want in zip(computed, wanted, strict=True)]
 
-    def add(k: int, parts: Sequence[Values | None]) -> None:
-        for i, part in zip(subsets[k], parts, strict=True):
-            if part is not None:
-                shaped = _summed_to(part.reshape(*batches[k], *part.shape[1:]), computed[i].shape)
-                result[i] = result[i] + shaped if i in result else shaped
+    def add(k: int, slope: Callable[..., None], *args: Any) -> None:
+        """Call a slope of subset k with the arrays it is to add to: those of the result, if they have its batch."""
+        n, batch = computed[0].shape[-1], batches[k]
+        full = (*batch, n, n)
+        own = [result[i] if wanted[i] and result[i].shape == full else None for i in subsets[k]]
+        out = [
+            None if not wanted[i] else np.zeros(full, computed[i].dtype) if mine is None else mine
+            for i, mine in zip(subsets[k], own, strict=True)
+        ]
+        slope(aligned(factors[k], batch), *args, [None if v is None else _check.flat_batch(v, 2) for v in out], threads)
+        for i, mine, part in zip(subsets[k], own, out, strict=True):
+            if mine is None and part is not None:
+                result[i] += _summed_to(part, result[i].shape)
 
     if list(orders) == [2.0]:
         for k in jobs:
             factor = np.ascontiguousarray(weights(k)[:, 0])
-            add(k, _core.collision_slope(aligned(factors[k], batches[k]), factor, unit, wishes[k], threads))
+            add(k, _core.collision_slope, factor, unit)
     elif jobs:
         sizes = [math.prod(batch) for batch in batches]
         ends = np.cumsum(sizes)
@@ -125,9 +134,8 @@ def of_entropies(
             joints = [_joint(aligned(factors[k], batches[k])) for k in jobs]
         found = _spectral(kept, joints, np.concatenate([weights(k) for k in jobs]), orders, epsilon, unit)
         for k, to_joint in zip(jobs, np.split(found, np.cumsum([sizes[k] for k in jobs])[:-1]), strict=True):
-            add(k, _core.joint_slope(aligned(factors[k], batches[k]), to_joint, wishes[k], threads))
-    nothing = np.empty(0, dtype=computed[0].dtype)
-    return [result[i] if i in result else np.zeros_like(a) if wanted[i] else nothing for i, a in enumerate(computed)]
+            add(k, _core.joint_slope, to_joint)
+    return result
 
 
 def _joint(factors: Sequence[Values]) -> Values:

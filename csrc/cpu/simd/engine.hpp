@@ -68,9 +68,12 @@ struct Engine {
     Extent<T> (*extent)(Symmetric<T> a, std::int64_t n);
 
     /// See rows.hpp.
+    void (*scale_row)(double* row, const T* factor, double scale, std::int64_t n);
     void (*multiply_row)(double* row, const T* factor, double scale, std::int64_t n);
     double (*sum_of_squares)(const double* row, std::int64_t n);
     void (*add_product_row)(T* out, const double* x, const double* y, double scale, std::int64_t n);
+    void (*add_factor_row)(T* out, const double* x, const T* y, double scale, std::int64_t n);
+    bool (*all_finite)(const T* x, std::int64_t n);
     void (*weigh_rows)(const T* g, const T* a, std::int64_t n, std::int64_t first, std::int64_t height, T* out);
     void (*add_signs)(const T* x, const T* y, T weight, T* out, std::int64_t d);
 

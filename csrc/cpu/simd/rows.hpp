@@ -4,6 +4,12 @@
 
 namespace fastrenyi::cpu::FASTRENYI_ISA {
 
+/// row_j = scale factor_j.
+template <class T>
+void scale_row(double* row, const T* factor, double scale, index_t n) {
+    for (index_t j = 0; j < n; ++j) row[j] = scale * factor[j];
+}
+
 /// row_j *= scale factor_j.
 template <class T>
 void multiply_row(double* row, const T* factor, double scale, index_t n) {
@@ -24,10 +30,27 @@ inline double sum_of_squares(const double* row, index_t n) {
     return total;
 }
 
-/// out_j += scale x_j y_j.
+/// out_j += scale x_j y_j; without y, scale x_j.
+template <class T, class Other>
+void add_product_row(T* out, const double* x, const Other* y, double scale, index_t n) {
+    if (y)
+        for (index_t j = 0; j < n; ++j) out[j] += static_cast<T>(scale * x[j] * y[j]);
+    else
+        for (index_t j = 0; j < n; ++j) out[j] += static_cast<T>(scale * x[j]);
+}
+
+/// Whether all elements are finite: then, and only then, their sum times zero is zero.
 template <class T>
-void add_product_row(T* out, const double* x, const double* y, double scale, index_t n) {
-    for (index_t j = 0; j < n; ++j) out[j] += static_cast<T>(scale * x[j] * y[j]);
+bool all_finite(const T* x, index_t n) {
+    Vec<T> sum = Vec<T>{};
+    index_t j = 0;
+    for (; j + 4 * lanes<T> <= n; j += 4 * lanes<T>)
+        sum += (load(x + j) * T(0) + load(x + j + lanes<T>) * T(0)) +
+               (load(x + j + 2 * lanes<T>) * T(0) + load(x + j + 3 * lanes<T>) * T(0));
+    T total = 0;
+    for (; j < n; ++j) total += x[j] * T(0);
+    for (int q = 0; q < lanes<T>; ++q) total += sum[q];
+    return total == T(0);
 }
 
 /// Rows [first, first + height) of (g + g') o a for dense (n, n) g and a, into `out` (height, n), but on the diagonal
