@@ -72,8 +72,8 @@ def test_sizes_have_the_same_groups_and_names_of_their_own() -> None:
 def test_sides_run_in_turn() -> None:
     ran: list[str] = []
     sides = tuple(bench.Side(name, lambda name=name: ran.append(name)) for name in "abc")
-    times = _rounds(sides, Effort(60.0, 1, 4, pause=0.0))
-    # from the second round on a short side runs once untimed before it is timed
+    times = _rounds(sides, Effort(60.0, 1, 4, pause=0.0, warm=0.0))
+    # from the second round on a short side runs untimed, here once, before it is timed
     assert "".join(ran) == "abc" + "bbccaa" + "ccaabb" + "aabbcc"
     assert {name: len(found) for name, found in times.items()} == {"a": 4, "b": 4, "c": 4}
 

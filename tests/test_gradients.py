@@ -164,8 +164,8 @@ def test_what_torch_asks_of_an_operation(leaf: Callable[..., Any]) -> None:
     width = torch.ones(2).double().requires_grad_()
     for kind in ("gaussian", "laplacian", "polynomial", "cosine"):
         given = width if kind in ("gaussian", "laplacian") else None
-        torch.library.opcheck(ops.gram, (x, "samples", given, kind, 1, 1.0, 0.0, "x", True))
-    torch.library.opcheck(ops.gram, (x, "maps", None, "cosine", 1, 1.0, 0.0, "x", True))
+        torch.library.opcheck(ops.gram, (x, "samples", given, 1.0, kind, 1, 1.0, 0.0, "x", True))
+    torch.library.opcheck(ops.gram, (x, "maps", None, 1.0, "cosine", 1, 1.0, 0.0, "x", True))
     torch.library.opcheck(ops.pooled, (x, y))
     torch.library.opcheck(ops.delta_gram, (x.detach(), "samples", "x"))
     torch.library.opcheck(ops.bandwidth, (x.detach(), "samples", "median", [1.0], None, "euclidean", "x"))

@@ -43,12 +43,12 @@ class Product {
 
     /// Row i of `start` times the scaled product.
     void row(index_t i, double start, double* out) const {
-        const T* entries = contiguous(0, i);
-        if (entries)
-            engine<T>().scale_row(out, entries, start / scales_[0], n_);
+        const double first = start / scales_[0];
+        if (const T* entries = contiguous(0, i))
+            engine<T>().scale_row(out, entries, first, n_);
         else
-            std::fill_n(out, n_, start);
-        for (index_t c = entries ? 1 : 0; c < count_; ++c) multiply(c, i, out);
+            for (index_t j = 0; j < n_; ++j) out[j] = first * factors_[0].at(i, j);
+        for (index_t c = 1; c < count_; ++c) multiply(c, i, out);
     }
 
     double scale(index_t c) const { return scales_[static_cast<std::size_t>(c)]; }

@@ -6,8 +6,7 @@ Optional libraries are recognised through ``sys.modules``: whoever passes a tens
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +23,7 @@ Array: TypeAlias = Any
 """What users pass and get: a NumPy array or a torch tensor."""
 
 
-@dataclass(frozen=True)
-class Home:
+class Home(NamedTuple):
     """Where an array came from, and so where results go back to."""
 
     library: str
@@ -78,7 +76,7 @@ def home_of(x: Array) -> Home:
     library = _library(x)
     assert library is not None
     if library == "torch":
-        return Home("torch", str(x.dtype).removeprefix("torch."), str(x.device))
+        return Home("torch", str(x.dtype).removeprefix("torch."), "cpu" if x.is_cpu else str(x.device))
     return Home(library, x.dtype.name, "cpu" if library == "numpy" else f"cuda:{x.device.id}")
 
 
@@ -89,8 +87,7 @@ def wrap(x: Array) -> Values:
         if not values.dtype.isnative or not values.flags.aligned:
             values = values.astype(values.dtype.newbyteorder("="))
     else:
-        x = x.detach().resolve_conj().resolve_neg()
-        if x.dtype.is_floating_point and x.element_size() == 2:
-            x = x.float()
-        values = x.numpy()
+        if x.element_size() == 2 and x.dtype.is_floating_point:
+            x = x.detach().float()
+        values = x.numpy(force=True)  # detached; a pending sign or conjugate, which NumPy does not know, carried out
     return values.astype(np.float32) if values.dtype == np.float16 else values

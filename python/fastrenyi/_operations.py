@@ -59,6 +59,14 @@ def bandwidth(x: Array, layout: str, rule: Bandwidth, metric: str, name: str) ->
     return rule._widths(_check.flat_batch(values, 2), metric).reshape(values.shape[:-2])
 
 
+def each_width(width: float | Array | None, count: int) -> Values:
+    """Return one float64 width for each of so many sample sets."""
+    if isinstance(width, float):
+        return np.full(count, width)
+    widths = np.asarray(wrap(width) if hasattr(width, "shape") else width, dtype=np.float64)
+    return np.ascontiguousarray(np.broadcast_to(widths.reshape(-1), (count,)))
+
+
 def gram(
     x: Array,
     layout: str,
@@ -82,12 +90,13 @@ def gram(
             _check.nonzero_rows(values, name, kind)
         result = _core.polynomial_gram(flat, degree, gamma, coef0, _backend.threads())
     else:
-        widths = np.asarray(wrap(width) if hasattr(width, "shape") else width, dtype=np.float64)
-        if not np.isfinite(widths).all() or (widths < 0).any() or (given and (widths == 0).any()):
+        widths = each_width(width, len(flat))
+        # One number was checked when it was given, or comes from a rule that does not look at the data.
+        one = isinstance(width, float)
+        if not one and (not np.isfinite(widths).all() or (widths < 0).any() or (given and (widths == 0).any())):
             expected = "finite widths above zero" if given else "a rule that gives finite widths for this data"
             _check.value_error("bandwidth", expected, widths, "" if given else "rescale the data")
         make = _core.gaussian_gram if kind == "gaussian" else _core.laplacian_gram
-        widths = np.ascontiguousarray(np.broadcast_to(widths.reshape(-1), flat.shape[:1]))
         result = make(flat, widths, _backend.threads())
     return result.reshape(*values.shape[:-1], values.shape[-2])
 

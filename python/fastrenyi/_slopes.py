@@ -17,18 +17,18 @@ import numpy as np
 
 from fastrenyi import _backend, _check, _core
 from fastrenyi._array import Array, Values, home_of, wrap
-from fastrenyi._operations import aligned, batch_shape, samples
+from fastrenyi._operations import aligned, batch_shape, each_width, samples
 
 __all__ = ["of_entropies", "of_gram", "of_joints"]
 
 
-def of_gram(grad: Array, x: Array, layout: str, width: Array, a: Array, kind: str) -> Values:
+def of_gram(grad: Array, x: Array, layout: str, width: float | Array, a: Array, kind: str) -> Values:
     """Return the gradient with respect to x of its Gaussian or Laplacian Grams a (see csrc/ops/gram_slope.hpp)."""
     laid_out: Values = samples(wrap(x), layout)
     flat = _check.flat_batch(laid_out, 2)
-    widths = np.ascontiguousarray(np.broadcast_to(wrap(width).reshape(-1), flat.shape[:1]), dtype=np.float64)
     grams, grads = (np.ascontiguousarray(_check.flat_batch(wrap(v), 2)) for v in (a, grad))
-    found = _core.gram_slope(flat, kind, widths, grams, grads, _backend.threads()).reshape(laid_out.shape)
+    found = _core.gram_slope(flat, kind, each_width(width, len(flat)), grams, grads, _backend.threads())
+    found = found.reshape(laid_out.shape)
     shape = tuple(x.shape)
     return found.swapaxes(0, 1).reshape(shape) if layout == "maps" else found.reshape(shape)
 

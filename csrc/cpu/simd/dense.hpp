@@ -93,7 +93,10 @@ FASTRENYI_INLINE void fused_rows(T* a, index_t ld, index_t i, const Reflection<T
     };
     for (index_t j = 0; j < block; j += L) step(Constant<true>{}, j);
     for (index_t j = block; j < block + block_rows<T>; j += L) step(Constant<false>{}, j);
-    for (int q = 0; q < R; ++q) s.across[i + q] = sum_of_lanes<T>(sum[q]);
+    if constexpr (R == 4)
+        sums_of_lanes<T>(sum, s.across + i);
+    else
+        for (int q = 0; q < R; ++q) s.across[i + q] = sum_of_lanes<T>(sum[q]);
 }
 
 /// p = a u over the first k rows and columns, after the pending update.
@@ -174,7 +177,12 @@ FASTRENYI_INLINE void reflect_rows(T* m, index_t ld, index_t i, const T* reflect
                 sum[q] += x * next;
             }
         }
-        for (int q = 0; q < R; ++q) minus[q] = splat<T>(-sum_of_lanes<T>(sum[q]));
+        T sums[R];
+        if constexpr (R == 4)
+            sums_of_lanes<T>(sum, sums);
+        else
+            for (int q = 0; q < R; ++q) sums[q] = sum_of_lanes<T>(sum[q]);
+        for (int q = 0; q < R; ++q) minus[q] = splat<T>(-sums[q]);
         before = u;
     }
 }

@@ -45,25 +45,6 @@ FASTRENYI_INLINE Reals halves_in_double(Vec<float> x) {
     return __builtin_convertvector(half[0], Reals) + __builtin_convertvector(half[1], Reals);
 }
 
-/// Adds the sum over lanes of each of four vectors to one of four numbers. Pairs of vectors are added crosswise, so
-/// that four sums take little more than one would.
-FASTRENYI_INLINE void add_totals(const Reals* x, double* sums) {
-    if constexpr (lanes<double> >= 4) {
-        const auto crosswise = [](Reals first, Reals second, int size) __attribute__((always_inline)) {
-            Mask<double> upper, lower;
-            for (int q = 0; q < lanes<double>; ++q) {
-                upper[q] = q & size ? lanes<double> + q - size : q;
-                lower[q] = q & size ? lanes<double> + q : q + size;
-            }
-            return __builtin_shuffle(first, second, upper) + __builtin_shuffle(first, second, lower);
-        };
-        const Reals both = crosswise(crosswise(x[0], x[1], 1), crosswise(x[2], x[3], 1), 2);
-        for (int c = 0; c < 4; ++c) sums[c] += lanes<double> == 4 ? both[c] : both[c] + both[c + lanes<double> / 2];
-    } else {
-        for (int c = 0; c < 4; ++c) sums[c] += total(x[c]);
-    }
-}
-
 /// R rows at x against 4 at y; a row of the tile of sums is ld long.
 template <class T, Core core, int R>
 void add_tile(const T* const* x, const T* const* y, index_t d, double scale, double* sums, index_t ld) {
@@ -85,7 +66,9 @@ void add_tile(const T* const* x, const T* const* y, index_t d, double scale, dou
     for (int r = 0; r < R; ++r) {
         Reals parts[4];
         for (int c = 0; c < 4; ++c) parts[c] = halves_in_double(sum[r][c]);
-        add_totals(parts, sums + r * ld);
+        double totals[4];
+        sums_of_lanes<double>(parts, totals);
+        for (int c = 0; c < 4; ++c) sums[r * ld + c] += totals[c];
     }
 }
 

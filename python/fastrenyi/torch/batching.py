@@ -35,7 +35,7 @@ def _gram(info: Any, axes: tuple[Any, ...], x: Tensor, layout: str, width: Tenso
         width = _in_front(width, axes[2], info.batch_size)
         width = width.reshape(info.batch_size, *(1,) * (samples.ndim - 2 - width.ndim), *width.shape[1:])
         width = width.expand(samples.shape[:-2])
-    return ops._gram(samples, "samples", width, *rest), 0
+    return ops._gram.op(samples, "samples", width, *rest), 0
 
 
 def _bandwidth(
@@ -72,7 +72,7 @@ def _entropies(info: Any, axes: tuple[Any, ...], grams: Sequence[Tensor], *rest:
     kept = None  # for the gradient, not a result of the mapped function
     *_, signs, _orders, _unit, _keep = rest
     batch = 0 if signs else 1  # the subsets come before the batch, where they are not summed
-    return ops._entropies(_aligned(grams, axes[0], info.batch_size), *rest), (batch, kept)
+    return ops._entropies.op(_aligned(grams, axes[0], info.batch_size), *rest), (batch, kept)
 
 
 def _pairs(info: Any, axes: tuple[Any, ...], maps: Tensor, target: Tensor, *rest: Any) -> Any:
@@ -83,12 +83,12 @@ def _pairs(info: Any, axes: tuple[Any, ...], maps: Tensor, target: Tensor, *rest
 
 
 _RULES: list[tuple[Any, Any]] = [
-    (ops._gram, _gram),
+    (ops._gram.op, _gram),
     (ops._bandwidth, _bandwidth),
     (ops._delta_gram, _delta_gram),
     (ops.pooled, _pooled),
     (ops.spectrum, _spectrum),
-    (ops._entropies, _entropies),
+    (ops._entropies.op, _entropies),
     (ops.pairs, _pairs),
 ]
 for _operation, _rule in _RULES:

@@ -28,6 +28,7 @@ def of_samples(
     x: Tensor,
     layout: str,
     width: Tensor | None,
+    sigma: float,
     a: Tensor,
     kind: str,
     degree: int,
@@ -39,8 +40,8 @@ def of_samples(
     if kind in POLYNOMIALS:
         found = of_polynomial(samples, a, grad, degree, gamma, coef0)
     else:
-        assert width is not None
-        found = of_distance(samples, width, a, grad, kind)
+        one = torch.tensor(sigma, dtype=torch.float64) if width is None else width
+        found = of_distance(samples, one, a, grad, kind)
     return (found.swapaxes(0, 1) if layout == "maps" else found).reshape(x.shape)
 
 

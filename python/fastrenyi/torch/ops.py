@@ -19,7 +19,7 @@ from fastrenyi import _operations, _slopes
 from fastrenyi.bandwidths import Bandwidth, code, decode
 from fastrenyi.kernels import shape_of_samples
 from fastrenyi.torch import gradients
-from fastrenyi.torch.registration import below_autograd, define, differentiable, once, once_only
+from fastrenyi.torch.registration import Operation, once, once_only
 
 __all__ = ["bandwidth", "delta_gram", "entropies", "gram", "largest", "pairs", "pooled", "share", "spectrum"]
 
@@ -35,6 +35,7 @@ def _gram_numbers(
     x: Tensor,
     layout: str,
     width: Tensor | None,
+    sigma: float,
     kind: str,
     degree: int,
     gamma: float,
@@ -42,7 +43,8 @@ def _gram_numbers(
     name: str,
     given: bool,
 ) -> Tensor:
-    return torch.from_numpy(_operations.gram(x, layout, width, kind, degree, gamma, coef0, name, given))
+    one = sigma if width is None else width
+    return torch.from_numpy(_operations.gram(x, layout, one, kind, degree, gamma, coef0, name, given))
 
 
 def _gram_shape(x: Tensor, layout: str) -> tuple[int, ...]:
@@ -50,20 +52,20 @@ def _gram_shape(x: Tensor, layout: str) -> tuple[int, ...]:
     return (*batch, n, n)
 
 
-_gram = define(
-    "gram(Tensor x, str layout, Tensor? width, str kind, int degree, float gamma, float coef0, str name, bool given)"
-    " -> Tensor",
+_gram = Operation(
+    "gram(Tensor x, str layout, Tensor? width, float sigma, str kind, int degree, float gamma, float coef0, str name, "
+    "bool given) -> Tensor",
     _gram_numbers,
     lambda x, layout, *_: x.new_empty(_gram_shape(x, layout), dtype=_computed_in(x)),
 )
 
-_gram_slope = define(
-    "gram_slope(Tensor grad, Tensor x, str layout, Tensor? width, Tensor a, str kind, int degree, float gamma, "
-    "float coef0) -> Tensor",
-    lambda grad, x, layout, width, a, kind, *polynomial: (
-        gradients.of_samples(grad, x, layout, width, a, kind, *polynomial)
+_gram_slope = Operation(
+    "gram_slope(Tensor grad, Tensor x, str layout, Tensor? width, float sigma, Tensor a, str kind, int degree, "
+    "float gamma, float coef0) -> Tensor",
+    lambda grad, x, layout, width, sigma, a, kind, *polynomial: (
+        gradients.of_samples(grad, x, layout, width, sigma, a, kind, *polynomial)
         if kind in gradients.POLYNOMIALS
-        else torch.from_numpy(_slopes.of_gram(grad, x, layout, width, a, kind)).to(x.dtype)
+        else torch.from_numpy(_slopes.of_gram(grad, x, layout, sigma if width is None else width, a, kind)).to(x.dtype)
     ),
     lambda grad, x, *_: torch.empty_like(x, memory_format=torch.contiguous_format),
 )
@@ -71,13 +73,11 @@ _gram_slope = define(
 
 class _Gram(torch.autograd.Function):
     @staticmethod
-    def forward(*args: Any) -> Any:
-        return below_autograd(_gram, *args)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        x, ctx.layout, width, ctx.kind, ctx.degree, ctx.gamma, ctx.coef0, *_ = inputs
-        ctx.save_for_backward(x, width, output)
+    def forward(ctx: Any, *args: Any) -> Any:
+        x, ctx.layout, width, ctx.sigma, ctx.kind, ctx.degree, ctx.gamma, ctx.coef0, *_ = args
+        a = _gram.below_autograd(*args)
+        ctx.save_for_backward(x, width, a)
+        return a
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
@@ -86,13 +86,13 @@ class _Gram(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             # Of a second derivative every step must be known to autograd; else it is one compiled pass.
             slope = gradients.of_samples if torch.is_grad_enabled() else _gram_slope
-            to_x = slope(grad, x, ctx.layout, width, a, ctx.kind, ctx.degree, ctx.gamma, ctx.coef0)
+            to_x = slope(grad, x, ctx.layout, width, ctx.sigma, a, ctx.kind, ctx.degree, ctx.gamma, ctx.coef0)
         if ctx.needs_input_grad[2]:
             to_width = gradients.of_width(width, a, grad, ctx.kind)
-        return to_x, None, to_width, None, None, None, None, None, None
+        return to_x, None, to_width, None, None, None, None, None, None, None
 
 
-differentiable(_gram, _Gram.apply)
+_gram.differentiable(_Gram.apply)
 
 
 def gram(
@@ -106,10 +106,16 @@ def gram(
     name: str,
     given: bool,
 ) -> Tensor:
-    """Return the Grams (..., n, n) of samples (..., n, d), as ``_operations.gram``; differentiable in x and width."""
-    if width is not None and not isinstance(width, Tensor):
+    """Return the Grams (..., n, n) of samples (..., n, d), as ``_operations.gram``; differentiable in x and width.
+
+    A width is one number, which has no gradient, or a tensor.
+    """
+    sigma = 0.0
+    if isinstance(width, (int, float)):
+        width, sigma = None, float(width)
+    elif width is not None and not isinstance(width, Tensor):
         width = torch.as_tensor(width, dtype=torch.float64)
-    found: Tensor = _gram(x, layout, width, kind, degree, gamma, coef0, name, given)
+    found: Tensor = _gram(x, layout, width, sigma, kind, degree, gamma, coef0, name, given)
     return found
 
 
@@ -261,7 +267,7 @@ def _entropies_shapes(
     )
 
 
-_entropies = define(
+_entropies = Operation(
     "entropies(Tensor[] grams, str labels, int[] subsets, str names, float[] signs, float[] orders, float unit, "
     "bool keep) -> (Tensor, Tensor)",
     _entropies_numbers,
@@ -283,7 +289,7 @@ def _entropies_slope_numbers(
     return [torch.from_numpy(part).to(a.dtype) for part, a in zip(found, grams, strict=True)]
 
 
-_entropies_slope = define(
+_entropies_slope = Operation(
     "entropies_slope(Tensor grad, Tensor[] grams, Tensor reduced, bool[] wanted, int[] subsets, float[] signs, "
     "float[] orders, float unit) -> Tensor[]",
     _entropies_slope_numbers,
@@ -297,16 +303,17 @@ class _Entropies(torch.autograd.Function):
     """Its tensors come last, one by one: of a list autograd would see nothing."""
 
     @staticmethod
-    def forward(labels: str, subsets: Any, names: str, signs: Any, orders: Any, unit: float, *grams: Any) -> Any:
+    def forward(
+        ctx: Any, labels: str, subsets: Any, names: str, signs: Any, orders: Any, unit: float, *grams: Any
+    ) -> Any:
+        ctx.subsets, ctx.signs, ctx.orders, ctx.unit = subsets, signs, orders, unit
         # Order 2 alone needs no spectrum, and nothing of one is kept.
-        return below_autograd(_entropies, list(grams), labels, subsets, names, signs, orders, unit, orders != [2.0])
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        _, ctx.subsets, _, ctx.signs, ctx.orders, ctx.unit, *grams = inputs
-        ctx.mark_non_differentiable(output[1])
+        keep = orders != [2.0]
+        found, kept = _entropies.below_autograd(list(grams), labels, subsets, names, signs, orders, unit, keep)
+        ctx.mark_non_differentiable(kept)
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*grams, output[1])
+        ctx.save_for_backward(*grams, kept)
+        return found, kept
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
@@ -320,11 +327,10 @@ class _Entropies(torch.autograd.Function):
         return None, None, None, None, None, None, *to_grams
 
 
-differentiable(
-    _entropies,
+_entropies.differentiable(
     lambda grams, labels, subsets, names, signs, orders, unit, keep: _Entropies.apply(
         labels, subsets, names, signs, orders, unit, *grams
-    ),
+    )
 )
 
 

@@ -2,7 +2,8 @@
 
 ``torch.library.custom_op`` with ``register_autograd`` does the same at some 60 microseconds more a call, most of them
 spent on flattening lists of tensors; that is more than a Gram of a hundred samples takes. Here the schema, the numbers,
-the shapes and the gradient, an ``autograd.Function``, are registered one by one, as ``torch.library`` offers.
+the shapes and the gradient, an ``autograd.Function``, are registered one by one, as ``torch.library`` offers. Where no
+one but PyTorch's eager mode sees a call, its dispatcher is left out as well: it turns every list into its own and back.
 """
 
 from __future__ import annotations
@@ -14,45 +15,72 @@ import torch
 from torch import Tensor
 from torch.library import Library
 
-__all__ = ["below_autograd", "define", "differentiable", "once", "once_only"]
+__all__ = ["Operation", "once", "once_only"]
 
 _LIBRARY = Library("fastrenyi", "FRAGMENT")
+_PLAIN = (Tensor, torch.nn.Parameter, type(None))
 
 
-def define(schema: str, numbers: Callable[..., Any], shapes: Callable[..., Any]) -> Any:
-    """Define an operation of this schema; ``numbers`` computes it on any device, ``shapes`` is its fake."""
-    name = schema.partition("(")[0]
-    _LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
-    _LIBRARY.impl(name, numbers, "CompositeExplicitAutograd")
-    torch.library.register_fake(f"fastrenyi::{name}", shapes, lib=_LIBRARY)
-    return getattr(torch.ops.fastrenyi, name).default
-
-
-def below_autograd(operation: Any, *args: Any) -> Any:
-    """Call an operation as if no gradient could be asked for."""
-    with torch._C._AutoDispatchBelowAutograd():
-        return operation(*args)
-
-
-def _needs_gradient(args: Sequence[Any]) -> bool:
+def _tensors(args: Sequence[Any]) -> list[Any]:
+    found = [x for x in args if isinstance(x, Tensor)]
     for x in args:
-        if isinstance(x, Tensor):
-            if x.requires_grad:
-                return True
-        elif isinstance(x, list) and any(isinstance(part, Tensor) and part.requires_grad for part in x):
-            return True
-    return False
+        if isinstance(x, list) and x and isinstance(x[0], Tensor):
+            found += x
+    return found
 
 
-def differentiable(operation: Any, with_gradient: Callable[..., Any]) -> None:
-    """Register what is called in place of the operation where a gradient may be asked for."""
+def _unseen(tensors: Sequence[Tensor]) -> bool:
+    """Whether no mode, transformation, tracer or tensor of another class has a say in what is done with these."""
+    return (
+        not torch.compiler.is_compiling()
+        and torch._C._len_torch_dispatch_stack() == 0
+        and not torch._C._are_functorch_transforms_active()
+        and all(type(x) in _PLAIN for x in tensors)
+    )
 
-    def call(*args: Any) -> Any:
-        if torch.is_grad_enabled() and _needs_gradient(args):
-            return with_gradient(*args)
-        return below_autograd(operation, *args)
 
-    _LIBRARY.impl(operation._schema.name.partition("::")[2], call, "Autograd")
+class Operation:
+    """An operation of this schema; ``numbers`` computes it on any device, ``shapes`` is its fake.
+
+    Calling it is calling ``op``, the operation as PyTorch knows it.
+    """
+
+    def __init__(self, schema: str, numbers: Callable[..., Any], shapes: Callable[..., Any]) -> None:
+        """Define it; ``differentiable`` gives it a gradient."""
+        self._name = schema.partition("(")[0]
+        self._numbers = numbers
+        self._with_gradient: Callable[..., Any] | None = None
+        _LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
+        _LIBRARY.impl(self._name, numbers, "CompositeExplicitAutograd")
+        torch.library.register_fake(f"fastrenyi::{self._name}", shapes, lib=_LIBRARY)
+        self.op = getattr(torch.ops.fastrenyi, self._name).default
+
+    def differentiable(self, with_gradient: Callable[..., Any]) -> None:
+        """Register what is called in place of the operation where a gradient may be asked for."""
+
+        def call(*args: Any) -> Any:
+            if torch.is_grad_enabled() and any(x.requires_grad for x in _tensors(args)):
+                return with_gradient(*args)
+            return self.below_autograd(*args)
+
+        self._with_gradient = with_gradient
+        _LIBRARY.impl(self._name, call, "Autograd")
+
+    def below_autograd(self, *args: Any) -> Any:
+        """Call it as if no gradient could be asked for."""
+        if _unseen(_tensors(args)):
+            return self._numbers(*args)
+        with torch._C._AutoDispatchBelowAutograd():
+            return self.op(*args)
+
+    def __call__(self, *args: Any) -> Any:
+        """Call it."""
+        tensors = _tensors(args)
+        if not _unseen(tensors):
+            return self.op(*args)
+        if self._with_gradient and torch.is_grad_enabled() and any(x.requires_grad for x in tensors):
+            return self._with_gradient(*args)
+        return self._numbers(*args)
 
 
 def once_only(name: str) -> Callable[..., NoReturn]:
@@ -71,12 +99,9 @@ class _Once(torch.autograd.Function):
     """Passes on the first ``count`` tensors, made of the others, and refuses to go back to these."""
 
     @staticmethod
-    def forward(name: str, count: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, name: str, count: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+        ctx.name = name
         return tuple(x.clone() for x in tensors[:count])
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.name = inputs[0]
 
     @staticmethod
     def backward(ctx: Any, *_: Any) -> NoReturn:
