@@ -107,7 +107,7 @@ class _Call:
 
     def leave(self, result: Array) -> Array:
         """Give a result (*batch, orders) back to the caller."""
-        return self.home.leave(result[..., 0] if self.one_order else result)
+        return self.home.leave(result.squeeze(-1) if self.one_order else result)
 
 
 def _numbered(grams: tuple[Variable, ...], least: int) -> dict[str, Variable]:

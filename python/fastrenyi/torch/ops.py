@@ -328,7 +328,7 @@ class _Entropies(torch.autograd.Function):
 
 
 _entropies.differentiable(
-    lambda grams, labels, subsets, names, signs, orders, unit, keep: _Entropies.apply(
+    lambda grams, labels, subsets, names, signs, orders, unit, keep: _Entropies.apply(  # type: ignore[no-untyped-call]
         labels, subsets, names, signs, orders, unit, *grams
     )
 )

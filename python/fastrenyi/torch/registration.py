@@ -17,7 +17,7 @@ from torch.library import Library
 
 __all__ = ["Operation", "once", "once_only"]
 
-_LIBRARY = Library("fastrenyi", "FRAGMENT")
+_LIBRARY: Any = Library("fastrenyi", "FRAGMENT")  # type: ignore[no-untyped-call]
 _PLAIN = (Tensor, torch.nn.Parameter, type(None))
 
 
@@ -110,4 +110,7 @@ class _Once(torch.autograd.Function):
 
 def once(name: str, found: Sequence[Tensor], of: Sequence[Tensor]) -> Sequence[Tensor]:
     """Return gradients that were found of these tensors; a graph that is made of them ends here, with an error."""
-    return _Once.apply(name, len(found), *found, *of) if torch.is_grad_enabled() else found  # type: ignore[no-any-return]
+    if not torch.is_grad_enabled():
+        return found
+    ended: tuple[Tensor, ...] = _Once.apply(name, len(found), *found, *of)  # type: ignore[no-untyped-call]
+    return ended
