@@ -31,17 +31,23 @@ class DeviceBlock {
     }
 
     template <class T>
+    __device__ T warp_largest(T x) {
+        __syncwarp();
+        for (int step = 1; step < warp_size; step *= 2) {
+            const T other = __shfl_xor_sync(0xffffffffu, x, step);
+            if (other > x) x = other;
+        }
+        return x;
+    }
+
+    template <class T>
     __device__ T sum(T x) {
         return over_block(warp_sum(x), [](T a, T b) { return a + b; });
     }
 
     template <class T>
     __device__ T largest(T x) {
-        for (int step = 1; step < warp_size; step *= 2) {
-            const T other = __shfl_xor_sync(0xffffffffu, x, step);
-            if (other > x) x = other;
-        }
-        return over_block(x, [](T a, T b) { return b > a ? b : a; });
+        return over_block(warp_largest(x), [](T a, T b) { return b > a ? b : a; });
     }
 
     __device__ void atomic_min(Status* word, Status value) { atomicMin(word, value); }
@@ -69,7 +75,7 @@ class DeviceBlock {
 };
 
 template <class Kernel>
-__global__ void __launch_bounds__(MaxThreads<Kernel>::value) run(const Kernel kernel, index_t first) {
+__global__ void __launch_bounds__(MaxThreads<Kernel>::value) run(const __grid_constant__ Kernel kernel, index_t first) {
     DeviceBlock block(first);
     kernel(block);
 }

@@ -94,6 +94,15 @@ class EmulatedBlock {
     }
 
     template <class T>
+    T warp_largest(T x) {
+        put(x);
+        team_.warps[thread_ / warp_size]->wait(at_largest);
+        const T result = largest_from<T>(thread_ / warp_size * warp_size, warp_size);
+        team_.warps[thread_ / warp_size]->wait(at_largest);
+        return result;
+    }
+
+    template <class T>
     T sum(T x) {
         put(x);
         team_.whole.wait(at_sum);
@@ -107,9 +116,7 @@ class EmulatedBlock {
     T largest(T x) {
         put(x);
         team_.whole.wait(at_largest);
-        T result = get<T>(0);
-        for (int other = 1; other < threads(); ++other)
-            if (get<T>(other) > result) result = get<T>(other);
+        const T result = largest_from<T>(0, threads());
         team_.whole.wait(at_largest);
         return result;
     }
@@ -143,6 +150,14 @@ class EmulatedBlock {
         for (int step = 1; step < warp_size; step *= 2)
             for (int lane = 0; lane < warp_size; lane += 2 * step) sums[lane] += sums[lane + step];
         return sums[0];
+    }
+
+    template <class T>
+    T largest_from(int first, int count) const {
+        T result = get<T>(first);
+        for (int other = first + 1; other < first + count; ++other)
+            if (get<T>(other) > result) result = get<T>(other);
+        return result;
     }
 
     Team& team_;

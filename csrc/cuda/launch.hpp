@@ -14,11 +14,12 @@
 //   sync()            a barrier of the block. All threads must come to it; those that left early would be waited for
 //   sync_warp()       a barrier of the 32 threads of a warp
 //   shared<T>()       the block's dynamic shared memory, aligned to 16 bytes, of unknown content
-//   warp_sum(x)       the sum over a warp, to each of its threads; a barrier of the warp
-//   sum(x), largest(x)  over the block, to each of its threads, the same bits in all; a barrier of the block
+//   warp_sum(x), warp_largest(x)  over a warp, to each of its threads; a barrier of the warp
+//   sum(x), largest(x)            over the block, to each of its threads; a barrier of the block
 //   atomic_min(word, value)
 //
-// The order of additions depends on threads() alone, so results repeat to the last bit.
+// The order of additions depends on threads() alone, so results repeat to the last bit. A kernel is compiled with
+// --expt-relaxed-constexpr: constexpr functions may be called.
 #pragma once
 #include <cstddef>
 
