@@ -41,7 +41,7 @@ FASTRENYI_DEVICE Extent extent_of(Block& block, const T* values, index_t n, doub
         const double value = values[i];
         lowest = value < lowest ? value : lowest;
         highest = value > highest ? value : highest;
-        sum += value > 0.0 ? value : 0.0;
+        sum += value < 0.0 ? 0.0 : value;  // NaN stays
     }
     sum = block.warp_sum(sum);
     highest = block.warp_largest(highest);
@@ -60,7 +60,7 @@ FASTRENYI_DEVICE double renyi(Block& block, const T* values, index_t n, const Ex
     double sum = 0.0;
     for (index_t i = block.thread() % warp_size; i < n; i += warp_size) {
         const double p = values[i] / extent.sum;
-        if (!(p >= std::numeric_limits<double>::min())) continue;
+        if (p < std::numeric_limits<double>::min()) continue;
         if (none)
             sum += p > extent.cutoff ? 1.0 : 0.0;
         else if (two)
@@ -91,7 +91,7 @@ FASTRENYI_DEVICE void entropies(Block& block, const T* values, index_t n, const 
     if (writes && extent.indefinite) report(block, status, index, Finding::indefinite);
     for (int m = first; m < orders.count; m += step) {
         double bits = renyi(block, values, n, extent, orders.order[m]);
-        if (extent.zero || extent.indefinite) bits = std::numeric_limits<double>::quiet_NaN();
+        if (extent.zero || extent.indefinite || std::isnan(extent.sum)) bits = std::numeric_limits<double>::quiet_NaN();
         if (writes) out[m] = static_cast<T>(unit * bits + 0.0);  // + 0.0: no negative zero
     }
 }

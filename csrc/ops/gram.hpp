@@ -7,6 +7,7 @@
 // Sums run in double from explicit differences of the samples, never from an expanded square, so they are right for
 // data far from the origin. Differences are multiplied by 1/width before they are squared, so no scale overflows.
 #pragma once
+#include "common/stream.hpp"
 #include "common/view.hpp"
 
 namespace fastrenyi {
@@ -43,4 +44,18 @@ template <class T>
 void delta_gram(const View<T>& x, double* out, int threads);
 
 }  // namespace cpu
+
+/// x, out and the widths in the memory of the device; no workspace.
+namespace cuda {
+
+template <class T>
+void gram(const View<T>& x, const KernelSpec& kernel, T* out, Stream stream);
+
+template <class T>
+void distances(const View<T>& x, Metric metric, T* out, Stream stream);
+
+template <class T>
+void delta_gram(const View<T>& x, double* out, Stream stream);
+
+}  // namespace cuda
 }  // namespace fastrenyi
