@@ -19,12 +19,12 @@ check: $(VENV)/.checkers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	git ls-files 'csrc/*.cpp' 'csrc/*.hpp' | xargs $(BIN)/clang-format --dry-run --Werror
+	git ls-files 'csrc/*.cpp' 'csrc/*.cu' 'csrc/*.hpp' | xargs $(BIN)/clang-format --dry-run --Werror
 
 format: $(VENV)/.checkers
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	git ls-files 'csrc/*.cpp' 'csrc/*.hpp' | xargs $(BIN)/clang-format -i
+	git ls-files 'csrc/*.cpp' 'csrc/*.cu' 'csrc/*.hpp' | xargs $(BIN)/clang-format -i
 
 # The tests of the core on builds that stop at a fault. Python is not built like that, so the runtime is loaded before
 # it, and with it the C++ library, whose exceptions it must find. Leaks are not looked for: Python itself has them.
@@ -50,12 +50,13 @@ build/tsan/.installed: FAULTS := thread
 build/sanitize/.installed build/tsan/.installed: $(VENV)/.installed
 	rm -rf $(@D)/package
 	$(BIN)/pip install --quiet --no-deps --target $(@D)/package -Cbuild-dir=$(@D)/cmake -Cinstall.strip=false \
-		-Ccmake.build-type=RelWithDebInfo -Ccmake.define.FASTRENYI_SANITIZE=$(FAULTS) .
+		-Ccmake.build-type=RelWithDebInfo -Ccmake.define.FASTRENYI_SANITIZE=$(FAULTS) \
+		-Ccmake.define.FASTRENYI_EMULATED=ON .
 	touch $@
 
 $(VENV)/.installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -r requirements.txt '.[test]'
+	$(BIN)/pip install --quiet -r requirements.txt '.[test]' -Ccmake.define.FASTRENYI_EMULATED=ON
 	touch $@
 
 $(VENV)/.checkers: $(VENV)/.installed
