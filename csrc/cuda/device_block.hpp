@@ -41,6 +41,15 @@ class DeviceBlock {
     }
 
     template <class T>
+    __device__ T shuffle_xor(T x, int mask) {
+        return __shfl_xor_sync(0xffffffffu, x, mask);
+    }
+    template <class T>
+    __device__ T from_lane(T x, int lane) {
+        return __shfl_sync(0xffffffffu, x, lane);
+    }
+
+    template <class T>
     __device__ T sum(T x) {
         return over_block(warp_sum(x), [](T a, T b) { return a + b; });
     }

@@ -103,6 +103,19 @@ class EmulatedBlock {
     }
 
     template <class T>
+    T shuffle_xor(T x, int mask) {
+        return from_lane(x, thread_ % warp_size ^ mask);
+    }
+    template <class T>
+    T from_lane(T x, int lane) {
+        put(x);
+        team_.warps[thread_ / warp_size]->wait(at_exchange);
+        const T result = get<T>(thread_ / warp_size * warp_size + lane);
+        team_.warps[thread_ / warp_size]->wait(at_exchange);
+        return result;
+    }
+
+    template <class T>
     T sum(T x) {
         put(x);
         team_.whole.wait(at_sum);
@@ -129,7 +142,7 @@ class EmulatedBlock {
     }
 
   private:
-    enum Place { at_sum = -4, at_largest = -5 };  // other than any line
+    enum Place { at_sum = -4, at_largest = -5, at_exchange = -6 };  // other than any line
 
     template <class T>
     void put(T x) {

@@ -15,6 +15,7 @@
 //   sync_warp()       a barrier of the 32 threads of a warp
 //   shared<T>()       the block's dynamic shared memory, aligned to 16 bytes, of unknown content
 //   warp_sum(x), warp_largest(x)  over a warp, to each of its threads; a barrier of the warp
+//   shuffle_xor(x, mask), from_lane(x, lane)  the x of another thread of the warp; all of it calls. Orders no memory
 //   sum(x), largest(x)            over the block, to each of its threads; a barrier of the block
 //   atomic_min(word, value)
 //
