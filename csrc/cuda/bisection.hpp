@@ -1,9 +1,9 @@
 // Eigenvalues of a symmetric tridiagonal matrix by Sturm counts, a thread to an eigenvalue.
 //
-// A thread knows two points with its eigenvalue between them. Those that share their interval with others divide it between
-// them, a point each, and look up where their own lies; one that is alone approaches it by the secant method of Anderson
-// and Bjorck on the characteristic polynomial, whose value comes with the count. Either way the count alone says on
-// which side of a point the eigenvalue lies, so that a bad guess costs time and no digits.
+// A thread knows two points with its eigenvalue between them. Those that share their interval with others divide it
+// between them, a point each, and look up where their own lies; one that is alone approaches it by the secant method of
+// Anderson and Bjorck on the characteristic polynomial, whose value comes with the count. Either way the count alone
+// says on which side of a point the eigenvalue lies, so that a bad guess costs time and no digits.
 #pragma once
 #include "cuda/real.hpp"
 
@@ -15,8 +15,8 @@ struct Row {
     T d, e2;
 };
 
-/// A point x, the characteristic polynomial there (size 2^exponent, without the sign; below zero: not known), and how many
-/// eigenvalues are below x.
+/// A point x, the characteristic polynomial there (size 2^exponent, without the sign; below zero: not known), and how
+/// many eigenvalues are below x.
 template <class T>
 struct Point {
     T x, size;
@@ -27,8 +27,8 @@ struct Point {
 template <class T>
 constexpr T resolution = Real<T>::epsilon / 4;
 
-/// The leading minors p of (matrix - x), without divisions; each change of sign is an eigenvalue below x. A minor that is
-/// zero counts one change on either side of it, whichever sign it has, since no e2 is zero.
+/// The leading minors p of (matrix - x), without divisions; each change of sign is an eigenvalue below x. A minor that
+/// is zero counts one change on either side of it, whichever sign it has, since no e2 is zero.
 template <class T>
 FASTRENYI_DEVICE Point<T> sturm(const Row<T>* rows, int n, T x) {
     constexpr int steps = sizeof(T) == 8 ? 8 : 2;  // the minors cannot leave the range sooner

@@ -6,9 +6,9 @@
 
 namespace fastrenyi::cuda {
 
-/// d (n) and e2 (n - 1, room for n), elements `stride` apart: the diagonal and the squared off-diagonal of a matrix of norm
-/// about one; d becomes the eigenvalues, in no order. False if it has not converged after 30 n sweeps. An off-diagonal below
-/// rounding next to the norm is zero.
+/// d (n) and e2 (n - 1, room for n), elements `stride` apart: the diagonal and the squared off-diagonal of a matrix of
+/// norm about one; d becomes the eigenvalues, in no order. False if it has not converged after 30 n sweeps. An
+/// off-diagonal below rounding next to the norm is zero.
 template <class T>
 FASTRENYI_DEVICE bool root_free_ql(T* d, T* e2, index_t n, index_t stride) {
     constexpr T negligible = Real<T>::epsilon * Real<T>::epsilon / 64, tiny = Real<T>::tiny;

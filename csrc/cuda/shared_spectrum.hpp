@@ -5,12 +5,12 @@
 
 namespace fastrenyi::cuda {
 
-/// Divides the tridiagonal matrix of the room by a power of two that puts its Gershgorin discs between -1/2 and 1/2 and one
-/// of them beyond 1/4 or -1/4. Row i goes to put(i, d, e2), e2 being the square of the element before d.
+/// Divides the tridiagonal matrix of the room by a power of two that puts its Gershgorin discs between -1/2 and 1/2 and
+/// one of them beyond 1/4 or -1/4. Row i goes to put(i, d, e2), e2 being the square of the element before d.
 template <class T>
 struct Scaled {
-    T scale;       ///< what the rows were divided by; 0 for a matrix of zeros
-    T low, high;   ///< of the discs, a little widened
+    T scale;      ///< what the rows were divided by; 0 for a matrix of zeros
+    T low, high;  ///< of the discs, a little widened
 };
 template <class T, class Block, class F>
 FASTRENYI_DEVICE Scaled<T> scale_rows(Block& block, const Room<T>& room, F put) {
@@ -39,8 +39,8 @@ FASTRENYI_DEVICE Scaled<T> scale_rows(Block& block, const Room<T>& room, F put) 
     return {largest == T(0) ? T(0) : power_of_two<T>(exponent), least * inverse - margin, most * inverse + margin};
 }
 
-/// Eigenvalues, ascending, of the room's tridiagonal matrix times `scale`; they stay in the room, where this returns them.
-/// To be called after a barrier; ends with one.
+/// Eigenvalues, ascending, of the room's tridiagonal matrix times `scale`; they stay in the room, where this returns
+/// them. To be called after a barrier; ends with one.
 template <class T, class Block>
 FASTRENYI_DEVICE const T* eigenvalues(Block& block, const Room<T>& room, T scale) {
     const int j = block.thread(), n = room.n;

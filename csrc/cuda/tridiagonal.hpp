@@ -1,12 +1,13 @@
 // Householder reduction of one symmetric matrix to tridiagonal form by a block of threads, in its shared memory.
 //
-// Rows are cut into tiles of 32. Lane l of every warp has the rows l, l + 32, ...: of the vectors v, w, u and p of a step
-// it holds these rows in registers, and every warp holds all of each vector. A warp has the columns j with j modulo warps
-// its own number: only it writes them. The one thing that warps tell each other in a step is their part of p = a u, so a
-// step has one barrier; what all of them need from it (norms, inner products) each of them sums for itself.
+// Rows are cut into tiles of 32. Lane l of every warp has the rows l, l + 32, ...: of the vectors v, w, u and p of a
+// step it holds these rows in registers, and every warp holds all of each vector. A warp has the columns j with j
+// modulo warps its own number: only it writes them. The one thing that warps tell each other in a step is their part of
+// p = a u, so a step has one barrier; what all of them need from it (norms, inner products) each of them sums for
+// itself.
 //
-// The update of step k, a -= v w' + w v', waits for step k + 1, where it is made in the same trip through the matrix as the
-// product with that step's u: an element is read and written once a step.
+// The update of step k, a -= v w' + w v', waits for step k + 1, where it is made in the same trip through the matrix as
+// the product with that step's u: an element is read and written once a step.
 #pragma once
 #include "cuda/real.hpp"
 
@@ -14,26 +15,27 @@ namespace fastrenyi::cuda {
 
 /// How a matrix of up to 32 `tiles` rows is shared out.
 template <int tiles>
-struct Crew {
+struct Shares {
+    static constexpr int row_tiles = tiles;
     static constexpr int warps = tiles == 1 ? 1 : tiles == 2 ? 2 : tiles <= 4 ? 4 : 8;
     static constexpr int threads = warps * warp_size;
     static constexpr int columns = warps == 8 ? 4 : 8;  // of a tile that a warp takes at once
 };
 
-/// Calls f(Crew<tiles>) with the smallest that fits.
+/// Calls f(Shares<tiles>) with the smallest that fits.
 constexpr index_t most_rows = 256;
 template <class F>
-void with_crew(index_t n, F f) {
+void with_shares(index_t n, F f) {
     if (n <= 32)
-        f(Crew<1>{});
+        f(Shares<1>{});
     else if (n <= 64)
-        f(Crew<2>{});
+        f(Shares<2>{});
     else if (n <= 128)
-        f(Crew<4>{});
+        f(Shares<4>{});
     else if (n <= 192)
-        f(Crew<6>{});
+        f(Shares<6>{});
     else
-        f(Crew<8>{});
+        f(Shares<8>{});
 }
 
 template <class T>
@@ -71,8 +73,8 @@ struct Room {
     FASTRENYI_DEVICE T* column(int j) const { return a + (j * n - j * (j + 1) / 2); }
 };
 
-/// Writes element(i, j), i >= j, of all of the triangle, divided by a power of two where squares of elements might leave
-/// the range, and returns it. A barrier.
+/// Writes element(i, j), i >= j, of all of the triangle, divided by a power of two where squares of elements might
+/// leave the range, and returns it. A barrier.
 template <class T, class Block, class F>
 FASTRENYI_DEVICE T fill(Block& block, const Room<T>& room, F element) {
     const int lane = block.thread() % warp_size, warp = block.thread() / warp_size;
@@ -105,8 +107,8 @@ FASTRENYI_DEVICE T of_row(Block& block, const T (&x)[tiles], int row) {
     return block.from_lane(mine, row % warp_size);
 }
 
-/// Sums of `count` numbers over the lanes: that of x[q] to the lanes from q (32 / count) on. Halves of the numbers go to
-/// halves of the lanes, so that it costs little more than one sum.
+/// Sums of `count` numbers over the lanes: that of x[q] to the lanes from q (32 / count) on. Halves of the numbers go
+/// to halves of the lanes, so that it costs little more than one sum.
 template <int count, class T, class Block>
 FASTRENYI_DEVICE T sums_over_lanes(Block& block, T (&x)[count]) {
     const int lane = block.thread() % warp_size;
@@ -129,7 +131,7 @@ FASTRENYI_DEVICE T sums_over_lanes(Block& block, T (&x)[count]) {
 template <int tiles, class T, class Block>
 FASTRENYI_DEVICE void update_and_multiply(Block& block, const Room<T>& room, int k, const T (&v)[tiles],
                                           const T (&w)[tiles], const T (&u)[tiles], T* part) {
-    constexpr int warps = Crew<tiles>::warps, columns = Crew<tiles>::columns, lanes_each = warp_size / columns;
+    constexpr int warps = Shares<tiles>::warps, columns = Shares<tiles>::columns, lanes_each = warp_size / columns;
     const int n = room.n, lane = block.thread() % warp_size, warp = block.thread() / warp_size;
     T p[tiles] = {};
     FASTRENYI_UNROLL
@@ -176,7 +178,7 @@ FASTRENYI_DEVICE void update_and_multiply(Block& block, const Room<T>& room, int
 /// H a H = a - u w' - w u' with p = a u, w = p - (p'u / 2) u. Ends with a barrier.
 template <int tiles, class T, class Block>
 FASTRENYI_DEVICE void tridiagonalise(Block& block, const Room<T>& room) {
-    constexpr int warps = Crew<tiles>::warps;
+    constexpr int warps = Shares<tiles>::warps;
     const int n = room.n, lane = block.thread() % warp_size, warp = block.thread() / warp_size;
     T v[tiles] = {}, w[tiles] = {};
     for (int k = 0; k < n; ++k) {
