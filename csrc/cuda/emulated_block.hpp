@@ -1,52 +1,20 @@
 // A block of threads on the host, for tests where there is no device. Included by launch.hpp alone.
 //
-// Threads are real ones and so is the barrier, and nothing else orders them: ThreadSanitizer finds a barrier that is
-// missing. Shared memory lies in an allocation of exactly the bytes asked for, where AddressSanitizer finds what is
-// outside of it, and holds NaN before each block.
+// Nothing but barriers orders the threads: ThreadSanitizer finds one that is missing. Shared memory lies in an
+// allocation of exactly the bytes asked for, where AddressSanitizer finds what is outside of it, and holds NaN before
+// each block.
 #pragma once
-#include <atomic>
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "cuda/emulated_fibers.hpp"
 #include "cuda/launch.hpp"
 
 namespace fastrenyi::cuda {
-
-/// A barrier for a fixed number of threads that wait for each other again and again.
-class Barrier {
-  public:
-    explicit Barrier(int members = 0) : members_(members) {}
-
-    /// `place` tells barriers of a kernel apart: threads that meet at two of them would hang a device.
-    void wait(int place) {
-        const unsigned turn = turn_.load(std::memory_order_acquire);
-        int expected = -1;
-        if (!place_.compare_exchange_strong(expected, place) && expected != place) {
-            std::fputs("fastrenyi: the threads of a block wait at different barriers\n", stderr);
-            std::abort();
-        }
-        if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == members_) {
-            arrived_.store(0, std::memory_order_relaxed);
-            place_.store(-1, std::memory_order_relaxed);
-            turn_.store(turn + 1, std::memory_order_release);
-        } else {
-            while (turn_.load(std::memory_order_acquire) == turn) std::this_thread::yield();
-        }
-    }
-
-  private:
-    int members_;
-    std::atomic<int> arrived_{0}, place_{-1};
-    std::atomic<unsigned> turn_{0};
-};
 
 /// What the threads of a block share.
 struct Team {
@@ -54,10 +22,9 @@ struct Team {
         : threads(count),
           shared(static_cast<unsigned char*>(::operator new(shared_bytes, std::align_val_t(16)))),
           slots(static_cast<std::size_t>(count)),
+          crew(count),
           whole(count),
-          warps(static_cast<std::size_t>(count / warp_size)) {
-        for (auto& warp : warps) warp = std::make_unique<Barrier>(warp_size);
-    }
+          warps(static_cast<std::size_t>(count / warp_size), Barrier(warp_size)) {}
 
     int threads;
     struct Free {
@@ -65,8 +32,9 @@ struct Team {
     };
     std::unique_ptr<unsigned char, Free> shared;
     std::vector<double> slots;  // a value of each thread on its way to the others
+    Crew crew;
     Barrier whole;
-    std::vector<std::unique_ptr<Barrier>> warps;
+    std::vector<Barrier> warps;
 };
 
 class EmulatedBlock {
@@ -76,8 +44,8 @@ class EmulatedBlock {
     index_t index() const { return index_; }
     int thread() const { return thread_; }
     int threads() const { return team_.threads; }
-    void sync(int line = __builtin_LINE()) { team_.whole.wait(line); }
-    void sync_warp(int line = __builtin_LINE()) { team_.warps[thread_ / warp_size]->wait(line); }
+    void sync(int line = __builtin_LINE()) { meet(line); }
+    void sync_warp(int line = __builtin_LINE()) { meet_warp(line); }
 
     template <class T>
     T* shared() {
@@ -87,18 +55,18 @@ class EmulatedBlock {
     template <class T>
     T warp_sum(T x) {
         put(x);
-        team_.warps[thread_ / warp_size]->wait(at_sum);
+        meet_warp(at_sum);
         const T result = sum_of_warp<T>(thread_ / warp_size);
-        team_.warps[thread_ / warp_size]->wait(at_sum);
+        meet_warp(at_sum);
         return result;
     }
 
     template <class T>
     T warp_largest(T x) {
         put(x);
-        team_.warps[thread_ / warp_size]->wait(at_largest);
+        meet_warp(at_largest);
         const T result = largest_from<T>(thread_ / warp_size * warp_size, warp_size);
-        team_.warps[thread_ / warp_size]->wait(at_largest);
+        meet_warp(at_largest);
         return result;
     }
 
@@ -109,28 +77,28 @@ class EmulatedBlock {
     template <class T>
     T from_lane(T x, int lane) {
         put(x);
-        team_.warps[thread_ / warp_size]->wait(at_exchange);
+        meet_warp(at_exchange);
         const T result = get<T>(thread_ / warp_size * warp_size + lane);
-        team_.warps[thread_ / warp_size]->wait(at_exchange);
+        meet_warp(at_exchange);
         return result;
     }
 
     template <class T>
     T sum(T x) {
         put(x);
-        team_.whole.wait(at_sum);
+        meet(at_sum);
         T result = sum_of_warp<T>(0);
         for (int warp = 1; warp < threads() / warp_size; ++warp) result += sum_of_warp<T>(warp);
-        team_.whole.wait(at_sum);
+        meet(at_sum);
         return result;
     }
 
     template <class T>
     T largest(T x) {
         put(x);
-        team_.whole.wait(at_largest);
+        meet(at_largest);
         const T result = largest_from<T>(0, threads());
-        team_.whole.wait(at_largest);
+        meet(at_largest);
         return result;
     }
 
@@ -143,6 +111,9 @@ class EmulatedBlock {
 
   private:
     enum Place { at_sum = -4, at_largest = -5, at_exchange = -6 };  // other than any line
+
+    void meet(int place) { team_.crew.wait(team_.whole, thread_, place); }
+    void meet_warp(int place) { team_.crew.wait(team_.warps[thread_ / warp_size], thread_, place); }
 
     template <class T>
     void put(T x) {
@@ -188,16 +159,13 @@ void launch(const Kernel& kernel, index_t blocks, int threads, std::size_t share
     const auto work = [&](int thread) {
         for (index_t index = 0; index < blocks; ++index) {
             if (thread == 0) std::memset(team.shared.get(), 0xff, shared_bytes);
-            team.whole.wait(at_start);
+            team.crew.wait(team.whole, thread, at_start);
             EmulatedBlock block(team, index, thread);
             kernel(block);
-            team.whole.wait(at_end);
+            team.crew.wait(team.whole, thread, at_end);
         }
     };
-    std::vector<std::thread> crew;
-    for (int thread = 1; thread < threads; ++thread) crew.emplace_back(work, thread);
-    work(0);
-    for (std::thread& member : crew) member.join();
+    team.crew.run(work);
 }
 
 }  // namespace fastrenyi::cuda

@@ -5,8 +5,8 @@
 //     template <class Block> FASTRENYI_DEVICE void operator()(Block& block) const;
 //
 // and, where it needs more registers than 1024 threads leave, `static constexpr int max_threads`. nvcc makes a
-// __global__ function of it (device_block.hpp). Any other compiler runs it with one thread of the host for each thread
-// of a block (emulated_block.hpp): the same indices, barriers and shared memory, where sanitizers can see them.
+// __global__ function of it (device_block.hpp). Any other compiler makes it run on the host (emulated_block.hpp), with
+// the same indices, barriers and shared memory, where sanitizers can see them.
 //
 // What a Block offers:
 //   index()           which block of the grid this is
