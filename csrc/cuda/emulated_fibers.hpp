@@ -40,24 +40,27 @@ struct Barrier {
 
 class Crew {
   public:
-    explicit Crew(int count) : fibers_(static_cast<std::size_t>(count)), ready_(static_cast<std::size_t>(count)) {
+    explicit Crew(int count) : count_(count), fibers_(new Fiber[count]), ready_(new int[count]) {
         stacks_ = static_cast<char*>(
-            mmap(nullptr, fibers_.size() * stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+            mmap(nullptr, count_ * stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
         if (stacks_ == MAP_FAILED) throw std::bad_alloc();
     }
-    ~Crew() { munmap(stacks_, fibers_.size() * stack_bytes); }
+    ~Crew() {
+        munmap(stacks_, count_ * stack_bytes);
+        delete[] ready_;
+        delete[] fibers_;
+    }
     Crew(const Crew&) = delete;
     Crew& operator=(const Crew&) = delete;
 
     /// work(thread) for each, as if at the same time.
     void run(const std::function<void(int)>& work) {
         work_ = &work;
-        const int count = static_cast<int>(fibers_.size());
-        for (int thread = 0; thread < count; ++thread) {
+        for (int thread = 0; thread < count_; ++thread) {
             prepare(thread);
-            ready_[count - 1 - thread] = thread;
+            ready_[count_ - 1 - thread] = thread;
         }
-        ready_count_ = running_ = count;
+        ready_count_ = running_ = count_;
         main_.entered = true;
 #ifdef __SANITIZE_THREAD__
         main_.watched = __tsan_get_current_fiber();
@@ -66,7 +69,7 @@ class Crew {
         next(main_);
 #ifdef __SANITIZE_THREAD__
         __tsan_acquire(&main_);
-        for (const Fiber& fiber : fibers_) __tsan_destroy_fiber(fiber.watched);
+        for (int thread = 0; thread < count_; ++thread) __tsan_destroy_fiber(fibers_[thread].watched);
 #endif
     }
 
@@ -155,8 +158,9 @@ class Crew {
     }
 
     const std::function<void(int)>* work_ = nullptr;
-    std::vector<Fiber> fibers_;
-    std::vector<int> ready_;
+    int count_;
+    Fiber* fibers_;  // plain memory: what a container does would be watched
+    int* ready_;
     int ready_count_ = 0, running_ = 0;
     Fiber main_;
     char* stacks_ = nullptr;
