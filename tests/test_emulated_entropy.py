@@ -19,12 +19,15 @@ FLOATS = pytest.mark.parametrize("dtype", ["float64", "float32"])
 
 
 def entropy(
-    spectra: np.ndarray, orders: Sequence[float], unit: float = 1.0, epsilon: float | None = None
+    spectra: np.ndarray,
+    orders: Sequence[float],
+    unit: float = 1.0,
+    epsilon: float | None = None,
+    checked: bool = True,
 ) -> tuple[np.ndarray, Any]:
     batch, n = spectra.shape
     dtype = spectra.dtype
     status = Status()
-    out = np.full((batch, len(orders) + 2 * MARGIN), np.nan, dtype=dtype)
     out = np.full(batch * len(orders) + 2 * MARGIN, np.nan, dtype=dtype)
     result = out[MARGIN : len(out) - MARGIN].reshape(batch, len(orders))
     kernels.entropy(
@@ -41,7 +44,7 @@ def entropy(
     )
     assert np.isnan(out[:MARGIN]).all()
     assert np.isnan(out[len(out) - MARGIN :]).all()
-    if status.fault is None:
+    if checked and status.fault is None:
         assert not np.isnan(result).any()
     return result, status.fault
 
@@ -124,14 +127,9 @@ def test_the_first_spectrum_that_is_none(dtype: str, draw: Draw) -> None:
 def test_a_spectrum_that_was_not_found_is_not_taken_for_one(draw: Draw) -> None:
     spectra = draw.rng.uniform(0.1, 1, size=(2, 40))
     spectra[1, 35] = math.nan
-    with np.errstate(invalid="ignore"):
-        kernels_result = np.full((2, len(ORDERS)), 7.0)
-    status = Status()
-    kernels.entropy(
-        spectra.ctypes.data, 2, 40, "float64", ORDERS, 2.0**-52, 1.0, kernels_result.ctypes.data, status.address, *STREAM
-    )
-    assert np.isnan(kernels_result[1]).all()
-    assert not np.isnan(kernels_result[0]).any()
+    result, _ = entropy(spectra, ORDERS, checked=False)
+    assert np.isnan(result[1]).all()
+    assert not np.isnan(result[0]).any()
 
 
 @pytest.mark.parametrize("base", [2, math.e, 10, 0.5])
@@ -142,7 +140,7 @@ def test_units(base: float, draw: Draw) -> None:
 
 
 def test_more_orders_than_a_launch_has_room_for(draw: Draw) -> None:
-    spectra, orders = draw.rng.uniform(0.1, 1, size=(3, 4)), [*np.linspace(0, 5, 300), math.inf]
+    spectra, orders = draw.rng.uniform(0.1, 1, size=(2, 4)), [*np.linspace(0, 5, 150), math.inf]
     tolerances.assert_bits(entropy(spectra, orders)[0], expected(spectra, orders), "float64", orders, n=4)
 
 
@@ -158,8 +156,8 @@ def test_nothing_to_do(draw: Draw) -> None:
 @pytest.mark.parametrize("nx", NUMPY, ids=str)
 @pytest.mark.parametrize("n", [1, 2, 40, 131])
 def test_order_two_from_the_elements(nx: Nx, n: int, draw: Draw) -> None:
-    a = nx.array(draw.matrices(3, n))
-    expected = [reference.entropy(matrix, 2) for matrix in nx.values(a)]
+    matrices = draw.matrices(3, n)
+    a, expected = nx.array(matrices), [reference.entropy(matrix, 2) for matrix in matrices]
     tolerances.assert_bits(collision_entropy(a), expected, nx.dtype)
     tolerances.assert_bits(collision_entropy(a, 0.5), np.array(expected) / 2, nx.dtype)
 

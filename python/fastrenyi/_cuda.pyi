@@ -1,6 +1,6 @@
 # Also the stub of _emulated, which runs the same kernels on the host. Memory is named by addresses; all of it is the
-# caller's. A `status` is the address of one uint64 with all bits set: kernels bring it down to matrix * 4 + what is wrong
-# with the first matrix that has something wrong: 0 not finite, or a row of zeros; 1 asymmetric; 2 trace; 3 indefinite.
+# caller's. A `status` is the address of one uint64 with all bits set; kernels bring it down to matrix * 4 + what is
+# wrong with the first bad matrix: 0 not finite, or a row of zeros; 1 asymmetric; 2 trace; 3 indefinite.
 from collections.abc import Sequence
 from typing import Any
 
