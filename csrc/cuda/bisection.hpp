@@ -94,17 +94,20 @@ struct Interval {
     /// Takes in its own point.
     FASTRENYI_DEVICE void approach(const Point<T>& point, int j) {
         const T half = (high.x - low.x) / 2;
-        const bool is_low = point.below <= j;
-        Point<T>&replaced = is_low ? low : high, &other = is_low ? high : low;
-        const int side = is_low ? -1 : 1, below = replaced.below;
-        if (last == side) {  // twice on one side: the other end counts for less
-            const T factor = T(1) - quotient(point, replaced);
-            other.size *= replaced.size > T(0) && factor > T(0) ? factor : T(0.5);
-        }
-        replaced = point;
-        replaced.below = below;
-        last = side;
+        if (point.below <= j)
+            replace(low, high, point, -1);
+        else
+            replace(high, low, point, 1);
         slow = slow < 3 && high.x - low.x > half ? slow + 1 : 0;
+    }
+
+    FASTRENYI_DEVICE void replace(Point<T>& end, Point<T>& other, const Point<T>& point, int side) {
+        if (last == side) {  // twice on one side: the other end counts for less
+            const T factor = T(1) - quotient(point, end);
+            other.size *= end.size > T(0) && factor > T(0) ? factor : T(0.5);
+        }
+        end = {point.x, point.size, point.exponent, end.below};
+        last = side;
     }
 
     /// Finds its place among the points of those that shared the interval.

@@ -22,7 +22,8 @@ inline std::size_t most_shared_bytes() {
 template <class T>
 std::size_t shared_bytes(index_t n) {
     std::size_t bytes = 0;
-    with_shares(n, [&](auto shares) { bytes = Room<T>::bytes(n, decltype(shares)::warps); });
+    with_shares(n,
+                [&](auto shares) { bytes = Room<T>::bytes(n, decltype(shares)::row_tiles, decltype(shares)::warps); });
     return bytes;
 }
 

@@ -39,7 +39,7 @@ struct Spectrum {
 
     template <class Block>
     FASTRENYI_DEVICE void operator()(Block& block) const {
-        const Room<T> room(block, static_cast<int>(a.rows));
+        const Room<T> room(block, static_cast<int>(a.rows), tiles);
         const T scale = fill_from(block, room, a);
         tridiagonalise<tiles>(block, room);
         const T* const found = eigenvalues(block, room, scale);
@@ -69,7 +69,7 @@ struct Reduce {
 
     template <class Block>
     FASTRENYI_DEVICE void operator()(Block& block) const {
-        const Room<T> room(block, static_cast<int>(a.rows));
+        const Room<T> room(block, static_cast<int>(a.rows), tiles);
         const index_t b = block.index();
         const T scale = fill_from(block, room, a);
         tridiagonalise<tiles>(block, room);

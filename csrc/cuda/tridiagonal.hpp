@@ -1,10 +1,11 @@
 // Householder reduction of one symmetric matrix to tridiagonal form by a block of threads, in its shared memory.
 //
-// Rows are cut into tiles of 32. Lane l of every warp has the rows l, l + 32, ...: of the vectors v, w, u and p of a
-// step it holds these rows in registers, and every warp holds all of each vector. A warp has the columns j with j
-// modulo warps its own number: only it writes them. The one thing that warps tell each other in a step is their part of
-// p = a u, so a step has one barrier; what all of them need from it (norms, inner products) each of them sums for
-// itself.
+// Rows and columns are counted so that the last is the last of a tile of 32: `pad` before the first do not exist. The
+// reduction goes from the first to the last, so the tile that is not full is soon done with. Lane l of every warp has
+// row l of each tile: of the vectors v, w, u and p of a step it holds these rows in registers, and every warp holds all
+// of each vector. A warp has the columns j with j modulo warps its own number: only it writes them. The one thing that
+// warps tell each other in a step is their part of p = a u, so a step has one barrier; what all of them need from it
+// (norms, inner products) each of them sums for itself.
 //
 // The update of step k, a -= v w' + w v', waits for step k + 1, where it is made in the same trip through the matrix as
 // the product with that step's u: an element is read and written once a step.
@@ -43,34 +44,37 @@ struct Two {
     T first, second;
 };
 
-/// What lies where in the shared memory of a block.
+/// Where the column of the last `length` rows starts in the packed lower triangle: short columns come first.
+FASTRENYI_HD constexpr int start_of_column(int length) {
+    return length * (length - 1) / 2;
+}
+
+/// What lies where in the shared memory of a block. `rows` is n with the pad.
 template <class T>
 struct Room {
-    int n, warps;
-    Two<T>* pending;  ///< v and w of a row; later the rows of the tridiagonal matrix, and last its eigenvalues
-    T* u;
-    T* parts;  ///< of p, (2, warps, n): those of one step may still be read while the next one's are written
-    T* d;      ///< the diagonal
-    T* e2;     ///< the squared off-diagonal
-    T* a;      ///< lower triangle, packed by columns
+    int n, rows, warps;
+    Two<T>* pending;  ///< (rows) v and w of a row; later the rows of the tridiagonal matrix, and last its eigenvalues
+    T* u;             ///< (rows)
+    T* parts;         ///< of p, (2, warps, rows): those of one step may still be read while the next one's are written
+    T* d;             ///< (n) the diagonal
+    T* e2;            ///< (n) the squared off-diagonal
+    T* a;             ///< lower triangle, packed by columns
 
     template <class Block>
-    FASTRENYI_DEVICE Room(Block& block, int order) : n(order), warps(block.threads() / warp_size) {
+    FASTRENYI_DEVICE Room(Block& block, int order, int tiles)
+        : n(order), rows(tiles * warp_size), warps(block.threads() / warp_size) {
         T* memory = block.template shared<T>();
         pending = reinterpret_cast<Two<T>*>(memory);
-        u = memory + 2 * n;
-        parts = u + n;
-        d = parts + 2 * warps * n;
+        u = memory + 2 * rows;
+        parts = u + rows;
+        d = parts + 2 * warps * rows;
         e2 = d + n;
         a = e2 + n;
     }
 
-    static std::size_t bytes(index_t n, int warps) {
-        return static_cast<std::size_t>(n * (n + 1) / 2 + (5 + 2 * warps) * n) * sizeof(T);
+    static std::size_t bytes(index_t n, int tiles, int warps) {
+        return static_cast<std::size_t>(n * (n + 1) / 2 + 2 * n + (3 + 2 * warps) * tiles * warp_size) * sizeof(T);
     }
-
-    /// Element (i, j), i >= j, is column(j)[i].
-    FASTRENYI_DEVICE T* column(int j) const { return a + (j * n - j * (j + 1) / 2); }
 };
 
 /// Writes element(i, j), i >= j, of all of the triangle, divided by a power of two where squares of elements might
@@ -80,10 +84,10 @@ FASTRENYI_DEVICE T fill(Block& block, const Room<T>& room, F element) {
     const int lane = block.thread() % warp_size, warp = block.thread() / warp_size;
     T largest = 0;
     for (int j = warp; j < room.n; j += room.warps) {
-        T* const column = room.column(j);
+        const int column = start_of_column(room.n - j) - j;
         for (int i = j + lane; i < room.n; i += warp_size) {
             const T x = element(i, j);
-            column[i] = x;
+            room.a[column + i] = x;
             largest = magnitude(x) > largest ? magnitude(x) : largest;
         }
     }
@@ -98,79 +102,110 @@ FASTRENYI_DEVICE T fill(Block& block, const Room<T>& room, F element) {
     return power_of_two<T>(within);
 }
 
+/// x[tile]; an index that is not a constant would put x into memory.
+template <int r, int tiles, class T>
+FASTRENYI_DEVICE T pick(const T (&x)[tiles], int tile, T otherwise) {
+    if constexpr (r == tiles)
+        return otherwise;
+    else
+        return pick<r + 1>(x, tile, tile == r ? x[r] : otherwise);
+}
+
 /// The element of row `row`, to all lanes.
 template <int tiles, class T, class Block>
 FASTRENYI_DEVICE T of_row(Block& block, const T (&x)[tiles], int row) {
-    T mine = x[0];
-    FASTRENYI_UNROLL
-    for (int r = 1; r < tiles; ++r) mine = row / warp_size == r ? x[r] : mine;
-    return block.from_lane(mine, row % warp_size);
+    return block.from_lane(pick<1>(x, row / warp_size, x[0]), row % warp_size);
 }
 
 /// Sums of `count` numbers over the lanes: that of x[q] to the lanes from q (32 / count) on. Halves of the numbers go
-/// to halves of the lanes, so that it costs little more than one sum.
-template <int count, class T, class Block>
-FASTRENYI_DEVICE T sums_over_lanes(Block& block, T (&x)[count]) {
-    const int lane = block.thread() % warp_size;
-    int mask = warp_size / 2;
-    FASTRENYI_UNROLL
-    for (int half = count / 2; half > 0; half /= 2, mask /= 2) {
-        const bool upper = lane & mask;
+/// to halves of the lanes, so that it costs little more than one sum. `mask` is for itself.
+template <int count, int mask = warp_size / 2, class T, class Block>
+FASTRENYI_DEVICE T sums_over_lanes(Block& block, const T (&x)[count]) {
+    if constexpr (mask == 0) {
+        return x[0];
+    } else if constexpr (count == 1) {
+        const T sum[1] = {x[0] + block.shuffle_xor(x[0], mask)};
+        return sums_over_lanes<1, mask / 2>(block, sum);
+    } else {
+        const bool upper = block.thread() & mask;
+        T sums[count / 2];
         FASTRENYI_UNROLL
-        for (int q = 0; q < half; ++q) {
-            const T sent = upper ? x[q] : x[q + half], kept = upper ? x[q + half] : x[q];
-            x[q] = kept + block.shuffle_xor(sent, mask);
+        for (int q = 0; q < count / 2; ++q) {
+            const T sent = upper ? x[q] : x[q + count / 2], kept = upper ? x[q + count / 2] : x[q];
+            sums[q] = kept + block.shuffle_xor(sent, mask);
         }
+        return sums_over_lanes<count / 2, mask / 2>(block, sums);
     }
-    FASTRENYI_UNROLL
-    for (; mask > 0; mask /= 2) x[0] += block.shuffle_xor(x[0], mask);
-    return x[0];
 }
 
-/// The warp's part of p = a u, to part[k + 1, n), after the pending update of its columns.
+/// The columns of tile b that are the warp's and beyond k: their pending update, and what they add to p = a u. The sums
+/// over the rows go to part, those over the columns are added to p.
+///
+/// There are no branches, so that loads of several columns are under way at once: a column that is done is read like
+/// others, counts for zero, as its u does, and is not stored; one of the pad reads the warp's first column.
+template <int tiles, int b, class T, class Block>
+FASTRENYI_DEVICE void update_and_multiply_tile(Block& block, const Room<T>& room, int k, const T (&v)[tiles],
+                                               const T (&w)[tiles], const T (&u)[tiles], T (&p)[tiles], T* part) {
+    constexpr int warps = Shares<tiles>::warps, columns = Shares<tiles>::columns, lanes_each = warp_size / columns;
+    constexpr int rows = tiles * warp_size;
+    const int lane = block.thread() % warp_size, warp = block.thread() / warp_size;
+    for (int first = b * warp_size + warp; first < (b + 1) * warp_size; first += columns * warps) {
+        if (first + (columns - 1) * warps <= k) continue;
+        const int length = rows - first, start = start_of_column(length) - first;
+        T sums[columns];
+        FASTRENYI_UNROLL
+        for (int q = 0; q < columns; ++q) {
+            const int j = first + q * warps;
+            int shift = q * warps;
+            if (b == 0) {
+                const int pad = rows - room.n, real = pad + (rows - pad + warp) % warps;
+                shift = j < real ? real - first : shift;
+            }
+            const int column = start - shift * length + shift * (shift - 1) / 2;  // element (i, j) is a[column + i]
+            const Two<T> pending = room.pending[j];
+            const T u_column = room.u[j];
+            sums[q] = 0;
+            FASTRENYI_UNROLL
+            for (int r = b; r < tiles; ++r) {
+                const int i = r * warp_size + lane;
+                const bool diagonal = r == b;
+                T x = room.a[column + (diagonal && i < first + shift ? first + shift : i)];
+                x -= v[r] * pending.second;
+                x -= w[r] * pending.first;
+                if (j > k && !(diagonal && i < j)) room.a[column + i] = x;
+                p[r] += x * (diagonal && i < j ? T(0) : u_column);
+                sums[q] += x * (diagonal && i <= j ? T(0) : u[r]);
+            }
+        }
+        const T sum = sums_over_lanes(block, sums);
+        const int j = first + lane / lanes_each * warps;
+        if (lane % lanes_each == 0 && j > k) part[j] = sum;
+    }
+}
+
+/// All tiles from b on. Recursive, so that every index of an array of registers is a constant.
+template <int tiles, int b, class T, class Block>
+FASTRENYI_DEVICE void update_and_multiply_from(Block& block, const Room<T>& room, int k, const T (&v)[tiles],
+                                               const T (&w)[tiles], const T (&u)[tiles], T (&p)[tiles], T* part) {
+    if constexpr (b < tiles) {
+        if (k + 1 < (b + 1) * warp_size) update_and_multiply_tile<tiles, b>(block, room, k, v, w, u, p, part);
+        update_and_multiply_from<tiles, b + 1>(block, room, k, v, w, u, p, part);
+    }
+}
+
+/// The warp's part of p = a u, to part[k + 1, rows), after the pending update of its columns.
 template <int tiles, class T, class Block>
 FASTRENYI_DEVICE void update_and_multiply(Block& block, const Room<T>& room, int k, const T (&v)[tiles],
                                           const T (&w)[tiles], const T (&u)[tiles], T* part) {
-    constexpr int warps = Shares<tiles>::warps, columns = Shares<tiles>::columns, lanes_each = warp_size / columns;
-    const int n = room.n, lane = block.thread() % warp_size, warp = block.thread() / warp_size;
+    constexpr int warps = Shares<tiles>::warps;
+    const int lane = block.thread() % warp_size, warp = block.thread() / warp_size;
     T p[tiles] = {};
-    FASTRENYI_UNROLL
-    for (int b = 0; b < tiles; ++b) {  // tiles of columns
-        if ((b + 1) * warp_size <= k + 1 || b * warp_size >= n) continue;
-        for (int first = b * warp_size + warp; first < (b + 1) * warp_size; first += columns * warps) {
-            if (first + (columns - 1) * warps <= k || first >= n) continue;
-            T sums[columns];
-            FASTRENYI_UNROLL
-            for (int q = 0; q < columns; ++q) {
-                const int j = first + q * warps, readable = j < n ? j : first;
-                const Two<T> pending = room.pending[readable];
-                const T u_column = room.u[readable];
-                T* const column = room.column(j);
-                sums[q] = 0;
-                FASTRENYI_UNROLL
-                for (int r = b; r < tiles; ++r) {  // tiles of rows
-                    const int i = r * warp_size + lane;
-                    const bool inside = j > k && i < n && (r > b || i >= j);
-                    T x = inside ? column[i] : T(0);
-                    x -= v[r] * pending.second;
-                    x -= w[r] * pending.first;
-                    if (inside) {
-                        column[i] = x;
-                        p[r] += x * u_column;
-                        if (r > b || i > j) sums[q] += x * u[r];
-                    }
-                }
-            }
-            const T sum = sums_over_lanes(block, sums);
-            const int j = first + lane / lanes_each * warps;
-            if (lane % lanes_each == 0 && j > k && j < n) part[j] = sum;
-        }
-    }
+    update_and_multiply_from<tiles, 0>(block, room, k, v, w, u, p, part);
     block.sync_warp();
     FASTRENYI_UNROLL
     for (int r = 0; r < tiles; ++r) {
         const int i = r * warp_size + lane;
-        if (i > k && i < n) part[i] = lane % warps == warp ? part[i] + p[r] : p[r];
+        if (i > k) part[i] = lane % warps == warp ? part[i] + p[r] : p[r];
     }
 }
 
@@ -178,32 +213,32 @@ FASTRENYI_DEVICE void update_and_multiply(Block& block, const Room<T>& room, int
 /// H a H = a - u w' - w u' with p = a u, w = p - (p'u / 2) u. Ends with a barrier.
 template <int tiles, class T, class Block>
 FASTRENYI_DEVICE void tridiagonalise(Block& block, const Room<T>& room) {
-    constexpr int warps = Shares<tiles>::warps;
-    const int n = room.n, lane = block.thread() % warp_size, warp = block.thread() / warp_size;
+    constexpr int warps = Shares<tiles>::warps, rows = tiles * warp_size;
+    const int pad = rows - room.n, lane = block.thread() % warp_size, warp = block.thread() / warp_size;
+    const bool own = lane % warps == warp;  // rows that are the numbers of the warp's columns
     T v[tiles] = {}, w[tiles] = {};
-    for (int k = 0; k < n; ++k) {
-        const T* const column = room.column(k);
-        const T minus_v = -of_row(block, v, k), minus_w = -of_row(block, w, k);
+    for (int i = lane; own && i < rows; i += warp_size) {
+        room.pending[i] = {T(0), T(0)};
+        room.u[i] = 0;
+    }
+    for (int k = pad; k < rows; ++k) {
+        const int column = start_of_column(rows - k) - k;
+        const T v_k = of_row(block, v, k), w_k = of_row(block, w, k);
         T u[tiles], squares = 0;
         FASTRENYI_UNROLL
         for (int r = 0; r < tiles; ++r) {
             const int i = r * warp_size + lane;
-            u[r] = 0;
-            if (i < k || i >= n) continue;
-            T x = column[i];
-            x += v[r] * minus_w;
-            x += w[r] * minus_v;
-            if (i > k) {
-                u[r] = x;
-                squares += x * x;
-            } else if (warp == 0) {
-                room.d[k] = x;
-            }
+            T x = room.a[column + (i < k ? k : i)];
+            x -= v[r] * w_k;
+            x -= w[r] * v_k;
+            if (i == k && warp == 0) room.d[k - pad] = x;
+            u[r] = i > k ? x : T(0);
+            squares += u[r] * u[r];
         }
-        if (k == n - 1) break;
+        if (k == rows - 1) break;
         squares = block.warp_sum(squares);
-        if (block.thread() == 0) room.e2[k] = squares;
-        if (k == n - 2) continue;  // nothing left to eliminate: the last element waits for the pending update
+        if (block.thread() == 0) room.e2[k - pad] = squares;
+        if (k == rows - 2) continue;  // nothing left to eliminate: the last element waits for the pending update
 
         const T head = of_row(block, u, k + 1), norm = std::sqrt(squares), beta = head < T(0) ? norm : -norm;
         const T half = beta * (beta - head);  // |x - beta e_1|^2 / 2
@@ -211,25 +246,24 @@ FASTRENYI_DEVICE void tridiagonalise(Block& block, const Room<T>& room) {
         FASTRENYI_UNROLL
         for (int r = 0; r < tiles; ++r) {
             const int i = r * warp_size + lane;
-            u[r] = i == k + 1 ? (head - beta) * scale : u[r] * scale;
-            if (i > k && i < n && lane % warps == warp) {  // the columns that this warp will ask for
+            u[r] = (i == k + 1 ? head - beta : u[r]) * scale;
+            if (own && i >= k) {  // row k: its u is zero from now on
                 room.pending[i] = {v[r], w[r]};
                 room.u[i] = u[r];
             }
         }
         block.sync_warp();
-        T* const parts = room.parts + k % 2 * warps * n;
-        update_and_multiply(block, room, k, v, w, u, parts + warp * n);
+        T* const parts = room.parts + k % 2 * warps * rows;
+        update_and_multiply(block, room, k, v, w, u, parts + warp * rows);
         block.sync();
         T product = 0;
         FASTRENYI_UNROLL
         for (int r = 0; r < tiles; ++r) {
             const int i = r * warp_size + lane;
-            w[r] = 0;
-            if (i > k && i < n) {
-                FASTRENYI_UNROLL
-                for (int s = 0; s < warps; ++s) w[r] += parts[s * n + i];
-            }
+            T sum = 0;
+            FASTRENYI_UNROLL
+            for (int s = 0; s < warps; ++s) sum += parts[s * rows + i];
+            w[r] = i > k ? sum : T(0);
             product += w[r] * u[r];
         }
         product = block.warp_sum(product) / 2;
