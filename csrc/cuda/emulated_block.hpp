@@ -22,7 +22,7 @@ struct Team {
         : threads(count),
           shared(static_cast<unsigned char*>(::operator new(shared_bytes, std::align_val_t(16)))),
           slots(static_cast<std::size_t>(count)),
-          crew(count),
+          crew(Crew::of(count)),
           whole(count),
           warps(static_cast<std::size_t>(count / warp_size), Barrier(warp_size)) {}
 
@@ -32,7 +32,7 @@ struct Team {
     };
     std::unique_ptr<unsigned char, Free> shared;
     std::vector<double> slots;  // a value of each thread on its way to the others
-    Crew crew;
+    Crew& crew;
     Barrier whole;
     std::vector<Barrier> warps;
 };

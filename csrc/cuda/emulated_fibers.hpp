@@ -12,6 +12,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <map>
+#include <memory>
 #include <new>
 #include <vector>
 
@@ -40,12 +42,26 @@ struct Barrier {
 
 class Crew {
   public:
+    /// The calling thread's crew of `count`, kept for its next kernel: to the sanitizer, fibers are dear to make.
+    static Crew& of(int count) {
+        thread_local std::map<int, std::unique_ptr<Crew>> crews;
+        std::unique_ptr<Crew>& crew = crews[count];
+        if (!crew) crew = std::make_unique<Crew>(count);
+        return *crew;
+    }
+
     explicit Crew(int count) : count_(count), fibers_(new Fiber[count]), ready_(new int[count]) {
         stacks_ = static_cast<char*>(
             mmap(nullptr, count_ * stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
         if (stacks_ == MAP_FAILED) throw std::bad_alloc();
+#ifdef __SANITIZE_THREAD__
+        for (int thread = 0; thread < count; ++thread) fibers_[thread].watched = __tsan_create_fiber(0);
+#endif
     }
     ~Crew() {
+#ifdef __SANITIZE_THREAD__
+        for (int thread = 0; thread < count_; ++thread) __tsan_destroy_fiber(fibers_[thread].watched);
+#endif
         munmap(stacks_, count_ * stack_bytes);
         delete[] ready_;
         delete[] fibers_;
@@ -69,7 +85,6 @@ class Crew {
         next(main_);
 #ifdef __SANITIZE_THREAD__
         __tsan_acquire(&main_);
-        for (int thread = 0; thread < count_; ++thread) __tsan_destroy_fiber(fibers_[thread].watched);
 #endif
     }
 
@@ -116,9 +131,6 @@ class Crew {
         const auto self = reinterpret_cast<std::uintptr_t>(this);
         makecontext(&fiber.context, reinterpret_cast<void (*)()>(&Crew::enter), 3, static_cast<unsigned>(self),
                     static_cast<unsigned>(self >> 32), static_cast<unsigned>(thread));
-#ifdef __SANITIZE_THREAD__
-        fiber.watched = __tsan_create_fiber(0);
-#endif
     }
 
     /// Where a fiber begins: a context takes no pointers, only ints.
