@@ -84,7 +84,8 @@ class DeviceBlock {
 };
 
 template <class Kernel>
-__global__ void __launch_bounds__(MaxThreads<Kernel>::value) run(const __grid_constant__ Kernel kernel, index_t first) {
+__global__ void __launch_bounds__(MaxThreads<Kernel>::value, MinBlocks<Kernel>::value)
+    run(const __grid_constant__ Kernel kernel, index_t first) {
     DeviceBlock block(first);
     kernel(block);
 }

@@ -58,6 +58,17 @@ struct MaxThreads<Kernel, decltype(void(Kernel::max_threads))> {
     static constexpr int value = Kernel::max_threads;
 };
 
+/// The blocks of a kernel that a multiprocessor is to have registers for: `static constexpr int min_blocks`, or
+/// whatever the compiler thinks best.
+template <class Kernel, class = void>
+struct MinBlocks {
+    static constexpr int value = 0;
+};
+template <class Kernel>
+struct MinBlocks<Kernel, decltype(void(Kernel::min_blocks))> {
+    static constexpr int value = Kernel::min_blocks;
+};
+
 /// Puts `kernel` into the stream, on the current device. No blocks: nothing happens. Throws CudaError if it cannot be
 /// started; that it failed later is for the caller's next synchronisation to say.
 template <class Kernel>

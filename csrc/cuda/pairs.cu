@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <utility>
 
+#include "cuda/by_rows.hpp"
 #include "cuda/handle.hpp"
 #include "cuda/renyi.hpp"
 #include "cuda/shared_limit.hpp"
@@ -75,7 +75,7 @@ FASTRENYI_DEVICE void give_up(Block& block, const Request<T>& request, index_t t
 /// A block to a product: made, reduced, and its entropies taken, in shared memory.
 template <class T, int tiles>
 struct Pairs {
-    static constexpr int max_threads = Shares<tiles>::threads;
+    static constexpr int max_threads = Shares<tiles>::threads, min_blocks = Shares<tiles>::blocks;
 
     Request<T> request;
     Orders orders;
@@ -205,11 +205,19 @@ void large_pairs(const Request<T>& request, index_t tasks, const double* orders,
     }
 }
 
-/// The same symmetric matrices, rows being what is closer together in memory.
 template <class T>
-View<T> by_rows(View<T> a) {
-    if (std::abs(a.row_stride) < std::abs(a.col_stride)) std::swap(a.row_stride, a.col_stride);
-    return a;
+void shared_pairs(const Request<T>& request, index_t tasks, const double* orders, index_t order_count, Stream stream) {
+    const index_t n = request.maps.rows;
+    with_shares(n, [&](auto shares) {
+        constexpr int tiles = decltype(shares)::row_tiles, threads = decltype(shares)::threads;
+        for (index_t m = 0; m < order_count; m += Orders::most) {  // more orders than travel at once are rare
+            Request<T> some = request;
+            some.alone += m;
+            if (some.joint) some.joint += m;
+            launch(Pairs<T, tiles>{some, some_orders(orders, order_count, m)}, tasks, threads, shared_bytes<T>(n),
+                   stream);
+        }
+    });
 }
 
 }  // namespace
@@ -234,16 +242,7 @@ void pairs(const View<T>& maps, const View<T>* target, const index_t* pairs, ind
         return launch(CollisionPairs<T>{request}, tasks, n <= 32 ? 32 : CollisionPairs<T>::max_threads, 0, stream);
     if (n > shared_order<T>())
         return large_pairs(request, tasks, orders, order_count, workspace, workspace_bytes, stream);
-    with_shares(n, [&](auto shares) {
-        constexpr int tiles = decltype(shares)::row_tiles, threads = decltype(shares)::threads;
-        for (index_t m = 0; m < order_count; m += Orders::most) {  // more orders than travel at once are rare
-            Request<T> some = request;
-            some.alone += m;
-            if (some.joint) some.joint += m;
-            launch(Pairs<T, tiles>{some, some_orders(orders, order_count, m)}, tasks, threads, shared_bytes<T>(n),
-                   stream);
-        }
-    });
+    shared_pairs(request, tasks, orders, order_count, stream);
 }
 
 template std::size_t pairs_workspace<float>(index_t, index_t, bool);

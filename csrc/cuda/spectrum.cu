@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "cuda/by_rows.hpp"
 #include "cuda/handle.hpp"
 #include "cuda/ql.hpp"
 #include "cuda/shared_limit.hpp"
@@ -15,13 +16,6 @@ namespace {
 /// Copies of matrices for cuSOLVER, which overwrites them.
 constexpr std::size_t copies_bytes = std::size_t(64) << 20;
 
-/// The same symmetric matrices, rows being what is closer together in memory.
-template <class T>
-View<T> by_rows(View<T> a) {
-    if (std::abs(a.row_stride) < std::abs(a.col_stride)) std::swap(a.row_stride, a.col_stride);
-    return a;
-}
-
 /// Fills the room with matrix block.index() of a; returns what it was divided by.
 template <class T, class Block>
 FASTRENYI_DEVICE T fill_from(Block& block, const Room<T>& room, const View<T>& a) {
@@ -32,7 +26,7 @@ FASTRENYI_DEVICE T fill_from(Block& block, const Room<T>& room, const View<T>& a
 /// A block to a matrix, from its elements to its eigenvalues.
 template <class T, int tiles>
 struct Spectrum {
-    static constexpr int max_threads = Shares<tiles>::threads;
+    static constexpr int max_threads = Shares<tiles>::threads, min_blocks = Shares<tiles>::blocks;
 
     View<T> a;
     T* values;
@@ -62,7 +56,7 @@ struct Tridiagonals {
 
 template <class T, int tiles>
 struct Reduce {
-    static constexpr int max_threads = Shares<tiles>::threads;
+    static constexpr int max_threads = Shares<tiles>::threads, min_blocks = Shares<tiles>::blocks;
 
     View<T> a;
     Tridiagonals<T> to;

@@ -20,7 +20,8 @@ struct Shares {
     static constexpr int row_tiles = tiles;
     static constexpr int warps = tiles == 1 ? 1 : tiles == 2 ? 2 : tiles <= 4 ? 4 : 8;
     static constexpr int threads = warps * warp_size;
-    static constexpr int columns = warps == 8 ? 4 : 8;  // of a tile that a warp takes at once
+    static constexpr int columns = warps == 8 ? 4 : 8;                  // of a tile that a warp takes at once
+    static constexpr int blocks = tiles == 2 ? 8 : tiles == 6 ? 2 : 0;  // without this, registers are spilled
 };
 
 /// Calls f(Shares<tiles>) with the smallest that fits.
