@@ -1,6 +1,7 @@
 // Contents page of the module for devices: _cuda, or _emulated, where the host's memory is the device's.
 #include "bindings/device.hpp"
 #include "cuda/device.hpp"
+#include "cuda/handle.hpp"
 
 namespace fastrenyi::bindings {
 namespace {
@@ -17,6 +18,7 @@ py::dict info() {
     info["driver"] = found.driver;
     info["devices"] = devices;
     info["problem"] = found.problem;
+    info["cusolver"] = cuda::solver_library().text;
     return info;
 }
 
@@ -26,6 +28,7 @@ py::dict info() {
 PYBIND11_MODULE(FASTRENYI_MODULE, m) {
     namespace b = fastrenyi::bindings;
     b::bind_cuda(m);
+    b::bind_cuda_spectra(m);
     m.attr("__version__") = FASTRENYI_VERSION;
     m.def("info", &b::info);
 }

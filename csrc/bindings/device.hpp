@@ -21,6 +21,7 @@ using Address = std::uintptr_t;
 using Layout = std::tuple<Address, index_t, index_t, index_t, index_t, index_t, index_t>;
 
 void bind_cuda(py::module_& m);
+void bind_cuda_spectra(py::module_& m);
 
 template <class T>
 T* pointer(Address address) {

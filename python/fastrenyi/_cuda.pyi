@@ -52,7 +52,53 @@ def entropy(
 ) -> None: ...
 def collision_entropy(a: _View, dtype: str, unit: float, out: int, device: int, stream: int) -> None: ...
 
+# spectrum; method: "bisection" or "ql"
+def shared_order(dtype: str, device: int) -> int: ...
+def spectrum_workspace(batch: int, n: int, dtype: str, device: int, method: str = "bisection") -> int: ...
+def spectrum(
+    a: _View,
+    dtype: str,
+    values: int,
+    workspace: int,
+    workspace_bytes: int,
+    device: int,
+    stream: int,
+    method: str = "bisection",
+) -> None: ...
+def eigh_workspace(batch: int, n: int, dtype: str, device: int) -> int: ...
+def eigh(
+    a: _View,
+    dtype: str,
+    values: int,
+    vectors: int,
+    workspace: int,
+    workspace_bytes: int,
+    device: int,
+    stream: int,
+) -> None: ...
+
+# pairs
+def pairs_workspace(pairs: int, n: int, dtype: str, has_target: bool, device: int) -> int: ...
+def pairs(
+    maps: _View,
+    target: _View | None,
+    pairs: int,
+    count: int,
+    dtype: str,
+    orders: Sequence[float],
+    epsilon: float,
+    unit: float,
+    alone: int,
+    joint: int,
+    workspace: int,
+    workspace_bytes: int,
+    status: int,
+    device: int,
+    stream: int,
+) -> None: ...
+
 # about this build and this machine
 __version__: str
 
+def set_library_paths(paths: Sequence[str]) -> None: ...
 def info() -> dict[str, Any]: ...
