@@ -62,6 +62,15 @@ def test_every_element_is_looked_at(dtype: str) -> None:
 
 
 @FLOATS
+def test_long_lines_are_cut_without_a_gap(dtype: str) -> None:
+    x = np.zeros((2, 1, 9001), dtype=dtype)
+    for k in [0, 4095, 4096, 8191, 8192, 9000]:
+        x[1, 0, k] = math.inf
+        assert not_finite(x) == ("not finite", 1), k
+        x[1, 0, k] = 0
+
+
+@FLOATS
 def test_the_largest_numbers_are_finite(dtype: str) -> None:
     x = np.full((1, 3, 3), np.finfo(dtype).max, dtype=dtype)
     assert not_finite(x) is None

@@ -1,9 +1,8 @@
 #include "ops/entropy.hpp"
 
-#include <algorithm>
 #include <cmath>
-#include <utility>
 
+#include "cuda/by_rows.hpp"
 #include "cuda/launch.hpp"
 #include "cuda/renyi.hpp"
 
@@ -77,10 +76,8 @@ void entropy(const T* spectra, index_t batch, index_t n, const double* orders, i
 
 template <class T>
 void collision_entropy(const View<T>& a, double unit, T* out, Stream stream) {
-    View<T> matrices = a;
-    if (std::abs(a.row_stride) < std::abs(a.col_stride)) std::swap(matrices.row_stride, matrices.col_stride);
     const int threads = a.rows <= 128 ? 128 : a.rows <= 512 ? 256 : 512;
-    launch(CollisionEntropy<T>{matrices, unit, out}, a.batch, threads, 0, stream);
+    launch(CollisionEntropy<T>{by_rows(a), unit, out}, a.batch, threads, 0, stream);
 }
 
 template void entropy(const float*, index_t, index_t, const double*, index_t, double, double, float*, Status*, Stream);

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
+#include "cuda/by_rows.hpp"
 #include "cuda/launch.hpp"
 
 namespace fastrenyi::cuda {
@@ -178,11 +178,9 @@ void zero_rows(const View<T>& x, Status* status, Stream stream) {
 
 template <class T>
 void gram_fault(const View<T>& a, double tolerance, bool trace_one, Status* status, Stream stream) {
-    View<T> matrices = a;
-    if (std::abs(a.row_stride) < std::abs(a.col_stride)) std::swap(matrices.row_stride, matrices.col_stride);
     const int threads = a.rows <= 128 ? 128 : a.rows <= 512 ? 256 : 512;
     constexpr std::size_t shared = sizeof(T) * GramFault<T>::tile * GramFault<T>::pitch;
-    launch(GramFault<T>{matrices, tolerance, trace_one, status}, a.batch, threads, shared, stream);
+    launch(GramFault<T>{by_rows(a), tolerance, trace_one, status}, a.batch, threads, shared, stream);
 }
 
 template void not_finite(const View<float>&, Status*, Stream);
