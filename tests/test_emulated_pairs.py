@@ -31,7 +31,7 @@ def pairs(
     unit: float = 1.0,
     fault: tuple[str, int] | None = None,
 ) -> tuple[NDArray, NDArray]:
-    """Entropies alone and with the target (none without one); `fault` is what must be reported, and then NaN is allowed."""
+    """Entropies alone and with the target, if any; `fault` is what must be reported, and then NaN is allowed."""
     dtype, n, count = maps.dtype.name, maps.shape[1], len(index)
     room = workspace(kernels.pairs_workspace(count, n, dtype, target is not None, STREAM[0]))
     status = Status()

@@ -18,6 +18,7 @@ namespace fastrenyi::cuda {
 template <int tiles>
 struct Shares {
     static constexpr int row_tiles = tiles;
+    static constexpr int partial = tiles <= 2 ? 1 : 2;  // tiles in which rows may not exist
     static constexpr int warps = tiles == 1 ? 1 : tiles == 2 ? 2 : tiles <= 4 ? 4 : 8;
     static constexpr int threads = warps * warp_size;
     static constexpr int columns = warps == 8 ? 4 : 8;                  // of a tile that a warp takes at once
@@ -143,13 +144,15 @@ FASTRENYI_DEVICE T sums_over_lanes(Block& block, const T (&x)[count]) {
 /// over the rows go to part, those over the columns are added to p.
 ///
 /// There are no branches, so that loads of several columns are under way at once: a column that is done is read like
-/// others, counts for zero, as its u does, and is not stored; one of the pad reads the warp's first column.
+/// others, counts for zero, as its u does, and is not stored; one of the pad reads the warp's first column; and what is
+/// above the diagonal reads column k.
 template <int tiles, int b, class T, class Block>
 FASTRENYI_DEVICE void update_and_multiply_tile(Block& block, const Room<T>& room, int k, const T (&v)[tiles],
                                                const T (&w)[tiles], const T (&u)[tiles], T (&p)[tiles], T* part) {
     constexpr int warps = Shares<tiles>::warps, columns = Shares<tiles>::columns, lanes_each = warp_size / columns;
     constexpr int rows = tiles * warp_size;
     const int lane = block.thread() % warp_size, warp = block.thread() / warp_size;
+    const int finished = start_of_column(rows - k);  // of column k, which nobody writes any more
     for (int first = b * warp_size + warp; first < (b + 1) * warp_size; first += columns * warps) {
         if (first + (columns - 1) * warps <= k) continue;
         const int length = rows - first, start = start_of_column(length) - first;
@@ -158,7 +161,7 @@ FASTRENYI_DEVICE void update_and_multiply_tile(Block& block, const Room<T>& room
         for (int q = 0; q < columns; ++q) {
             const int j = first + q * warps;
             int shift = q * warps;
-            if (b == 0) {
+            if (b < Shares<tiles>::partial) {
                 const int pad = rows - room.n, real = pad + (rows - pad + warp) % warps;
                 shift = j < real ? real - first : shift;
             }
@@ -170,7 +173,7 @@ FASTRENYI_DEVICE void update_and_multiply_tile(Block& block, const Room<T>& room
             for (int r = b; r < tiles; ++r) {
                 const int i = r * warp_size + lane;
                 const bool diagonal = r == b;
-                T x = room.a[column + (diagonal && i < first + shift ? first + shift : i)];
+                T x = room.a[diagonal && i < first + shift ? finished : column + i];
                 x -= v[r] * pending.second;
                 x -= w[r] * pending.first;
                 if (j > k && !(diagonal && i < j)) room.a[column + i] = x;
