@@ -19,22 +19,23 @@ check: $(VENV)/.checkers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	git ls-files 'csrc/*.cpp' 'csrc/*.hpp' | xargs $(BIN)/clang-format --dry-run --Werror
+	git ls-files 'csrc/*.cpp' 'csrc/*.cu' 'csrc/*.hpp' | xargs $(BIN)/clang-format --dry-run --Werror
 
 format: $(VENV)/.checkers
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	git ls-files 'csrc/*.cpp' 'csrc/*.hpp' | xargs $(BIN)/clang-format -i
+	git ls-files 'csrc/*.cpp' 'csrc/*.cu' 'csrc/*.hpp' | xargs $(BIN)/clang-format -i
 
 # The tests of the core on builds that stop at a fault. Python is not built like that, so the runtime is loaded before
 # it, and with it the C++ library, whose exceptions it must find. Leaks are not looked for: Python itself has them.
 CORE := bandwidths decomposition eigh engine entropy gram hadamard measures pairs slope spectrum threads
+EMULATED := $(wildcard tests/test_emulated_*.py)
 preload = LD_PRELOAD="$$($(CXX) -print-file-name=$1) $$($(CXX) -print-file-name=libstdc++.so)"
 
 # Every instruction set of this processor, by test_engine. The sanitizer's own memory is not what is to be bounded.
 sanitize: build/sanitize/.installed
 	$(call preload,libasan.so) ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	PYTHONPATH=$(CURDIR)/$(<D)/package $(BIN)/python -m pytest --capture=sys $(CORE:%=tests/test_%.py) -k "not memory_is_bounded" $(TEST)
+	PYTHONPATH=$(CURDIR)/$(<D)/package $(BIN)/python -m pytest --capture=sys $(CORE:%=tests/test_%.py) $(EMULATED) -k "not memory_is_bounded" $(TEST)
 
 # Its memory has a fixed place, which too random an address space takes: setarch -R. NumPy, BLAS and torch are not built
 # with it: only what our code does is judged. OpenBLAS starts its threads
@@ -42,7 +43,7 @@ sanitize: build/sanitize/.installed
 tsan: build/tsan/.installed
 	$(call preload,libtsan.so) PYTHONPATH=$(CURDIR)/$(<D)/package \
 	TSAN_OPTIONS="halt_on_error=1 ignore_noninstrumented_modules=1 die_after_fork=0 suppressions=$(CURDIR)/tests/tsan.supp" \
-	setarch $$(uname -m) -R $(BIN)/python -m pytest --capture=sys tests/test_threads.py tests/test_fork.py \
+	setarch $$(uname -m) -R $(BIN)/python -m pytest --capture=sys tests/test_threads.py tests/test_fork.py $(EMULATED) \
 		-k "not settings and not data_loader" $(TEST)
 
 build/sanitize/.installed: FAULTS := address,undefined
@@ -50,12 +51,13 @@ build/tsan/.installed: FAULTS := thread
 build/sanitize/.installed build/tsan/.installed: $(VENV)/.installed
 	rm -rf $(@D)/package
 	$(BIN)/pip install --quiet --no-deps --target $(@D)/package -Cbuild-dir=$(@D)/cmake -Cinstall.strip=false \
-		-Ccmake.build-type=RelWithDebInfo -Ccmake.define.FASTRENYI_SANITIZE=$(FAULTS) .
+		-Ccmake.build-type=RelWithDebInfo -Ccmake.define.FASTRENYI_SANITIZE=$(FAULTS) \
+		-Ccmake.define.FASTRENYI_EMULATED=ON .
 	touch $@
 
 $(VENV)/.installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -r requirements.txt '.[test]'
+	$(BIN)/pip install --quiet -r requirements.txt '.[test]' -Ccmake.define.FASTRENYI_EMULATED=ON
 	touch $@
 
 $(VENV)/.checkers: $(VENV)/.installed

@@ -13,9 +13,11 @@
 #include <vector>
 
 #include "common/error.hpp"
+#include "common/stream.hpp"
 #include "common/view.hpp"
 
-namespace fastrenyi::cpu {
+namespace fastrenyi {
+namespace cpu {
 
 template <class T>
 Verdict entropy(const T* spectra, index_t batch, index_t n, const double* orders, index_t order_count, double epsilon,
@@ -26,4 +28,18 @@ Verdict entropy(const T* spectra, index_t batch, index_t n, const double* orders
 template <class T>
 Verdict collision_entropy(const std::vector<View<T>>& factors, double unit, T* out, int threads);
 
-}  // namespace fastrenyi::cpu
+}  // namespace cpu
+
+/// spectra, a and out in the memory of the device; `orders` in the host's, and free when the call returns.
+namespace cuda {
+
+/// An indefinite matrix, or one of zeros (Finding::trace), is reported to `status`, and its entropies are NaN.
+template <class T>
+void entropy(const T* spectra, index_t batch, index_t n, const double* orders, index_t order_count, double epsilon,
+             double unit, T* out, Status* status, Stream stream);
+
+template <class T>
+void collision_entropy(const View<T>& a, double unit, T* out, Stream stream);
+
+}  // namespace cuda
+}  // namespace fastrenyi

@@ -8,6 +8,7 @@
 // data far from the origin. (Squares of floats are all of one sign: 512 of them at a time are summed as floats.)
 // Differences are multiplied by 1/width before they are squared, so no scale overflows.
 #pragma once
+#include "common/stream.hpp"
 #include "common/view.hpp"
 
 namespace fastrenyi {
@@ -44,4 +45,18 @@ template <class T>
 void delta_gram(const View<T>& x, double* out, int threads);
 
 }  // namespace cpu
+
+/// x, out and the widths in the memory of the device; no workspace.
+namespace cuda {
+
+template <class T>
+void gram(const View<T>& x, const KernelSpec& kernel, T* out, Stream stream);
+
+template <class T>
+void distances(const View<T>& x, Metric metric, T* out, Stream stream);
+
+template <class T>
+void delta_gram(const View<T>& x, double* out, Stream stream);
+
+}  // namespace cuda
 }  // namespace fastrenyi

@@ -1,5 +1,6 @@
 // What the door checks in data before an operation runs: one pass, nothing stored.
 #pragma once
+#include "common/stream.hpp"
 #include "common/view.hpp"
 
 namespace fastrenyi {
@@ -28,4 +29,19 @@ template <class T>
 Fault gram_fault(const View<T>& a, double tolerance, bool trace_one, int threads);
 
 }  // namespace cpu
+
+/// On the device nobody waits for the answer: what is wrong goes to `status` (stream.hpp), as of the first matrix.
+namespace cuda {
+
+template <class T>
+void not_finite(const View<T>& x, Status* status, Stream stream);
+
+/// Reported as Finding::not_finite.
+template <class T>
+void zero_rows(const View<T>& x, Status* status, Stream stream);
+
+template <class T>
+void gram_fault(const View<T>& a, double tolerance, bool trace_one, Status* status, Stream stream);
+
+}  // namespace cuda
 }  // namespace fastrenyi

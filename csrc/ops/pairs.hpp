@@ -11,9 +11,11 @@
 // At order 2 alone no spectrum is computed, and many pairs are one matrix product. Verdicts carry the index of the
 // pair.
 #pragma once
+#include <cstddef>
 #include <functional>
 
 #include "common/error.hpp"
+#include "common/stream.hpp"
 #include "common/view.hpp"
 
 namespace fastrenyi {
@@ -29,4 +31,21 @@ Verdict pairs(const View<T>& maps, const View<T>* target, const index_t* pairs, 
               const std::function<void()>& between_tiles);
 
 }  // namespace cpu
+
+/// Everything but the orders in the memory of the current device. Up to order shared_order() (spectrum.hpp) a block of
+/// threads makes one product in its shared memory and only the entropies leave it; larger products go through the
+/// workspace, a tile at a time, to cuSOLVER. What is wrong with a product is reported as of its pair, and its entropies
+/// are NaN. Other than on the CPU a target's block structure is not used.
+namespace cuda {
+
+/// Bytes of device memory that pairs() needs, aligned to 16.
+template <class T>
+std::size_t pairs_workspace(index_t pair_count, index_t n, bool has_target);
+
+template <class T>
+void pairs(const View<T>& maps, const View<T>* target, const index_t* pairs, index_t pair_count, const double* orders,
+           index_t order_count, double epsilon, double unit, T* alone, T* joint, void* workspace,
+           std::size_t workspace_bytes, Status* status, Stream stream);
+
+}  // namespace cuda
 }  // namespace fastrenyi

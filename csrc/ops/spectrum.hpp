@@ -8,10 +8,14 @@
 // matrix is served by BLAS's own threads, for eigenvalues of order above 768, with eigenvectors from 512 on; its last
 // bits depend on how many they are. Throws LapackError for a matrix on which LAPACK does not converge.
 #pragma once
+#include <cstddef>
+
 #include "common/error.hpp"
+#include "common/stream.hpp"
 #include "common/view.hpp"
 
-namespace fastrenyi::cpu {
+namespace fastrenyi {
+namespace cpu {
 
 /// Workspace: per thread n^2 + O(n) elements.
 template <class T>
@@ -21,4 +25,37 @@ void spectrum(const View<T>& a, T* values, int threads);
 template <class T>
 void eigh(const View<T>& a, T* values, T* vectors, int threads);
 
-}  // namespace fastrenyi::cpu
+}  // namespace cpu
+
+/// Everything in the memory of the current device. Up to order shared_order() a block of threads reduces a matrix in
+/// its shared memory; larger matrices, and all eigenvectors, are cuSOLVER's, which may synchronise. What it does not
+/// solve comes back as NaN.
+namespace cuda {
+
+/// How the eigenvalues of the tridiagonal matrix are found.
+enum class Eigenvalues {
+    bisection,  ///< a thread to an eigenvalue, where the matrix was reduced
+    ql,         ///< a thread to a matrix, after all have been reduced
+};
+
+/// The largest order whose matrices are held in shared memory; 0 if this device has too little for any.
+template <class T>
+index_t shared_order();
+
+/// Bytes of device memory that spectrum() needs, aligned to 16: 2 n + 1 elements a matrix for QL, nothing for
+/// bisection, at most 64 MB or one matrix, and what cuSOLVER asks for, above shared_order().
+template <class T>
+std::size_t spectrum_workspace(index_t batch, index_t n, Eigenvalues method);
+
+template <class T>
+void spectrum(const View<T>& a, T* values, Eigenvalues method, void* workspace, std::size_t workspace_bytes,
+              Stream stream);
+
+template <class T>
+std::size_t eigh_workspace(index_t batch, index_t n);
+
+template <class T>
+void eigh(const View<T>& a, T* values, T* vectors, void* workspace, std::size_t workspace_bytes, Stream stream);
+
+}  // namespace cuda
+}  // namespace fastrenyi

@@ -1,0 +1,221 @@
+#include "ops/gram.hpp"
+
+#include <cmath>
+#include <limits>
+#include <type_traits>
+
+#include "cuda/launch.hpp"
+#include "cuda/tiles.hpp"
+
+namespace fastrenyi::cuda {
+namespace {
+
+/// Largest magnitude of a feature of the sample that this thread has to look at: on the x side for the first half of
+/// the threads, on the y side for the second.
+template <class Block, class T>
+FASTRENYI_DEVICE double largest_of_sample(Block& block, const Samples<T, double>& samples) {
+    static_assert(tile_threads == 2 * tile, "a thread to each sample of a block");
+    const double* own = samples.memory + block.thread() / tile * side_elements + block.thread() % tile;
+    double largest = 0.0;
+    samples.visit(
+        block, [](T x, int) { return std::abs(static_cast<double>(x)); },
+        [&] {
+            for (int k = 0; k < chunk; ++k) largest = own[k * pitch] > largest ? own[k * pitch] : largest;
+        });
+    return largest;
+}
+
+template <bool squared>
+FASTRENYI_DEVICE double power_of(double difference) {
+    return squared ? difference * difference : std::abs(difference);
+}
+
+/// Gaussian (squared) and Laplacian.
+template <bool squared>
+struct Exponential {
+    using Element = double;
+    static constexpr int table = 0;
+    const double* widths;
+    double weight;
+
+    /// The width multiplies differences only where their squares could leave the range: elsewhere a square that
+    /// overflows, or comes to nothing, is a kernel of 0 or 1 in any case.
+    struct State {
+        bool narrow, scaled;
+        double scale, exponent;
+    };
+
+    template <class Block, class S>
+    FASTRENYI_DEVICE State begin(Block&, const S&, index_t b) const {
+        const double width = widths[b];
+        // A width so small that its inverse overflows must still make 0 of a difference of 0.
+        const double inverse = 1.0 / width, most = std::numeric_limits<double>::max();
+        const double scale = inverse < most ? inverse : most;
+        const double factor = squared ? -0.5 : -1.0;
+        if (scale < 0x1p-250 || scale > 0x1p250) return {width == 0.0, true, scale, factor};
+        return {false, false, 1.0, squared ? factor * scale * scale : factor * scale};
+    }
+
+    template <class T>
+    FASTRENYI_DEVICE double staged(const State&, T x, int) const {
+        return x;
+    }
+
+    FASTRENYI_DEVICE void add(Sums& sums, const State& state, const double* x, const double* y) const {
+        const double scale = state.scale;
+        if (state.scaled)
+            add_chunk(sums, x, y, [=](double a, double b) { return power_of<squared>((a - b) * scale); });
+        else
+            add_chunk(sums, x, y, [](double a, double b) { return power_of<squared>(a - b); });
+    }
+
+    FASTRENYI_DEVICE double diagonal() const { return weight; }
+    FASTRENYI_DEVICE double finish(const State& state, double sum, int, int) const {
+        if (state.narrow) return sum == 0.0 ? weight : 0.0;
+        return weight * std::exp(state.exponent * sum);
+    }
+};
+
+/// Inner products of (sqrt(gamma) x, sqrt(coef0)) of length one: the polynomial kernel of degree one divided by the
+/// root of its diagonal. Division by the largest feature first keeps squares in range.
+struct Power {
+    using Element = double;
+    static constexpr int table = 6 * tile;
+    int degree;
+    double gamma, coef0, weight;
+
+    struct State {
+        const double *largest, *factor, *offset;  // of each sample of the block, in shared memory
+    };
+
+    template <class Block, class T>
+    FASTRENYI_DEVICE State begin(Block& block, const Samples<T, double>& samples, index_t) const {
+        const double found = largest_of_sample(block, samples), unit = found > 0.0 ? found : 1.0;
+        double* const units = samples.memory + 2 * side_elements;
+        double *const factors = units + 2 * tile, *const offsets = factors + 2 * tile;
+        const int sample = block.thread();
+        units[sample] = unit;
+        block.sync();
+        const double* own = samples.memory + sample / tile * side_elements + sample % tile;
+        double squares = 0.0;
+        samples.visit(
+            block, [=](T x, int row) { return x / units[row]; },
+            [&] {
+                for (int k = 0; k < chunk; ++k) squares += own[k * pitch] * own[k * pitch];
+            });
+        // The lengths of the two parts, and of the whole, relative to the largest feature.
+        const double length = std::sqrt(gamma) * std::sqrt(squares), offset = std::sqrt(coef0) / unit;
+        const double whole = std::hypot(length, offset);
+        factors[sample] = squares > 0.0 ? length / whole / std::sqrt(squares) : 0.0;
+        offsets[sample] = std::isinf(whole) ? 1.0 : offset / whole;
+        block.sync();
+        return {units, factors, offsets};
+    }
+
+    template <class T>
+    FASTRENYI_DEVICE double staged(const State& state, T x, int row) const {
+        return x / state.largest[row] * state.factor[row];
+    }
+
+    FASTRENYI_DEVICE void add(Sums& sums, const State&, const double* x, const double* y) const {
+        add_chunk(sums, x, y, [](double a, double b) { return a * b; });
+    }
+
+    FASTRENYI_DEVICE double diagonal() const { return weight; }
+    FASTRENYI_DEVICE double finish(const State& state, double sum, int row, int col) const {
+        const double cosine = sum + state.offset[row] * state.offset[tile + col];
+        return std::pow(cosine, static_cast<double>(degree)) * weight;
+    }
+};
+
+template <bool squared>
+struct Distance {
+    using Element = double;
+    static constexpr int table = 0;
+
+    /// A power of two that brings the block's largest feature near one; multiplying by it is exact.
+    struct State {
+        double scale;
+    };
+
+    template <class Block, class T>
+    FASTRENYI_DEVICE State begin(Block& block, const Samples<T, double>& samples, index_t) const {
+        if constexpr (std::is_same<T, float>::value) return {1.0};  // squares of floats stay in the range of doubles
+        const double largest = block.largest(largest_of_sample(block, samples));
+        if (largest == 0.0) return {1.0};
+        const int exponent = std::ilogb(largest);
+        return {std::ldexp(1.0, exponent < -1000 ? 1000 : exponent > 1000 ? -1000 : -exponent)};
+    }
+
+    template <class T>
+    FASTRENYI_DEVICE double staged(const State& state, T x, int) const {
+        return x * state.scale;
+    }
+
+    FASTRENYI_DEVICE void add(Sums& sums, const State&, const double* x, const double* y) const {
+        add_chunk(sums, x, y, [](double a, double b) { return power_of<squared>(a - b); });
+    }
+
+    FASTRENYI_DEVICE double diagonal() const { return 0.0; }
+    FASTRENYI_DEVICE double finish(const State& state, double sum, int, int) const {
+        return (squared ? std::sqrt(sum) : sum) / state.scale;
+    }
+};
+
+/// How many features differ; equal samples have none.
+template <class T>
+struct Equal {
+    using Element = T;
+    struct State {};
+    static constexpr int table = 0;
+    double weight;
+
+    template <class Block, class S>
+    FASTRENYI_DEVICE State begin(Block&, const S&, index_t) const {
+        return {};
+    }
+    FASTRENYI_DEVICE T staged(const State&, T x, int) const { return x; }
+    FASTRENYI_DEVICE void add(Sums& sums, const State&, const T* x, const T* y) const {
+        add_chunk(sums, x, y, [](T a, T b) { return a == b ? 0.0 : 1.0; });
+    }
+    FASTRENYI_DEVICE double diagonal() const { return weight; }
+    FASTRENYI_DEVICE double finish(const State&, double sum, int, int) const { return sum == 0.0 ? weight : 0.0; }
+};
+
+}  // namespace
+
+template <class T>
+void gram(const View<T>& x, const KernelSpec& kernel, T* out, Stream stream) {
+    const double weight = 1.0 / static_cast<double>(x.rows);
+    switch (kernel.kind) {
+        case Kernel::gaussian:
+            return launch_tiles(x, out, Exponential<true>{kernel.width, weight}, stream);
+        case Kernel::laplacian:
+            return launch_tiles(x, out, Exponential<false>{kernel.width, weight}, stream);
+        case Kernel::polynomial:
+            return launch_tiles(x, out, Power{kernel.degree, kernel.gamma, kernel.coef0, weight}, stream);
+    }
+}
+
+template <class T>
+void distances(const View<T>& x, Metric metric, T* out, Stream stream) {
+    if (metric == Metric::euclidean)
+        launch_tiles(x, out, Distance<true>{}, stream);
+    else
+        launch_tiles(x, out, Distance<false>{}, stream);
+}
+
+template <class T>
+void delta_gram(const View<T>& x, double* out, Stream stream) {
+    launch_tiles(x, out, Equal<T>{1.0 / static_cast<double>(x.rows)}, stream);
+}
+
+template void gram(const View<float>&, const KernelSpec&, float*, Stream);
+template void gram(const View<double>&, const KernelSpec&, double*, Stream);
+template void distances(const View<float>&, Metric, float*, Stream);
+template void distances(const View<double>&, Metric, double*, Stream);
+template void delta_gram(const View<float>&, double*, Stream);
+template void delta_gram(const View<double>&, double*, Stream);
+template void delta_gram(const View<index_t>&, double*, Stream);
+
+}  // namespace fastrenyi::cuda

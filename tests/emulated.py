@@ -1,0 +1,63 @@
+"""The kernels of the GPU on the host (`_emulated`), called with NumPy's memory in place of a device's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from conftest import FLOATS
+
+kernels = pytest.importorskip("fastrenyi._emulated", reason="no _emulated: build as make test does")
+
+STREAM = (0, 0)  # the device and its stream, which mean nothing here
+NUMPY = [nx for nx in FLOATS if nx.library == "numpy"]
+MARGIN = 512  # elements before and after a result that nobody may write
+
+
+def view(a: NDArray[Any]) -> tuple[int, ...]:
+    """A (b, n, d) array as the kernels take it."""
+    assert a.ndim == 3
+    return (a.ctypes.data, *a.shape, *(stride // a.itemsize for stride in a.strides))
+
+
+@contextmanager
+def written(*shape: int, dtype: Any) -> Iterator[NDArray[Any]]:
+    """Memory for a result, of NaN; afterwards no element of it may be NaN, and nothing around it may have changed."""
+    size = int(np.prod(shape))
+    memory = np.full(size + 2 * MARGIN, np.nan, dtype=dtype)
+    result = memory[MARGIN : MARGIN + size].reshape(shape)
+    yield result
+    assert not np.isnan(result).any(), f"{np.isnan(result).sum()} of {size} elements not written"
+    assert np.isnan(memory[:MARGIN]).all(), "written before the result"
+    assert np.isnan(memory[MARGIN + size :]).all(), "written after the result"
+
+
+class Status:
+    """The word in which a kernel says what is wrong."""
+
+    KINDS = ("not finite", "asymmetric", "trace", "indefinite")
+
+    def __init__(self) -> None:
+        self.word = np.full(1, 2**64 - 1, dtype=np.uint64)
+
+    @property
+    def address(self) -> int:
+        return int(self.word.ctypes.data)
+
+    @property
+    def fault(self) -> tuple[str, int] | None:
+        """The kind, and the matrix."""
+        word = int(self.word[0])
+        return None if word == 2**64 - 1 else (self.KINDS[word % 4], word // 4)
+
+
+def workspace(size: int) -> NDArray[Any]:
+    """Bytes aligned as an allocator's, and NaN as doubles. Exactly as many, so that AddressSanitizer sees the end."""
+    memory = np.full(size, 0xFF, dtype=np.uint8)
+    assert memory.ctypes.data % 16 == 0
+    return memory
