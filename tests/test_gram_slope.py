@@ -1,4 +1,4 @@
-"""The gradient of Gaussian and Laplacian Grams against differences in extended precision, where digits could be lost."""
+"""The gradient of Gaussian and Laplacian Grams against extended precision, where digits could be lost."""
 
 from __future__ import annotations
 

@@ -50,6 +50,8 @@ def _refuse_samples(device: Device, x: Array, name: str) -> None:
 
 def _finite_samples(device: Device, x: Array, layout: str, name: str) -> Array:
     values = samples(device.computed(x), layout)
+    if not _dtype(values).startswith("float"):
+        return values
     findings = Findings(device, 1)
     device.run("not_finite", device.view(_check.flat_batch(values, 2)), _dtype(values), findings.word(0))
     if findings.read()[0]:
@@ -184,11 +186,9 @@ def _gram(device: Device, x: Array, widths: Array | None, kind: str, degree: int
 def delta_gram(x: Array, layout: str, name: str) -> Array:
     """Return the float64 Grams (..., n, n) of the Delta kernel; the samples (..., n, d) may be integers."""
     device = Device(x)
-    values = samples(device.computed(x), layout)
-    if _dtype(values) not in ("float32", "float64"):
+    values = _finite_samples(device, x, layout, name)
+    if not _dtype(values).startswith("float"):
         values = device.cast(values, "int64")
-    else:
-        values = samples(_finite_samples(device, x, layout, name), "samples")
     flat = _check.flat_batch(values, 2)
     b, n, _ = flat.shape
     result = device.empty((b, n, n), "float64")
