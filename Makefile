@@ -9,8 +9,12 @@ SOURCES := pyproject.toml requirements.txt CMakeLists.txt README.md $(shell find
 demo: $(VENV)/.installed
 	$(BIN)/fastrenyi demo --out demo $(DEMO)
 
+# The second run takes arrays on the CPU the way of arrays on a GPU, through its kernels run on the host.
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest $(TEST)
+	$(if $(TEST),,$(BIN)/python -m pytest --kernels emulated $(ON_DEVICE:%=tests/test_%.py))
+
+ON_DEVICE := bandwidths errors errors_kernels gradients measures
 
 bench: $(VENV)/.installed
 	$(BIN)/fastrenyi bench $(BENCH)
