@@ -16,8 +16,10 @@ import numpy as np
 from fastrenyi import _check
 from fastrenyi._array import Array, home_of
 from fastrenyi._device import Device, Findings, as_numpy
+from fastrenyi._device_kernels import dtype_of, joint, kernel_grams, product, spectra
+from fastrenyi._device_widths import widths_of
 from fastrenyi._operations import aligned, batch_shape, samples
-from fastrenyi.bandwidths import Alignment, Bandwidth, Median, NearestNeighbours, Scott
+from fastrenyi.bandwidths import Bandwidth
 
 __all__ = ["bandwidth", "delta_gram", "entropies", "gram", "largest", "pairs", "pooled", "samples", "share", "spectrum"]
 
@@ -50,17 +52,13 @@ def _refuse_samples(device: Device, x: Array, name: str) -> None:
 
 def _finite_samples(device: Device, x: Array, layout: str, name: str) -> Array:
     values = samples(device.computed(x), layout)
-    if not _dtype(values).startswith("float"):
+    if not dtype_of(values).startswith("float"):
         return values
     findings = Findings(device, 1)
-    device.run("not_finite", device.view(_check.flat_batch(values, 2)), _dtype(values), findings.word(0))
+    device.run("not_finite", device.view(_check.flat_batch(values, 2)), dtype_of(values), findings.word(0))
     if findings.read()[0]:
         _refuse_samples(device, x, name)
     return values
-
-
-def _dtype(x: Array) -> str:
-    return home_of(x).dtype
 
 
 # Widths --------------------------------------------------------------------------------------------------------------
@@ -71,72 +69,7 @@ def bandwidth(x: Array, layout: str, rule: Bandwidth, metric: str, name: str) ->
     device = Device(x)
     values = _finite_samples(device, x, layout, name)
     flat = _check.flat_batch(values, 2)
-    return _widths(device, flat, rule, metric).reshape(tuple(values.shape[:-2]))
-
-
-def _distances(device: Device, x: Array, metric: str) -> Array:
-    b, n, _ = x.shape
-    found = device.empty((b, n, n), _dtype(x))
-    device.run("distances", device.view(x), _dtype(x), metric, device.address(found))
-    return device.cast(found, "float64")
-
-
-def _sorted(device: Device, x: Array) -> Array:
-    found = device.xp.sort(x, -1)
-    return found if hasattr(found, "shape") else found.values
-
-
-def _widths(device: Device, x: Array, rule: Bandwidth, metric: str) -> Array:
-    """Return one width for each of the b sample sets in x (b, n, d), as the rules say in ``bandwidths``."""
-    b, n, _ = (int(length) for length in x.shape)
-    if isinstance(rule, Alignment):
-        return _aligned_widths(device, x, rule, metric)
-    if isinstance(rule, NearestNeighbours):
-        rule._check_samples(n)
-        nearest = _sorted(device, _distances(device, x, metric))[:, :, : rule.k + 1]
-        return (rule.scale / rule.k) * nearest.sum(-1).mean(-1)
-    assert isinstance(rule, (Median, Scott)), rule
-    if n == 1:
-        return device.full((b,), 0.0, "float64")
-    if isinstance(rule, Median):
-        above = device.here(np.ravel_multi_index(np.triu_indices(n, 1), (n, n)), "int64")
-        ordered = _sorted(device, _distances(device, x, metric).reshape(b, n * n)[:, above])
-        count = n * (n - 1) // 2
-        return rule.scale * (ordered[:, (count - 1) // 2] + ordered[:, count // 2]) / 2
-    # NumPy, which stands in for a device's library in tests, warns of what the caller refuses by name.
-    with np.errstate(over="ignore", invalid="ignore"):
-        return _scott(device, x, rule)
-
-
-def _scott(device: Device, x: Array, rule: Scott) -> Array:
-    xp = device.xp
-    b, n, d = (int(length) for length in x.shape)
-    differences = device.cast(x, "float64") - device.cast(x[:, :1], "float64")
-    furthest = xp.amax(abs(differences).reshape(b, n * d), 1)
-    unit = xp.where(furthest == 0, 1.0, furthest)
-    relative = differences / unit[:, None, None]
-    centred = relative - relative.mean(1)[:, None]
-    variance = (centred * centred).sum(1).mean(-1) / (n - 1)
-    return rule.scale * n ** (-1.0 / (4 + d)) * unit * variance**0.5
-
-
-def _aligned_widths(device: Device, x: Array, rule: Alignment, metric: str) -> Array:
-    xp = device.xp
-    b, n, _ = (int(length) for length in x.shape)
-    rule._check_samples(n)
-    target = device.here(rule.target, _dtype(x))
-    if rule.widths is None:
-        steps = device.here(np.geomspace(0.1, 10.0, 75), "float64")
-        grid = steps[:, None] * _widths(device, x, Median(), metric)
-    else:
-        grid = device.here(np.repeat(np.asarray(rule.widths, dtype=np.float64)[:, None], b, axis=1), "float64")
-    kind = "gaussian" if metric == "euclidean" else "laplacian"
-    found = []
-    for widths in grid:
-        a = _gram(device, x, widths, kind, 1, 1.0, 0.0)
-        found.append((a * target).sum((1, 2)) / (a * a).sum((1, 2)) ** 0.5)
-    best = xp.stack(found).argmax(0)
-    return grid[best, device.here(np.arange(b), "int64")]
+    return widths_of(device, flat, rule, metric).reshape(tuple(values.shape[:-2]))
 
 
 # Grams ---------------------------------------------------------------------------------------------------------------
@@ -158,18 +91,18 @@ def gram(
     values = samples(device.computed(x), layout)
     flat = _check.flat_batch(values, 2)
     findings = Findings(device, 3)
-    device.run("not_finite", device.view(flat), _dtype(flat), findings.word(0))
+    device.run("not_finite", device.view(flat), dtype_of(flat), findings.word(0))
     widths = None
     if kind in ("polynomial", "cosine"):
         if coef0 == 0:
-            device.run("zero_rows", device.view(flat), _dtype(flat), findings.word(1))
+            device.run("zero_rows", device.view(flat), dtype_of(flat), findings.word(1))
     elif isinstance(width, float):
         widths = device.full((len(flat),), width, "float64")
     else:
         each = device.xp.broadcast_to(device.here(width, "float64").reshape(-1), (len(flat),))
         widths = device.xp.asarray(each, copy=True) if not hasattr(each, "contiguous") else each.contiguous()
         findings.refuse(2, ~((widths > 0 if given else widths >= 0) & (widths < math.inf)))
-    result = _gram(device, flat, widths, kind, degree, gamma, coef0)
+    result = kernel_grams(device, flat, widths, kind, degree, gamma, coef0)
     wrong = findings.read()
     if wrong[0]:
         _refuse_samples(device, x, name)
@@ -181,25 +114,16 @@ def gram(
     return result.reshape(*values.shape[:-1], values.shape[-2])
 
 
-def _gram(device: Device, x: Array, widths: Array | None, kind: str, degree: int, gamma: float, coef0: float) -> Array:
-    b, n, _ = x.shape
-    found = device.empty((b, n, n), _dtype(x))
-    address = 0 if widths is None else device.address(widths)
-    kernel = "polynomial" if kind == "cosine" else kind
-    device.run("gram", device.view(x), _dtype(x), kernel, address, degree, gamma, coef0, device.address(found))
-    return found
-
-
 def delta_gram(x: Array, layout: str, name: str) -> Array:
     """Return the float64 Grams (..., n, n) of the Delta kernel; the samples (..., n, d) may be integers."""
     device = Device(x)
     values = _finite_samples(device, x, layout, name)
-    if not _dtype(values).startswith("float"):
+    if not dtype_of(values).startswith("float"):
         values = device.cast(values, "int64")
     flat = _check.flat_batch(values, 2)
     b, n, _ = flat.shape
     result = device.empty((b, n, n), "float64")
-    device.run("delta_gram", device.view(flat), _dtype(flat), device.address(result))
+    device.run("delta_gram", device.view(flat), dtype_of(flat), device.address(result))
     return result.reshape(*values.shape[:-1], values.shape[-2])
 
 
@@ -211,7 +135,7 @@ def _check_grams(device: Device, checked: Sequence[Array], dtype: str, findings:
     tolerance = _check.TRACE_TOLERANCE[dtype]
     for k, a in enumerate(checked):
         view = device.view(_check.flat_batch(a, 2))
-        device.run("gram_fault", view, _dtype(a), tolerance, trace_one, findings.word(k))
+        device.run("gram_fault", view, dtype_of(a), tolerance, trace_one, findings.word(k))
 
 
 def _refuse_gram(device: Device, x: Array, name: str, trace_one: bool) -> None:
@@ -219,54 +143,16 @@ def _refuse_gram(device: Device, x: Array, name: str, trace_one: bool) -> None:
     _check.gram_contents(device.host(x), name, trace_one=trace_one)
 
 
-def spectra(device: Device, a: Array) -> Array:
-    """Return the eigenvalues (b, n) of matrices (b, n, n)."""
-    b, n, _ = (int(length) for length in a.shape)
-    found = device.empty((b, n), _dtype(a))
-    size = device.module.spectrum_workspace(b, n, _dtype(a), device.index)
-    room = device.workspace(size)
-    device.run("spectrum", device.view(a), _dtype(a), device.address(found), device.address(room), size)
-    return found
-
-
-def eigh(device: Device, a: Array) -> tuple[Array, Array]:
-    """Return eigenvalues (b, n) and eigenvectors (b, n, n), in columns, of matrices (b, n, n)."""
-    b, n, _ = (int(length) for length in a.shape)
-    values, vectors = device.empty((b, n), _dtype(a)), device.empty((b, n, n), _dtype(a))
-    size = device.module.eigh_workspace(b, n, _dtype(a), device.index)
-    room = device.workspace(size)
-    addresses = (device.address(values), device.address(vectors), device.address(room))
-    device.run("eigh", device.view(a), _dtype(a), *addresses, size)
-    return values, vectors
-
-
 def spectrum(a: Array, name: str) -> Array:
     """Return the eigenvalues (..., n) of symmetric matrices (..., n, n) of any trace."""
     device = Device(a)
     values = device.computed(a)
     findings = Findings(device, 1)
-    _check_grams(device, [values], _dtype(a), findings, False)
+    _check_grams(device, [values], dtype_of(a), findings, False)
     found = spectra(device, _check.flat_batch(values, 2))
     if findings.read()[0]:
         _refuse_gram(device, a, name, False)
     return found.reshape(tuple(values.shape[:-1]))
-
-
-def _product(device: Device, factors: Sequence[Array], out: Array, word: int) -> None:
-    """Write the joint Grams of factors (b, n, n) to out (b, n, n)."""
-    b, n, _ = (int(length) for length in out.shape)
-    room = device.workspace(device.module.hadamard_workspace(len(factors), b, n))
-    views = [device.view(a) for a in factors]
-    device.run("hadamard", views, _dtype(out), device.address(out), device.address(room), word)
-
-
-def joint(device: Device, factors: Sequence[Array]) -> Array:
-    """Return the joint Grams (b, n, n) of factors (b, n, n) that are Grams."""
-    if len(factors) == 1:
-        return factors[0]
-    found = device.empty(tuple(factors[0].shape), _dtype(factors[0]))
-    _product(device, factors, found, Findings(device, 1).word(0))
-    return found
 
 
 def _entropies(
@@ -274,12 +160,12 @@ def _entropies(
 ) -> tuple[Array, Array | None]:
     """Return the (b, m) entropies of matrices (b, n, n), and their spectra if they were needed."""
     b, n, _ = (int(length) for length in a.shape)
-    found = device.empty((b, len(orders)), _dtype(a))
+    found = device.empty((b, len(orders)), dtype_of(a))
     if list(orders) == [2.0]:
-        device.run("collision_entropy", device.view(a), _dtype(a), unit, device.address(found))
+        device.run("collision_entropy", device.view(a), dtype_of(a), unit, device.address(found))
         return found, None
     values = spectra(device, a)
-    place = (device.address(values), b, n, _dtype(a))
+    place = (device.address(values), b, n, dtype_of(a))
     device.run("entropy", *place, list(orders), epsilon, unit, device.address(found), word)
     return found, values
 
@@ -304,18 +190,18 @@ def entropies(
     checked = [device.computed(a) for a in grams]
     n = int(checked[0].shape[-1])
     findings = Findings(device, len(grams) + len(subsets) + 1)
-    _check_grams(device, checked, _dtype(grams[0]), findings, True)
+    _check_grams(device, checked, dtype_of(grams[0]), findings, True)
     factors = [[checked[i] for i in subset] for subset in subsets]
     batches = [batch_shape(each) for each in factors]
     ends = np.cumsum([math.prod(batch) for batch in batches])
     starts = [0, *(int(end) for end in ends[:-1])]
-    together = device.empty((int(ends[-1]), n, n), _dtype(checked[0]))
+    together = device.empty((int(ends[-1]), n, n), dtype_of(checked[0]))
     for k, (each, batch, start, end) in enumerate(zip(factors, batches, starts, ends, strict=True)):
         part, flat = together[start : int(end)], aligned(each, batch, device.xp)
         if len(flat) == 1:
             part[...] = flat[0]
         else:
-            _product(device, flat, part, findings.word(len(grams) + k))
+            product(device, flat, part, findings.word(len(grams) + k))
     found, values = _entropies(device, together, orders, epsilon, unit, findings.word(len(grams) + len(subsets)))
     wrong = findings.read()
     for fault, x, label in zip(wrong, grams, labels, strict=False):
@@ -343,11 +229,11 @@ def entropies(
 def pairs(maps: Array, target: Array, every: bool, orders: Sequence[float], unit: float) -> tuple[Array, Array, Array]:
     """Return the entropies that the decomposition of a layer is made of, as ``_operations.pairs``."""
     device = Device(maps)
-    epsilon, dtype = home_of(maps).epsilon, _dtype(device.computed(maps))
+    epsilon, dtype = home_of(maps).epsilon, dtype_of(device.computed(maps))
     a, x = device.computed(maps), device.computed(target)[None]
     count, n, m = int(a.shape[0]), int(a.shape[1]), len(orders)
     findings = Findings(device, 7)
-    _check_grams(device, [a, x], _dtype(maps), findings, True)
+    _check_grams(device, [a, x], dtype_of(maps), findings, True)
     s_x, values_x = _entropies(device, x, orders, epsilon, unit, findings.word(2))
 
     rows, cols = np.triu_indices(count, 1) if every else (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
@@ -363,8 +249,8 @@ def pairs(maps: Array, target: Array, every: bool, orders: Sequence[float], unit
     device.run("pairs", *where, list(orders), epsilon, unit, *places, findings.word(3))
 
     both = device.empty((2, n, n), dtype)
-    _product(device, [a[k : k + 1] for k in range(count)], both[:1], findings.word(4))
-    _product(device, [both[:1], x], both[1:], findings.word(5))
+    product(device, [a[k : k + 1] for k in range(count)], both[:1], findings.word(4))
+    product(device, [both[:1], x], both[1:], findings.word(5))
     s_all, values_all = _entropies(device, both, orders, epsilon, unit, findings.word(6))
 
     wrong = findings.read()
@@ -402,4 +288,4 @@ def entropies_for_slope(grams: Sequence[Array], *rest: Any) -> tuple[Array, Arra
     *args, _ = rest
     device = Device(grams[0])
     n = int(grams[0].shape[-1])
-    return entropies(grams, *args), device.empty((0, n + 3, n), _dtype(device.computed(grams[0])))
+    return entropies(grams, *args), device.empty((0, n + 3, n), dtype_of(device.computed(grams[0])))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fastrenyi import _backend, _core, _device_operations, _operations, _slopes
+from fastrenyi import _backend, _core, _device_kernels, _operations, _slopes
 from fastrenyi._array import home_of, wrap
 from fastrenyi._device import Device
 
@@ -121,7 +121,7 @@ def _eigh(a: Tensor) -> tuple[Tensor, Tensor]:
     if _serves_core(a):
         values, vectors = (torch.from_numpy(x) for x in _core.eigh(wrap(flat), _backend.threads()))
     else:
-        values, vectors = _device_operations.eigh(Device(flat), flat.detach())
+        values, vectors = _device_kernels.eigh(Device(flat), flat.detach())
     return values.reshape(a.shape[:-1]), vectors.reshape(a.shape)
 
 
