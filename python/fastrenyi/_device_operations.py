@@ -264,10 +264,10 @@ def pairs(maps: Array, target: Array, every: bool, orders: Sequence[float], unit
         name = f"maps[{i}]" if i == j else f"maps[{i}], maps[{j}]"
         if wrong[3][1] != _INDEFINITE:
             _check.verdict(("zero trace", 0, 0.0), name, ())
-        product = joint(device, [a[i : i + 1], a[j : j + 1]]) if i != j else a[i : i + 1]
-        lowest = spectra(device, product)
+        both = joint(device, [a[i : i + 1], a[j : j + 1]]) if i != j else a[i : i + 1]
+        lowest = spectra(device, both)
         if float(lowest[0, 0]) >= -n * epsilon * float(lowest[0, -1]):  # then it is the product with the target
-            lowest = spectra(device, joint(device, [product, x]))
+            lowest = spectra(device, joint(device, [both, x]))
         _refuse_spectrum(device, lowest, 0, name, (), 0)
     for fault in wrong[4:6]:
         if fault:
