@@ -83,7 +83,9 @@ def home_of(x: Array) -> Home:
 
 
 def wrap(x: Array) -> Values:
-    """Return the same memory as a NumPy array, half precision as float32; only for arrays on the CPU."""
+    """Return the same memory as a NumPy array, half precision as float32; of an array on a GPU, a copy."""
+    if _library(x) == "cupy":
+        x = x.get()
     if isinstance(x, np.ndarray):
         values = np.asarray(x)
         if not values.dtype.isnative or not values.flags.aligned:

@@ -74,6 +74,10 @@ class Device:
         """Return an array in another dtype, the same one where it has that."""
         return x.to(getattr(self.xp, dtype)) if self._torch else x.astype(dtype, copy=False)
 
+    def contiguous(self, x: Array) -> Array:
+        """Return an array without strides of its own."""
+        return x.contiguous() if self._torch else self.xp.ascontiguousarray(x)
+
     def host(self, x: Array) -> Any:
         """Return a copy in the memory of the host: a tensor on the CPU, or a NumPy array. Waits for the device."""
         if self._torch:

@@ -100,7 +100,7 @@ def gram(
         widths = device.full((len(flat),), width, "float64")
     else:
         each = device.xp.broadcast_to(device.here(width, "float64").reshape(-1), (len(flat),))
-        widths = device.xp.asarray(each, copy=True) if not hasattr(each, "contiguous") else each.contiguous()
+        widths = device.contiguous(each)
         findings.refuse(2, ~((widths > 0 if given else widths >= 0) & (widths < math.inf)))
     result = kernel_grams(device, flat, widths, kind, degree, gamma, coef0)
     wrong = findings.read()
