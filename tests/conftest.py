@@ -35,10 +35,21 @@ else:
 def pytest_configure(config: pytest.Config) -> None:
     # In the environment, so that pytest-xdist's workers and the tests' own subprocesses share it.
     os.environ.setdefault(SEED_VARIABLE, str(int.from_bytes(os.urandom(4), "little")))
+    if config.getoption("--kernels") == "emulated":
+        from fastrenyi import _backend
+
+        _backend.MODULES["cpu"] = "_emulated"
 
 
 def pytest_report_header(config: pytest.Config) -> str:
     return f"{SEED_VARIABLE}={os.environ[SEED_VARIABLE]}"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--kernels", choices=["core", "emulated"], default="core",
+        help="emulated: arrays on the CPU go the way of arrays on a GPU, through its kernels run on the host",
+    )  # fmt: skip
 
 
 @pytest.fixture

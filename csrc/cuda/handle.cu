@@ -1,6 +1,5 @@
 #include "cuda/handle.hpp"
 
-#include <algorithm>
 #include <limits>
 
 #include "cuda/check.hpp"
@@ -12,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <type_traits>
 #else
 #include "cuda/emulated_solver.hpp"
 #endif

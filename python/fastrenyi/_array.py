@@ -37,6 +37,8 @@ class Home(NamedTuple):
         """Give a result of this library back in this dtype."""
         if self.library == "torch":
             return result.to(getattr(sys.modules["torch"], self.dtype))
+        if self.library == "cupy":
+            return result.astype(self.dtype, copy=False)
         # [()] turns an array without axes into a scalar, as NumPy's own reductions do.
         return np.asarray(result).astype(self.dtype, copy=False)[()]
 

@@ -1,26 +1,56 @@
-"""Which compiled module serves which device, with how many threads, and which operations serve which library."""
+"""Which compiled module serves which device, with how many threads, and which operations serve which arrays."""
 
 from __future__ import annotations
 
 import importlib
+import site
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from fastrenyi import _core
 from fastrenyi._errors import BackendUnavailableError
 
-__all__ = ["module_for", "operations", "threads"]
+__all__ = ["MODULES", "module_for", "numbers", "operations", "serves_core", "threads"]
+
+MODULES = {"cpu": "_core", "cuda": "_cuda"}
+"""The compiled module for each kind of device. A test puts _emulated in the place of _core, and so runs on the host
+what would run on a GPU."""
 
 
-def module_for(device: str, name: str) -> ModuleType:
+def serves_core(device: str) -> bool:
+    """Whether arrays on a device are NumPy's to the kernels."""
+    return MODULES.get(device) == "_core"
+
+
+def module_for(device: str, name: str, library: str = "torch") -> ModuleType:
     """Return the compiled module for a device, or say why there is none."""
-    if device == "cpu":
+    if serves_core(device):
         return _core
+    module = MODULES.get(device.partition(":")[0])
+    why = "for which fastrenyi has no backend"
+    if module is not None:
+        full = f"fastrenyi.{module}"
+        if full in sys.modules:
+            return sys.modules[full]
+        try:
+            return _opened(importlib.import_module(full))
+        except ImportError as error:
+            why = f"for which this build of fastrenyi has no backend ({error}); build it where nvcc is found, or"
+    to_cpu = f"{name}.get()" if library == "cupy" else f"{name}.cpu()"
     raise BackendUnavailableError(
-        f"{name}: expected an array on the CPU, got one on {device!r}, for which this build of fastrenyi has no "
-        f"backend; move it first, for instance with {name}.cpu()"
+        f"{name}: expected an array on a device that is served, got one on {device!r}, {why}; "
+        f"move it first, for instance with {to_cpu}"
     )
+
+
+def _opened(module: ModuleType) -> ModuleType:
+    """Tell a module for GPUs where wheels put cuSOLVER, which is opened by name."""
+    roots = {*site.getsitepackages(), *sys.path}
+    patterns = ("nvidia/cusolver/lib", "nvidia/cu*/lib")
+    module.set_library_paths(sorted({str(path) for root in roots for one in patterns for path in Path(root).glob(one)}))
+    return module
 
 
 def threads() -> int:
@@ -29,12 +59,20 @@ def threads() -> int:
     return torch.get_num_threads() if torch is not None and hasattr(torch, "get_num_threads") else 0
 
 
-def operations(library: str) -> Any:
+def _named(name: str) -> Any:
+    # torch.compile traces a look at what has been imported, but no import by name.
+    return sys.modules[name] if name in sys.modules else importlib.import_module(name)
+
+
+def numbers(device: str) -> Any:
+    """Return what computes the operations for arrays on a device: ``_operations``, or its twin for GPUs."""
+    return _named("fastrenyi._operations" if serves_core(device) else "fastrenyi._device_operations")
+
+
+def operations(library: str, device: str) -> Any:
     """Return the operations for the arrays of a library: all have the names and arguments of ``_operations``.
 
     Those for tensors are found by name when the first tensor arrives, so that the core does not need torch;
     ``import fastrenyi.torch`` finds them before.
     """
-    name = "fastrenyi.torch.ops" if library == "torch" else "fastrenyi._operations"
-    # torch.compile traces a look at what has been imported, but no import by name.
-    return sys.modules[name] if name in sys.modules else importlib.import_module(name)
+    return _named("fastrenyi.torch.ops") if library == "torch" else numbers(device)

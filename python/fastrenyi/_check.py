@@ -18,13 +18,13 @@ from fastrenyi._array import Array, Home, Values, Verdict, home_of, is_array, wr
 from fastrenyi._errors import NotPositiveSemidefiniteError
 
 __all__ = [
-    "array", "finite",
-    "flag", "flat_batch", "gram", "gram_contents", "integer", "kind_error", "nonzero_rows", "orders", "positive",
-    "real", "same_home", "unit", "value_error", "verdict",
+    "TRACE_TOLERANCE", "array", "finite", "flag", "flat_batch", "gram", "gram_contents", "integer", "kind_error",
+    "nonzero_rows", "orders", "positive", "real", "same_home", "unit", "value_error", "verdict",
 ]  # fmt: skip
 
 _REAL = ("float64", "float32", "float16", "bfloat16")
-_TRACE_TOLERANCE = {"float64": 1e-8, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-2}
+TRACE_TOLERANCE = {"float64": 1e-8, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-2}
+"""How far the trace of a Gram may be from one, by the dtype it came in."""
 
 
 def kind_error(name: str, expected: str, got: object, way_out: str = "") -> NoReturn:
@@ -48,7 +48,7 @@ def array(x: Array, name: str) -> Home:
     home = home_of(x)
     if home.library == "torch" and x.layout != sys.modules["torch"].strided:
         kind_error(name, "a dense tensor", f"layout {x.layout}", f"pass {name}.to_dense()")
-    _backend.module_for(home.device, name)
+    _backend.module_for(home.device, name, home.library)
     if home.library == "torch" and home.dtype.startswith("float8"):
         kind_error(name, f"real numbers ({', '.join(_REAL)})", f"dtype {home.dtype}", f"pass {name}.float()")
     return home
@@ -122,7 +122,7 @@ def gram(x: Array, name: str) -> Home:
 def gram_contents(x: Array, name: str, *, trace_one: bool = True) -> Values:
     """Accept symmetric finite matrices, of trace one unless told otherwise, and return them as a NumPy array."""
     values = wrap(x)
-    tolerance = _TRACE_TOLERANCE[home_of(x).dtype]
+    tolerance = TRACE_TOLERANCE[home_of(x).dtype]
     fault = _core.gram_fault(flat_batch(values, 2), tolerance, trace_one, _backend.threads())
     if fault is None:
         return values

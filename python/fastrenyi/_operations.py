@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -116,16 +117,18 @@ def spectrum(a: Array, name: str) -> Values:
     return _core.spectrum(_check.flat_batch(values, 2), _backend.threads()).reshape(values.shape[:-1])
 
 
-def batch_shape(grams: Sequence[Values]) -> tuple[int, ...]:
+def batch_shape(grams: Sequence[Array]) -> tuple[int, ...]:
     """Return the batch shape of Grams whose batch axes broadcast."""
-    first = grams[0].shape[:-2]
-    return first if all(a.shape[:-2] == first for a in grams) else np.broadcast_shapes(*(a.shape[:-2] for a in grams))
+    first = tuple(grams[0].shape[:-2])
+    if all(a.shape[:-2] == first for a in grams):
+        return first
+    return np.broadcast_shapes(*(tuple(a.shape[:-2]) for a in grams))
 
 
-def aligned(grams: Sequence[Values], batch: tuple[int, ...]) -> list[Values]:
-    """Return Grams (b, n, n) of a common batch shape, views where the strides allow."""
+def aligned(grams: Sequence[Array], batch: tuple[int, ...], xp: Any = np) -> list[Array]:
+    """Return Grams (b, n, n) of a common batch shape, views where the strides allow, by their library."""
     n = grams[0].shape[-1]
-    return [_check.flat_batch(a if a.shape[:-2] == batch else np.broadcast_to(a, (*batch, n, n)), 2) for a in grams]
+    return [_check.flat_batch(a if a.shape[:-2] == batch else xp.broadcast_to(a, (*batch, n, n)), 2) for a in grams]
 
 
 def _joint(factors: Sequence[Values], name: str) -> Values:

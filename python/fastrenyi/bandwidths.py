@@ -178,8 +178,7 @@ class NearestNeighbours(Bandwidth):
         _check.integer(self.k, "k", 1)
         _check.positive(self.scale, "scale")
 
-    def _widths(self, x: Values, metric: str) -> Values:
-        n = x.shape[1]
+    def _check_samples(self, n: int) -> None:
         if n <= self.k:
             _check.value_error(
                 "bandwidth",
@@ -187,6 +186,9 @@ class NearestNeighbours(Bandwidth):
                 f"n = {n}",
                 "choose a smaller k",
             )
+
+    def _widths(self, x: Values, metric: str) -> Values:
+        self._check_samples(x.shape[1])
         distances = _core.distances(x, metric, _backend.threads())
         # The k + 1 smallest of a row are a zero, the distance of the sample to itself, and its k neighbours.
         nearest = np.partition(distances, self.k, axis=2)[:, :, : self.k + 1]
@@ -238,10 +240,13 @@ class Alignment(Bandwidth):
             return np.repeat(np.asarray(self.widths, dtype=np.float64)[:, None], x.shape[0], axis=1)
         return np.asarray(np.geomspace(0.1, 10.0, 75)[:, None] * Median()._widths(x, metric))
 
+    def _check_samples(self, n: int) -> None:
+        if n != self.target.shape[0]:
+            _check.value_error("bandwidth", f"a target Gram of the {n} samples", f"shape {tuple(self.target.shape)}")
+
     def _widths(self, x: Values, metric: str) -> Values:
         target = wrap(self.target)
-        if x.shape[1] != target.shape[0]:
-            _check.value_error("bandwidth", f"a target Gram of the {x.shape[1]} samples", f"shape {target.shape}")
+        self._check_samples(x.shape[1])
         gram = _core.gaussian_gram if metric == "euclidean" else _core.laplacian_gram
         grid = self._grid(x, metric)
         # The norm of the target is the same for every width.

@@ -54,7 +54,7 @@ class _Widthed(Kernel):
         as_bandwidth(self.bandwidth)
 
     def _distance_gram(self, kind: str, metric: str, x: Array, layout: str, home: Home, name: str) -> Array:
-        operations = _backend.operations(home.library)
+        operations = _backend.operations(home.library, home.device)
         rule = as_bandwidth(self.bandwidth)
         *batch, n, d = shape_of_samples(x, layout)
         width = rule._known(tuple(batch), n, d)
@@ -125,7 +125,7 @@ class Polynomial(Kernel):
 
     def _gram(self, x: Array, layout: str, home: Home, name: str) -> Array:
         gamma = 1.0 / shape_of_samples(x, layout)[-1] if self.gamma is None else self.gamma
-        operations = _backend.operations(home.library)
+        operations = _backend.operations(home.library, home.device)
         return operations.gram(x, layout, None, "polynomial", self.degree, gamma, self.coef0, name, True)
 
 
@@ -142,7 +142,7 @@ class Cosine(Kernel):
     """
 
     def _gram(self, x: Array, layout: str, home: Home, name: str) -> Array:
-        return _backend.operations(home.library).gram(x, layout, None, "cosine", 1, 1.0, 0.0, name, True)
+        return _backend.operations(home.library, home.device).gram(x, layout, None, "cosine", 1, 1.0, 0.0, name, True)
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class Delta(Kernel):
             super()._accept(home, name)
 
     def _gram(self, x: Array, layout: str, home: Home, name: str) -> Array:
-        return _backend.operations(home.library).delta_gram(x, layout, name)
+        return _backend.operations(home.library, home.device).delta_gram(x, layout, name)
 
     def _result_home(self, home: Home) -> Home:
         if self.dtype is not None:

@@ -71,7 +71,7 @@ class _Call:
                     _check.value_error(label, expected, f"shape {tuple(x.shape)}")
             self.members.append(list(range(first, len(self.grams))))
         self.home = homes[0]
-        self.operations = _backend.operations(self.home.library)
+        self.operations = _backend.operations(self.home.library, self.home.device)
         self.orders, self.one_order = _check.orders(alpha)
         self.unit = _check.unit(base)
         self._check_batches()
@@ -128,7 +128,7 @@ def spectrum(a: Array) -> Array:
     array([1., 3.])
     """
     home = _check.gram(a, "a")
-    return home.leave(_backend.operations(home.library).spectrum(a, "a"))
+    return home.leave(_backend.operations(home.library, home.device).spectrum(a, "a"))
 
 
 def entropy(a: Variable, alpha: Alpha = 1.01, base: float = 2) -> Array:
@@ -342,7 +342,7 @@ def divergence(
         _check.value_error("y", f"batch axes that broadcast with {tuple(x.shape[:-2])}", f"{tuple(y.shape[:-2])}")
     orders, one_order = _check.orders(alpha)
     unit = _check.unit(base)
-    operations = _backend.operations(home.library)
+    operations = _backend.operations(home.library, home.device)
     n, m = x.shape[-2], y.shape[-2]
     pooled = operations.pooled(x, y)
     home = chosen._result_home(home)

@@ -5,15 +5,19 @@ What is compiled is called through ``fastrenyi._slopes``, which says how gradien
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from fastrenyi import _backend, _core, _operations, _slopes
+from fastrenyi import _backend, _core, _device_operations, _operations, _slopes
 from fastrenyi._array import home_of, wrap
+from fastrenyi._device import Device
 
-__all__ = ["POLYNOMIALS", "of_distance", "of_pairs", "of_polynomial", "of_samples", "of_spectrum", "of_width"]
+__all__ = [
+    "POLYNOMIALS", "of_distance", "of_entropies", "of_pairs", "of_polynomial", "of_samples", "of_spectrum", "of_width",
+]  # fmt: skip
 
 _TILE_BYTES = 2**25
 """Memory of one tile of pairs, of which the backward pass holds some ten."""
@@ -108,12 +112,17 @@ def _computed(x: Tensor) -> Tensor:
     return x if x.dtype == torch.float64 else x.float()
 
 
+def _serves_core(x: Tensor) -> bool:
+    return _backend.serves_core("cpu" if x.is_cpu else str(x.device))
+
+
 def _eigh(a: Tensor) -> tuple[Tensor, Tensor]:
-    values, vectors = _core.eigh(wrap(a.reshape(-1, *a.shape[-2:])), _backend.threads())
-    return (
-        torch.from_numpy(values).reshape(a.shape[:-1]),
-        torch.from_numpy(vectors).reshape(a.shape),
-    )
+    flat = a.reshape(-1, *a.shape[-2:])
+    if _serves_core(a):
+        values, vectors = (torch.from_numpy(x) for x in _core.eigh(wrap(flat), _backend.threads()))
+    else:
+        values, vectors = _device_operations.eigh(Device(flat), flat.detach())
+    return values.reshape(a.shape[:-1]), vectors.reshape(a.shape)
 
 
 def of_spectrum(grad: Tensor, a: Tensor) -> Tensor:
@@ -122,9 +131,54 @@ def of_spectrum(grad: Tensor, a: Tensor) -> Tensor:
     return ((v * grad[..., None, :]) @ v.mT).to(a.dtype)
 
 
+def _slopes_of(values: Tensor, grad: Tensor, orders: Sequence[float], epsilon: float, unit: float) -> Tensor:
+    """Return sum_m grad_m dS_m / d lambda (b, n) of spectra (b, n) of any trace, grad (b, m).
+
+    With p = lambda / T, t = alpha - 1 and S in nats: alpha expm1(t (ln p + S)) / (-t T), at t = 0 -(ln p + S) / T.
+    Where that is infinite, at a zero eigenvalue of orders up to 1, it is that of an eigenvalue of rounding size.
+    """
+    lam = values.double().clamp_min(0)
+    n = lam.shape[-1]
+    largest = lam.amax(dim=-1, keepdim=True)
+    total = lam.sum(dim=-1, keepdim=True)
+    p = lam / total
+    log = torch.where(p > 0, p, 1).log()
+    bounded = torch.maximum(p, epsilon * largest / total).log()
+    result = torch.zeros_like(lam)
+    for order, g in zip(orders, grad.double().unbind(-1), strict=True):
+        if order == 0:
+            continue
+        if math.isinf(order):
+            top = (lam >= largest * (1 - n * epsilon)).double()
+            slope = 1 / total - top / (top.sum(dim=-1, keepdim=True) * largest)
+        else:
+            t = order - 1
+            if t == 0:
+                entropy = -(p * log).sum(dim=-1, keepdim=True)
+                slope = -(bounded + entropy) / total
+            else:
+                entropy = -torch.log1p((p * torch.expm1(t * log)).sum(dim=-1, keepdim=True)) / t
+                slope = torch.expm1(t * (bounded + entropy)) * (order / -t) / total
+        result += g[..., None] * slope
+    return result * (unit / math.log(2))
+
+
+def _of_collision(a: Tensor, g: Tensor, unit: float) -> Tensor:
+    """Return the gradient of entropies of order 2, -log2(|A|^2 / tr(A)^2), which needs no spectrum."""
+    factor = g * (2 * unit / math.log(2))
+    found = a * (-factor / a.square().sum(dim=(-2, -1)))[:, None, None]
+    found.diagonal(dim1=-2, dim2=-1).add_((factor / a.diagonal(dim1=-2, dim2=-1).sum(dim=-1))[:, None])
+    return found
+
+
 def _of_joints(a: Tensor, g: Tensor, orders: Sequence[float], epsilon: float, unit: float) -> Tensor:
     """Return the gradients of the entropies, weighed by g (b, m), of matrices (b, n, n) of any trace."""
-    return torch.from_numpy(_slopes.of_joints(wrap(a), g.double().numpy(), orders, epsilon, unit))
+    if _serves_core(a):
+        return torch.from_numpy(_slopes.of_joints(wrap(a), g.double().numpy(), orders, epsilon, unit))
+    if list(orders) == [2.0]:
+        return _of_collision(a, g[:, 0], unit)
+    values, v = _eigh(a)
+    return (v * _slopes_of(values, g, orders, epsilon, unit).to(a.dtype)[:, None, :]) @ v.mT
 
 
 def _others(factors: Sequence[Tensor]) -> list[Tensor]:
@@ -172,6 +226,40 @@ def _to_factors(to_joint: Tensor, factors: Sequence[Tensor], which: Sequence[int
     return found
 
 
+def of_entropies(
+    grad: Tensor,
+    grams: Sequence[Tensor],
+    wanted: Sequence[bool],
+    subsets: Sequence[Sequence[int]],
+    signs: Sequence[float],
+    orders: Sequence[float],
+    unit: float,
+) -> list[Tensor]:
+    """Return the gradients with respect to Grams of their joint entropies; of those not wanted, nothing (0,)."""
+    epsilon = home_of(grams[0]).epsilon
+    computed = [_computed(a) for a in grams]
+    n, m = grams[0].shape[-1], len(orders)
+    result = [torch.zeros_like(a) if want else a.new_empty(0) for a, want in zip(computed, wanted, strict=True)]
+    jobs = [k for k, subset in enumerate(subsets) if any(wanted[i] for i in subset)]
+    if jobs and grad.numel():
+        factors = [[computed[i] for i in subsets[k]] for k in jobs]
+        joints = [_joint(torch.broadcast_tensors(*each)) for each in factors]  # type: ignore[no-untyped-call]
+        # A subset that does not vary over some batch axes was computed once: its gradients add up.
+        weights = [
+            (signs[k] * grad if signs else grad[k]).sum_to_size(*joint.shape[:-2], m).reshape(-1, m)
+            for k, joint in zip(jobs, joints, strict=True)
+        ]
+        flat = torch.cat([joint.reshape(-1, n, n) for joint in joints])
+        found = _of_joints(flat, torch.cat(weights), orders, epsilon, unit)
+        parts = torch.split(found, [len(each) for each in weights])
+        for k, each, joint, to_joint in zip(jobs, factors, joints, parts, strict=True):
+            which = [at for at, i in enumerate(subsets[k]) if wanted[i]]
+            for at, part in zip(which, _to_factors(to_joint.reshape(joint.shape), each, which), strict=True):
+                target = result[subsets[k][at]]
+                target += part.sum_to_size(target.shape)
+    return [part.to(a.dtype) for part, a in zip(result, grams, strict=True)]
+
+
 def of_pairs(
     to_x: Tensor,
     to_maps: Tensor,
@@ -212,7 +300,7 @@ def of_pairs(
     result_x += with_x.sum(dim=0, keepdim=True)
     if every and count > 1:
         both = to_maps + to_maps.transpose(1, 2)
-        rows, cols = torch.triu_indices(count, count, 1)
+        rows, cols = torch.triu_indices(count, count, 1, device=a.device)
         step = max(1, _TILE_BYTES // (n * n * a.element_size()))
         for i, j in zip(rows.split(step), cols.split(step), strict=True):
             for grad, factors in ((both[0, i, j], [a[i], a[j]]), (both[1, i, j], [a[i], a[j], x.expand(len(i), n, n)])):

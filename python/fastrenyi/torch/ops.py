@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.library import custom_op
 
-from fastrenyi import _operations, _slopes
+from fastrenyi import _backend, _slopes
 from fastrenyi.bandwidths import Bandwidth, code, decode
 from fastrenyi.kernels import shape_of_samples
 from fastrenyi.torch import gradients
@@ -26,6 +26,23 @@ __all__ = ["bandwidth", "delta_gram", "entropies", "gram", "largest", "pairs", "
 
 def _computed_in(x: Tensor) -> torch.dtype:
     return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
+def _device(x: Tensor) -> str:
+    return "cpu" if x.is_cpu else str(x.device)
+
+
+def _numbers(x: Tensor) -> Any:
+    """Return what computes the numbers for tensors on the device of x."""
+    return _backend.numbers(_device(x))
+
+
+def _serves_core(x: Tensor) -> bool:
+    return _backend.serves_core(_device(x))
+
+
+def _tensor(found: Any) -> Tensor:
+    return found if isinstance(found, Tensor) else torch.from_numpy(found)
 
 
 # Gram ---------------------------------------------------------------------------------------------------------------
@@ -44,7 +61,7 @@ def _gram_numbers(
     given: bool,
 ) -> Tensor:
     one = sigma if width is None else width
-    return torch.from_numpy(_operations.gram(x, layout, one, kind, degree, gamma, coef0, name, given))
+    return _tensor(_numbers(x).gram(x, layout, one, kind, degree, gamma, coef0, name, given))
 
 
 def _gram_shape(x: Tensor, layout: str) -> tuple[int, ...]:
@@ -64,7 +81,7 @@ _gram_slope = Operation(
     "float gamma, float coef0) -> Tensor",
     lambda grad, x, layout, width, sigma, a, kind, *polynomial: (
         gradients.of_samples(grad, x, layout, width, sigma, a, kind, *polynomial)
-        if kind in gradients.POLYNOMIALS
+        if kind in gradients.POLYNOMIALS or not _serves_core(x)
         else torch.from_numpy(_slopes.of_gram(grad, x, layout, sigma if width is None else width, a, kind)).to(x.dtype)
     ),
     lambda grad, x, *_: torch.empty_like(x, memory_format=torch.contiguous_format),
@@ -123,7 +140,7 @@ def gram(
 def _bandwidth(
     x: Tensor, layout: str, rule: str, numbers: Sequence[float], target: Tensor | None, metric: str, name: str
 ) -> Tensor:
-    return torch.from_numpy(_operations.bandwidth(x, layout, decode(rule, numbers, target), metric, name))
+    return _tensor(_numbers(x).bandwidth(x, layout, decode(rule, numbers, target), metric, name))
 
 
 @_bandwidth.register_fake
@@ -142,7 +159,7 @@ def bandwidth(x: Tensor, layout: str, rule: Bandwidth, metric: str, name: str) -
 
 @custom_op("fastrenyi::delta_gram", mutates_args=())
 def _delta_gram(x: Tensor, layout: str, name: str) -> Tensor:
-    return torch.from_numpy(_operations.delta_gram(x, layout, name))
+    return _tensor(_numbers(x).delta_gram(x, layout, name))
 
 
 @_delta_gram.register_fake
@@ -159,7 +176,7 @@ def delta_gram(x: Tensor, layout: str, name: str) -> Tensor:
 @custom_op("fastrenyi::pooled", mutates_args=())
 def pooled(x: Tensor, y: Tensor) -> Tensor:
     """Return two sets of samples as one, (..., n, d) and (..., m, d) as (..., n + m, d); batch axes broadcast."""
-    return torch.from_numpy(_operations.pooled(x, y)).to(x.dtype)
+    return _tensor(_numbers(x).pooled(x, y)).to(x.dtype)
 
 
 @pooled.register_fake
@@ -185,7 +202,7 @@ pooled.register_autograd(_pooled_backward, setup_context=_pooled_saved)
 @custom_op("fastrenyi::spectrum", mutates_args=())
 def spectrum(a: Tensor, name: str) -> Tensor:
     """Return the eigenvalues (..., n) of symmetric matrices (..., n, n)."""
-    return torch.from_numpy(_operations.spectrum(a, name))
+    return _tensor(_numbers(a).spectrum(a, name))
 
 
 @spectrum.register_fake
@@ -241,10 +258,10 @@ def _entropies_numbers(
     unit: float,
     keep: bool,
 ) -> tuple[Tensor, Tensor]:
-    found, reduced = _operations.entropies_for_slope(
+    found, kept = _numbers(grams[0]).entropies_for_slope(
         grams, labels.split(_COMMA), _split(subsets), names.split(_COMMA), signs, orders, unit, keep
     )
-    return torch.from_numpy(found), torch.from_numpy(reduced)
+    return _tensor(found), _tensor(kept)
 
 
 def _entropies_shapes(
@@ -259,6 +276,7 @@ def _entropies_shapes(
 ) -> tuple[Tensor, Tensor]:
     listed, n = _split(subsets), grams[0].shape[-1]
     dtype = _computed_in(grams[0])
+    keep = keep and _serves_core(grams[0])
     count = sum(_common_batch([grams[i] for i in subset]).numel() for subset in listed) if keep else 0
     first = () if signs else (len(listed),)
     return (
@@ -285,6 +303,8 @@ def _entropies_slope_numbers(
     orders: list[float],
     unit: float,
 ) -> list[Tensor]:
+    if not _serves_core(grad):
+        return gradients.of_entropies(grad, grams, wanted, _split(subsets), signs, orders, unit)
     found = _slopes.of_entropies(grad, grams, reduced, wanted, _split(subsets), signs, orders, unit)
     return [torch.from_numpy(part).to(a.dtype) for part, a in zip(found, grams, strict=True)]
 
@@ -359,8 +379,8 @@ def pairs(
     maps: Tensor, target: Tensor, every: bool, orders: Sequence[float], unit: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the entropies that the decomposition of a layer is made of, as ``_operations.pairs``."""
-    s_x, s_maps, s_all = _operations.pairs(maps, target, every, orders, unit)
-    return torch.from_numpy(s_x), torch.from_numpy(s_maps), torch.from_numpy(s_all)
+    s_x, s_maps, s_all = _numbers(maps).pairs(maps, target, every, orders, unit)
+    return _tensor(s_x), _tensor(s_maps), _tensor(s_all)
 
 
 @pairs.register_fake

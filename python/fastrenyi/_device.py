@@ -1,0 +1,148 @@
+"""Arrays in the memory of a device, for the module that serves it: addresses, strides, the stream, new memory.
+
+An array stays one of its library (torch or CuPy), which allocates all memory, results and workspace alike. The library
+is found where the array comes from; it is never imported here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from fastrenyi import _backend
+from fastrenyi._array import Array, Values, home_of
+
+__all__ = ["Device"]
+
+
+class Device:
+    """The device of an array, as its library sees it, and the compiled module for it."""
+
+    def __init__(self, like: Array) -> None:
+        """Find library, device and the library's current stream."""
+        home = home_of(like)
+        self.module: ModuleType = _backend.module_for(home.device, "x")
+        self._torch = home.library == "torch"
+        self.xp: Any = sys.modules[home.library]
+        self._device: Any = getattr(like, "device", "cpu")  # NumPy's arrays have it from 2.0 on
+        self.index = int(home.device.partition(":")[2] or 0)
+        self.stream = 0
+        if home.device != "cpu":  # the emulation's has none
+            if self._torch:
+                self.stream = self.xp.cuda.current_stream(self._device).cuda_stream
+            else:
+                with self.xp.cuda.Device(self.index):
+                    self.stream = self.xp.cuda.get_current_stream().ptr
+
+    # Memory ----------------------------------------------------------------------------------------------------------
+
+    def empty(self, shape: Sequence[int], dtype: str) -> Array:
+        """Return new memory."""
+        return self._new("empty", tuple(shape), dtype)
+
+    def full(self, shape: Sequence[int], value: float, dtype: str) -> Array:
+        """Return new memory with one number everywhere, written on the stream."""
+        return self._new("full", tuple(shape), dtype, value)
+
+    def _new(self, how: str, shape: tuple[int, ...], dtype: str, *value: float) -> Array:
+        kind = getattr(self.xp, dtype)
+        if self._torch:
+            return getattr(self.xp, how)(shape, *value, dtype=kind, device=self._device)
+        if self.xp is np:
+            return getattr(np, how)(shape, *value, dtype=kind)
+        with self.xp.cuda.Device(self.index):
+            return getattr(self.xp, how)(shape, *value, dtype=kind)
+
+    def workspace(self, size: int) -> Array:
+        """Return so many bytes."""
+        return self.empty((size,), "uint8")
+
+    def computed(self, x: Array) -> Array:
+        """Return an array without a gradient and, of half precision, as float32."""
+        if self._torch:
+            x = x.detach().resolve_conj().resolve_neg()
+            return x.float() if x.element_size() == 2 and x.dtype.is_floating_point else x
+        return x.astype("float32") if x.dtype == "float16" else x
+
+    def cast(self, x: Array, dtype: str) -> Array:
+        """Return an array in another dtype, the same one where it has that."""
+        return x.to(getattr(self.xp, dtype)) if self._torch else x.astype(dtype, copy=False)
+
+    def host(self, x: Array) -> Any:
+        """Return a copy in the memory of the host: a tensor on the CPU, or a NumPy array. Waits for the device."""
+        if self._torch:
+            return x.detach().cpu()
+        return x if self.xp is np else self.xp.asnumpy(x)
+
+    def here(self, x: Array, dtype: str) -> Array:
+        """Return an array of any library on this device."""
+        if self._torch:
+            return self.xp.as_tensor(x).detach().to(device=self._device, dtype=getattr(self.xp, dtype))
+        return self.xp.asarray(x, dtype=dtype)
+
+    # What a kernel is told -------------------------------------------------------------------------------------------
+
+    def address(self, x: Array) -> int:
+        """Return where an array begins."""
+        if self._torch:
+            return int(x.data_ptr())
+        return int(x.ctypes.data if self.xp is np else x.data.ptr)
+
+    def view(self, x: Array) -> tuple[int, ...]:
+        """Return an array of three axes as address, lengths and strides in elements."""
+        strides = x.stride() if self._torch else tuple(stride // x.itemsize for stride in x.strides)
+        return (self.address(x), *(int(length) for length in x.shape), *(int(stride) for stride in strides))
+
+    def run(self, kernel: str, *args: Any) -> None:
+        """Start a kernel on the stream."""
+        getattr(self.module, kernel)(*args, self.index, self.stream)
+
+    def capturing(self) -> bool:
+        """Whether the stream records a CUDA graph, so that nothing may wait for it."""
+        if self.stream == 0 and self._device_is_host():
+            return False
+        if self._torch:
+            return bool(self.xp.cuda.is_current_stream_capturing())
+        with self.xp.cuda.Device(self.index):
+            return bool(self.xp.cuda.get_current_stream().is_capturing())
+
+    def _device_is_host(self) -> bool:
+        return self.xp is np or str(self._device) == "cpu"
+
+
+class Findings:
+    """What kernels find wrong: a word for each check, all of them read at once, at the end of an operation."""
+
+    _FINE = -1
+
+    def __init__(self, device: Device, count: int) -> None:
+        """Make words that say that nothing is wrong."""
+        self._device = device
+        self._words = device.full((count,), self._FINE, "int64")
+
+    def word(self, k: int) -> int:
+        """Return the address of a word."""
+        return self._device.address(self._words) + 8 * k
+
+    def refuse(self, k: int, bad: Array) -> None:
+        """Note in a word that some element of an array of booleans is true."""
+        self._words[k] = self._device.xp.where(bad.any(), 0, self._FINE)
+
+    def read(self) -> list[tuple[int, int] | None]:
+        """Wait for the device; return the matrix and kind of each finding, None where nothing was found.
+
+        A stream that records a graph cannot be waited for: nothing is found then.
+        """
+        if self._device.capturing():
+            return [None] * len(self._words)
+        words = self._device.host(self._words).tolist()
+        return [None if word == self._FINE else (word // 4, word % 4) for word in words]
+
+
+def as_numpy(x: Any) -> Values:
+    """Return what ``Device.host`` gave as a NumPy array."""
+    return np.asarray(x)
