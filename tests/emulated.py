@@ -17,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from conftest import FLOATS
+from fastrenyi import _backend
 
 MEMORY = os.environ.get("FASTRENYI_TEST_MEMORY")
 STREAM = (0, 0)  # the device and its stream: those of a GPU that are used by default
@@ -30,7 +31,10 @@ else:
     import carried
 
     # Whoever asks for this has the module: that it is missing is a failure and not a reason to skip.
-    module = importlib.import_module("fastrenyi._cuda" if MEMORY == "cuda" else "fastrenyi._emulated")
+    if MEMORY == "cuda":
+        module = _backend.module_for("cuda:0", "kernels")
+    else:
+        module = importlib.import_module("fastrenyi._emulated")
     kernels = carried.Kernels(module, MEMORY, MARGIN)
 
 

@@ -17,18 +17,21 @@ import reference
 from conftest import Draw
 
 pytest.importorskip("torch")
-pytest.importorskip("fastrenyi._cuda", reason="no _cuda: built where there is no nvcc")
 
 import torch
 
 import fastrenyi as fr
 import fastrenyi.torch
-from fastrenyi import _cuda
+from fastrenyi import _backend
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of a driver too old
     if not torch.cuda.is_available():
         pytest.skip("no GPU", allow_module_level=True)
+try:
+    _cuda = _backend.module_for("cuda:0", "x")
+except fr.BackendUnavailableError:
+    pytest.skip("no _cuda: built where there is no nvcc", allow_module_level=True)
 
 GPU = "cuda"
 LATE = 200_000_000  # cycles, about a tenth of a second: whoever does not wait for what comes then reads stale data

@@ -8,7 +8,6 @@ rates are measured in the same run.
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import math
 import statistics
@@ -22,6 +21,7 @@ from typing import Any
 
 import torch
 
+from fastrenyi import _backend
 from fastrenyi.bench.gpu_workloads import OURS, workloads
 from fastrenyi.bench.task import Side, Task, Workload
 
@@ -240,8 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if on_gpu and not torch.cuda.is_available():
         print("torch finds no GPU: nothing was measured", file=sys.stderr)
         return 2
-    # By name, as where there is no nvcc there is no such module.
-    kernels = importlib.import_module("fastrenyi._cuda") if on_gpu else None
+    kernels = _backend.module_for("cuda:0", "gpu") if on_gpu else None
     clock = Clock(options.device)
     limits = Limits.measured(options.device, clock, *((64, 2**20) if options.quick else ()))
     effort = Effort(0.0, 1, 0.0) if options.quick else Effort()
