@@ -128,7 +128,7 @@ def test_two_streams_at_once(call: Callable[[Any], Any], draw: Draw) -> None:
     torch.cuda.synchronize()
     for k in range(2):
         for one in found[k]:
-            torch.testing.assert_close(one, alone[k], rtol=0, atol=0)
+            close(one, alone[k])  # cuBLAS does not promise the same bits in several streams
 
 
 # ------------------------------------------------------------------------------------------- kernels by addresses
