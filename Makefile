@@ -9,8 +9,12 @@ SOURCES := pyproject.toml requirements.txt CMakeLists.txt README.md $(shell find
 demo: $(VENV)/.installed
 	$(BIN)/fastrenyi demo --out demo $(DEMO)
 
+# The second run takes arrays on the CPU the way of arrays on a GPU, through its kernels run on the host.
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest $(TEST)
+	$(if $(TEST),,$(BIN)/python -m pytest --kernels emulated $(ON_DEVICE:%=tests/test_%.py))
+
+ON_DEVICE := bandwidths errors errors_kernels gradients measures
 
 bench: $(VENV)/.installed
 	$(BIN)/fastrenyi bench $(BENCH)
@@ -28,7 +32,7 @@ format: $(VENV)/.checkers
 
 # The tests of the core on builds that stop at a fault. Python is not built like that, so the runtime is loaded before
 # it, and with it the C++ library, whose exceptions it must find. Leaks are not looked for: Python itself has them.
-CORE := bandwidths decomposition eigh engine entropy gram hadamard measures pairs slope spectrum threads
+CORE := bandwidths decomposition eigh engine entropy gram gram_slope hadamard measures pairs slope spectrum threads
 EMULATED := $(wildcard tests/test_emulated_*.py)
 preload = LD_PRELOAD="$$($(CXX) -print-file-name=$1) $$($(CXX) -print-file-name=libstdc++.so)"
 

@@ -26,8 +26,6 @@ void connect_lapack() {
     pointers.dsyevd = scipy_pointer<cpu::Syevd<double>>(lapack, "dsyevd");
     pointers.ssyrk = scipy_pointer<cpu::Syrk<float>>(blas, "ssyrk");
     pointers.dsyrk = scipy_pointer<cpu::Syrk<double>>(blas, "dsyrk");
-    pointers.sgemm = scipy_pointer<cpu::Gemm<float>>(blas, "sgemm");
-    pointers.dgemm = scipy_pointer<cpu::Gemm<double>>(blas, "dgemm");
     const std::string file = py::str(lapack.attr("__file__"));
     cpu::set_lapack(pointers, file);
     cpu::set_blas_controls(file);

@@ -51,14 +51,4 @@ Syrk<double>* syrk<double>() {
     return lapack.dsyrk;
 }
 
-template <>
-Gemm<float>* gemm<float>() {
-    return lapack.sgemm;
-}
-
-template <>
-Gemm<double>* gemm<double>() {
-    return lapack.dgemm;
-}
-
 }  // namespace fastrenyi::cpu

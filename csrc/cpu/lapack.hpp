@@ -13,11 +13,6 @@ using Syevd = void(char* job, char* triangle, int* n, T* a, int* lda, T* values,
 template <class T>
 using Syrk = void(char* triangle, char* transposed, int* n, int* k, T* alpha, T* a, int* lda, T* beta, T* c, int* ldc);
 
-/// xGEMM: c (m, n) = alpha op(a) op(b) + beta c with an inner dimension k, column-major.
-template <class T>
-using Gemm = void(char* transposed_a, char* transposed_b, int* m, int* n, int* k, T* alpha, T* a, int* lda, T* b,
-                  int* ldb, T* beta, T* c, int* ldc);
-
 struct Lapack {
     Syevd<float>* ssyevd = nullptr;
     Syevd<double>* dsyevd = nullptr;
@@ -25,8 +20,6 @@ struct Lapack {
     Syevd<double>* dsyevd_2stage = nullptr;
     Syrk<float>* ssyrk = nullptr;
     Syrk<double>* dsyrk = nullptr;
-    Gemm<float>* sgemm = nullptr;
-    Gemm<double>* dgemm = nullptr;
 };
 
 /// Set once when the module is loaded. SciPy does not pass on the two-stage routines: they are looked up in the library
@@ -42,8 +35,5 @@ Syevd<T>* syevd_2stage();
 
 template <class T>
 Syrk<T>* syrk();
-
-template <class T>
-Gemm<T>* gemm();
 
 }  // namespace fastrenyi::cpu

@@ -20,7 +20,7 @@ Verdict: TypeAlias = "tuple[str, int, float] | None"
 """What a kernel found wrong with a batch of matrices: kind, index and value; None if nothing."""
 
 Array: TypeAlias = Any
-"""What users pass and get: a NumPy array or a torch tensor."""
+"""What users pass and get: a NumPy or CuPy array or a torch tensor."""
 
 
 class Home(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Any
 from fastrenyi import _core
 from fastrenyi._errors import BackendUnavailableError
 
-__all__ = ["MODULES", "module_for", "numbers", "operations", "serves_core", "threads"]
+__all__ = ["MODULES", "module_for", "numbers", "opened", "operations", "serves_core", "threads"]
 
 MODULES = {"cpu": "_core", "cuda": "_cuda"}
 """The compiled module for each kind of device. A test puts _emulated in the place of _core, and so runs on the host
@@ -31,11 +31,8 @@ def module_for(device: str, name: str, library: str = "torch") -> ModuleType:
     module = MODULES.get(device.partition(":")[0])
     why = "for which fastrenyi has no backend"
     if module is not None:
-        full = f"fastrenyi.{module}"
-        if full in sys.modules:
-            return sys.modules[full]
         try:
-            return _opened(importlib.import_module(full))
+            return opened(f"fastrenyi.{module}")
         except ImportError as error:
             why = f"for which this build of fastrenyi has no backend ({error}); build it where nvcc is found, or"
     to_cpu = f"{name}.get()" if library == "cupy" else f"{name}.cpu()"
@@ -45,11 +42,14 @@ def module_for(device: str, name: str, library: str = "torch") -> ModuleType:
     )
 
 
-def _opened(module: ModuleType) -> ModuleType:
-    """Tell a module for GPUs where wheels put cuSOLVER, which is opened by name."""
+def opened(name: str) -> ModuleType:
+    """Return a module for GPUs, told the first time where wheels put cuSOLVER, which it opens by name."""
+    if name in sys.modules:
+        return sys.modules[name]
+    module = importlib.import_module(name)
     roots = {*site.getsitepackages(), *sys.path}
-    patterns = ("nvidia/cusolver/lib", "nvidia/cu*/lib")
-    module.set_library_paths(sorted({str(path) for root in roots for one in patterns for path in Path(root).glob(one)}))
+    found = {str(path) for root in roots for path in Path(root).glob("nvidia/cu*/lib")}
+    module.set_library_paths(sorted(found))
     return module
 
 

@@ -42,7 +42,7 @@ def array(x: Array, name: str) -> Home:
     """Accept an array of any dtype on a device that is served; its numbers are not looked at."""
     if not is_array(x):
         way_out = f"pass numpy.asarray({name})" if isinstance(x, (list, tuple, numbers.Number)) else ""
-        kind_error(name, "a NumPy array or a torch tensor", x, way_out)
+        kind_error(name, "a NumPy or CuPy array or a torch tensor", x, way_out)
     if isinstance(x, np.ma.MaskedArray):
         kind_error(name, "an array without a mask", "a masked array", f"pass {name}.filled(value)")
     home = home_of(x)

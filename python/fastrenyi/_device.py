@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastrenyi import _backend
-from fastrenyi._array import Array, Values, home_of
+from fastrenyi._array import Array, Values, home_of, wrap
 
 __all__ = ["Device"]
 
@@ -66,6 +66,8 @@ class Device:
         if self._torch:
             x = x.detach().resolve_conj().resolve_neg()
             return x.float() if x.element_size() == 2 and x.dtype.is_floating_point else x
+        if self.xp is np:
+            return wrap(x)
         return x.astype("float32") if x.dtype == "float16" else x
 
     def cast(self, x: Array, dtype: str) -> Array:
@@ -87,10 +89,9 @@ class Device:
     # What a kernel is told -------------------------------------------------------------------------------------------
 
     def address(self, x: Array) -> int:
-        """Return where an array begins."""
-        if self._torch:
-            return int(x.data_ptr())
-        return int(x.ctypes.data if self.xp is np else x.data.ptr)
+        """Return where an array begins, never null: that of an empty one is not looked at."""
+        found = x.data_ptr() if self._torch else x.ctypes.data if self.xp is np else x.data.ptr
+        return int(found) or 1
 
     def view(self, x: Array) -> tuple[int, ...]:
         """Return an array of three axes as address, lengths and strides in elements."""

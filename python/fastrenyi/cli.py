@@ -196,4 +196,15 @@ def _installed(distributions: list[str]) -> str:
 def _cuda() -> str:
     from importlib.util import find_spec
 
-    return "built" if find_spec("fastrenyi._cuda") else "not built"
+    from fastrenyi import _backend
+
+    if find_spec("fastrenyi._cuda") is None:
+        return "not built: no nvcc was found, or FASTRENYI_CUDA=OFF"
+    found = _backend.opened("fastrenyi._cuda").info()
+    version = f"{found['runtime'] // 1000}.{found['runtime'] % 1000 // 10}"
+    parts = [f"built for {found['architectures']}, runtime {version}"]
+    parts += [f"device {k}: {name}, {major}.{minor}" for k, (name, (major, minor)) in enumerate(found["devices"])]
+    if found["problem"]:
+        parts.append(f"no device: {found['problem']}")
+    parts.append(f"cuSOLVER: {found['cusolver']}")
+    return "; ".join(parts)

@@ -75,7 +75,10 @@ struct Engine {
     void (*add_factor_row)(T* out, const double* x, const T* y, double scale, std::int64_t n);
     bool (*all_finite)(const T* x, std::int64_t n);
     void (*weigh_rows)(const T* g, const T* a, std::int64_t n, std::int64_t first, std::int64_t height, T* out);
-    void (*add_signs)(const T* x, const T* y, T weight, T* out, std::int64_t d);
+    void (*pull_rows)(const T* x, std::int64_t ld, const T* w, std::int64_t n, std::int64_t first, std::int64_t height,
+                      T* out);
+    void (*pull_rows_by_sign)(const T* x, std::int64_t ld, const T* w, std::int64_t n, std::int64_t first,
+                              std::int64_t height, T* out);
 
     /// sum p_i ln p_i and sum p_i (p_i^beta - 1) of n probabilities; zeros count nothing.
     double (*sum_p_log_p)(const double* p, std::int64_t n);

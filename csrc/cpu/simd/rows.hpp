@@ -53,8 +53,7 @@ bool all_finite(const T* x, index_t n) {
     return total == T(0);
 }
 
-/// Rows [first, first + height) of (g + g') o a for dense (n, n) g and a, into `out` (height, n), but on the diagonal
-/// what makes the sum of each row zero.
+/// Rows [first, first + height) of (g + g') o a for dense (n, n) g and a, into `out` (height, n).
 template <class T>
 void weigh_rows(const T* g, const T* a, index_t n, index_t first, index_t height, T* out) {
     constexpr int L = lanes<T>;
@@ -80,21 +79,56 @@ void weigh_rows(const T* g, const T* a, index_t n, index_t first, index_t height
             }
         }
     }
-    for (index_t i = 0; i < height; ++i) {
-        T* const row = out + i * n;
-        row[first + i] = 0;
-        Vec<T> sum = Vec<T>{};
-        index_t j = 0;
-        for (; j + L <= n; j += L) sum += load(row + j);
-        sum += load_some(row + j, n - j);
-        for (int q = 0; q < L; ++q) row[first + i] -= sum[q];
-    }
 }
 
-/// out_k += weight sign(x_k - y_k).
-template <class T>
-void add_signs(const T* x, const T* y, T weight, T* out, index_t d) {
-    for (index_t k = 0; k < d; ++k) out[k] += x[k] > y[k] ? weight : x[k] < y[k] ? -weight : T(0);
+/// out_i = sum_j w_ij (x_j - x_i), or of signs of that, for `height` rows of x from `first` on, w (height, n). Rows of
+/// x and of out are `ld` apart, a multiple of the lanes, and zero beyond the features. Differences and not a product of
+/// matrices: no digit is lost far from the origin, or near one sample and far from another. Weights of zero are passed
+/// over, so that a difference that is infinite counts nothing where the kernel is zero.
+template <class T, bool signs>
+void pull_rows(const T* x, index_t ld, const T* w, index_t n, index_t first, index_t height, T* out) {
+    using V = Vec<T>;
+    constexpr int L = lanes<T>, R = 4, C = 2;  // rows and vectors of features that share a trip over j
+    for (index_t i = 0; i < height; i += R) {
+        const T *own[R], *weights[R];
+        for (int r = 0; r < R; ++r) {
+            const index_t row = i + r < height ? i + r : height - 1;
+            own[r] = x + (first + row) * ld;
+            weights[r] = w + row * n;
+        }
+        for (index_t k = 0; k < ld; k += C * L) {
+            const auto trip = [&](auto width) __attribute__((always_inline)) {
+                constexpr int vectors = decltype(width)::value ? C : 1;
+                V mine[R][vectors], sum[R][vectors];
+                for (int r = 0; r < R; ++r)
+                    for (int c = 0; c < vectors; ++c) mine[r][c] = load(own[r] + k + c * L), sum[r][c] = V{};
+                for (index_t j = 0; j < n; ++j) {
+                    V other[vectors];
+                    for (int c = 0; c < vectors; ++c) other[c] = load(x + j * ld + k + c * L);
+                    for (int r = 0; r < R; ++r) {
+                        const T weight = weights[r][j];
+                        if (weight == T(0)) continue;
+                        for (int c = 0; c < vectors; ++c) {
+                            const V difference = other[c] - mine[r][c];
+                            if (signs)
+                                sum[r][c] += difference > V{}   ? splat<T>(weight)
+                                             : difference < V{} ? splat<T>(-weight)
+                                                                : V{};
+                            else
+                                sum[r][c] += difference * weight;
+                        }
+                    }
+                }
+                for (int r = 0; r < R && i + r < height; ++r)
+                    for (int c = 0; c < vectors; ++c)
+                        __builtin_memcpy(out + (i + r) * ld + k + c * L, &sum[r][c], sizeof sum[r][c]);
+            };
+            if (k + C * L <= ld)
+                trip(Constant<true>{});
+            else
+                trip(Constant<false>{});
+        }
+    }
 }
 
 }  // namespace fastrenyi::cpu::FASTRENYI_ISA
