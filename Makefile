@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml requirements.txt CMakeLists.txt README.md $(shell find csrc python -type f ! -name '*.pyc')
 
-.PHONY: demo test bench check format sanitize tsan clean
+.PHONY: demo test bench check format sanitize tsan gpu-check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/fastrenyi demo --out demo $(DEMO)
@@ -49,6 +49,10 @@ tsan: build/tsan/.installed
 	TSAN_OPTIONS="halt_on_error=1 ignore_noninstrumented_modules=1 die_after_fork=0 suppressions=$(CURDIR)/tests/tsan.supp" \
 	setarch $$(uname -m) -R $(BIN)/python -m pytest --capture=sys tests/test_threads.py tests/test_fork.py $(EMULATED) \
 		-k "not settings and not data_loader" $(TEST)
+
+# With what this machine's Python has, and no network: machines with a GPU are often lent for an hour.
+gpu-check:
+	$(PYTHON) tests/gpu_check.py $(GPU)
 
 build/sanitize/.installed: FAULTS := address,undefined
 build/tsan/.installed: FAULTS := thread

@@ -1,7 +1,13 @@
-"""The kernels of the GPU on the host (`_emulated`), called with NumPy's memory in place of a device's."""
+"""The kernels of the GPU on the host (`_emulated`), called with NumPy's memory in place of a device's.
+
+FASTRENYI_TEST_MEMORY=cuda runs the same tests on a GPU, by `_cuda`, their memory carried over and back (`carried.py`);
+=cpu carries it for `_emulated`, which tries the carrying.
+"""
 
 from __future__ import annotations
 
+import importlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,12 +17,25 @@ import pytest
 from numpy.typing import NDArray
 
 from conftest import FLOATS
+from fastrenyi import _backend
 
-kernels = pytest.importorskip("fastrenyi._emulated", reason="no _emulated: build as make test does")
-
-STREAM = (0, 0)  # the device and its stream, which mean nothing here
+MEMORY = os.environ.get("FASTRENYI_TEST_MEMORY")
+STREAM = (0, 0)  # the device and its stream: those of a GPU that are used by default
 NUMPY = [nx for nx in FLOATS if nx.library == "numpy"]
 MARGIN = 512  # elements before and after a result that nobody may write
+
+kernels: Any
+if MEMORY is None:
+    kernels = pytest.importorskip("fastrenyi._emulated", reason="no _emulated: build as make test does")
+else:
+    import carried
+
+    # Whoever asks for this has the module: that it is missing is a failure and not a reason to skip.
+    if MEMORY == "cuda":
+        module = _backend.module_for("cuda:0", "kernels")
+    else:
+        module = importlib.import_module("fastrenyi._emulated")
+    kernels = carried.Kernels(module, MEMORY, MARGIN)
 
 
 def view(a: NDArray[Any]) -> tuple[int, ...]:

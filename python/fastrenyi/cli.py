@@ -148,13 +148,13 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _bench(options: argparse.Namespace) -> None:
-    from fastrenyi import bench
+    from fastrenyi.bench import command, workloads
 
     size = options.size or "normal"
     if options.list:
-        print("\n".join(workload.name for workload in bench.workloads(size)))
+        print("\n".join(workload.name for workload in workloads(size)))
         return
-    bench.run(
+    command.run(
         size,
         options.only,
         threads=options.threads,

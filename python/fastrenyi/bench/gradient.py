@@ -16,12 +16,12 @@ __all__ = ["information_gradient"]
 Tensor = torch.Tensor
 
 
-def information_gradient(n: int, d: int, dtype: str, alpha: float) -> Task:
+def information_gradient(n: int, d: int, dtype: str, alpha: float, device: str = "cpu") -> Task:
     """Return dI(X; Z)/dZ of n samples of d features, both sides with Silverman's width."""
     both = data.activations(n, 2, d, 1, dtype)[..., 0]
     x, z = np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])
     sigma = data.silverman(n, d)
-    fixed, leaf = torch.from_numpy(x), torch.from_numpy(z).requires_grad_()
+    fixed, leaf = torch.from_numpy(x).to(device), torch.from_numpy(z).to(device).requires_grad_()
 
     def ours() -> Tensor:
         information = fr.mutual_information(
@@ -32,9 +32,12 @@ def information_gradient(n: int, d: int, dtype: str, alpha: float) -> Task:
     def usual() -> Tensor:
         return torch.autograd.grad(_information(fixed, leaf, sigma, alpha), leaf)[0]
 
+    def read(found: Tensor) -> Values:
+        return found.numpy(force=True)
+
     return Task(
-        ours=Side("ours", ours),
-        peers=(Side("torch autograd", usual),),
+        ours=Side("ours", ours, read),
+        peers=(Side("torch autograd", usual, read),),
         reference=lambda: _reference(x, z, sigma, alpha),
         error=lambda found, right: float(np.abs(found - right).max() / np.abs(right).max()),
         tolerance=5e-3,  # the clamp at 1e-12, without which the usual code gives NaN, costs it most digits

@@ -52,6 +52,8 @@ class Task:
     tolerance: float
     dtype: str
     flops: float | None = None
+    traffic: float | None = None
+    """Bytes that have to come from memory and go to it, whoever does the work."""
 
     @property
     def sides(self) -> tuple[Side, ...]:
