@@ -42,14 +42,17 @@ def module_for(device: str, name: str, library: str = "torch") -> ModuleType:
     )
 
 
+_told: set[str] = set()
+
+
 def opened(name: str) -> ModuleType:
     """Return a module for GPUs, told the first time where wheels put cuSOLVER, which it opens by name."""
-    if name in sys.modules:
-        return sys.modules[name]
-    module = importlib.import_module(name)
-    roots = {*site.getsitepackages(), *sys.path}
-    found = {str(path) for root in roots for path in Path(root).glob("nvidia/cu*/lib")}
-    module.set_library_paths(sorted(found))
+    module = sys.modules.get(name) or importlib.import_module(name)
+    if name not in _told:
+        roots = {*site.getsitepackages(), *sys.path}
+        found = {str(file) for root in roots for file in Path(root).glob("nvidia/cu*/lib/libcusolver.so.*")}
+        module.set_library_paths(sorted(found))
+        _told.add(name)
     return module
 
 

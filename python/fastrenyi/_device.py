@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
 from typing import Any
 
@@ -32,11 +33,12 @@ class Device:
         self.index = int(home.device.partition(":")[2] or 0)
         self.stream = 0
         if home.device != "cpu":  # the emulation's has none
+            cuda = self.xp.cuda
             if self._torch:
-                self.stream = self.xp.cuda.current_stream(self._device).cuda_stream
+                self.stream = cuda.current_stream(self._device).cuda_stream
             else:
-                with self.xp.cuda.Device(self.index):
-                    self.stream = self.xp.cuda.get_current_stream().ptr
+                with self._current():
+                    self.stream = cuda.get_current_stream().ptr
 
     # Memory ----------------------------------------------------------------------------------------------------------
 
@@ -52,10 +54,15 @@ class Device:
         kind = getattr(self.xp, dtype)
         if self._torch:
             return getattr(self.xp, how)(shape, *value, dtype=kind, device=self._device)
-        if self.xp is np:
-            return getattr(np, how)(shape, *value, dtype=kind)
-        with self.xp.cuda.Device(self.index):
+        with self._current():
             return getattr(self.xp, how)(shape, *value, dtype=kind)
+
+    def _current(self) -> AbstractContextManager[Any]:
+        """Make this device the current one of a library that has one."""
+        if self.xp is np:
+            return nullcontext()
+        cuda = self.xp.cuda
+        return cuda.device(self._device) if self._torch else cuda.Device(self.index)  # type: ignore[no-any-return]
 
     def workspace(self, size: int) -> Array:
         """Return so many bytes."""
@@ -90,6 +97,13 @@ class Device:
             return self.xp.as_tensor(x).detach().to(device=self._device, dtype=getattr(self.xp, dtype))
         return self.xp.asarray(x, dtype=dtype)
 
+    def pairs_above(self, count: int) -> Array:
+        """Return the int64 pairs (p, 2) above the diagonal of a square, made on the device."""
+        if self._torch:
+            return self.xp.triu_indices(count, count, 1, device=self._device).T
+        with self._current():
+            return self.xp.stack(self.xp.triu_indices(count, 1)).T
+
     # What a kernel is told -------------------------------------------------------------------------------------------
 
     def address(self, x: Array) -> int:
@@ -110,9 +124,9 @@ class Device:
         """Whether the stream records a CUDA graph, so that nothing may wait for it."""
         if self.stream == 0 and self._device_is_host():
             return False
-        if self._torch:
-            return bool(self.xp.cuda.is_current_stream_capturing())
-        with self.xp.cuda.Device(self.index):
+        with self._current():
+            if self._torch:
+                return bool(self.xp.cuda.is_current_stream_capturing())
             return bool(self.xp.cuda.get_current_stream().is_capturing())
 
     def _device_is_host(self) -> bool:

@@ -69,5 +69,6 @@ def joint(device: Device, factors: Sequence[Array]) -> Array:
     if len(factors) == 1:
         return factors[0]
     found = device.empty(tuple(factors[0].shape), dtype_of(factors[0]))
-    product(device, factors, found, Findings(device, 1).word(0))
+    findings = Findings(device, 1)  # to be kept until the kernel has been given its memory
+    product(device, factors, found, findings.word(0))
     return found

@@ -236,16 +236,15 @@ def pairs(maps: Array, target: Array, every: bool, orders: Sequence[float], unit
     _check_grams(device, [a, x], dtype_of(maps), findings, True)
     s_x, values_x = _entropies(device, x, orders, epsilon, unit, findings.word(2))
 
-    rows, cols = np.triu_indices(count, 1) if every else (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
-    alone = np.arange(count)
-    index = np.stack([np.concatenate([alone, rows]), np.concatenate([alone, cols])], axis=1)
-    on_device = device.here(index, "int64")
+    # A map alone is the pair of the map with itself; then all pairs above the diagonal.
+    alone = device.full((count, 2), 1, "int64").cumsum(0) - 1
+    index = device.contiguous(device.xp.concatenate([alone, device.pairs_above(count)])) if every else alone
     total = len(index)
     found = device.empty((2, total, m), dtype)
     size = device.module.pairs_workspace(total, n, dtype, True, device.index)
     room = device.workspace(size)
     places = (device.address(found[0]), device.address(found[1]), device.address(room), size)
-    where = (device.view(a), device.view(x), device.address(on_device), total, dtype)
+    where = (device.view(a), device.view(x), device.address(index), total, dtype)
     device.run("pairs", *where, list(orders), epsilon, unit, *places, findings.word(3))
 
     both = device.empty((2, n, n), dtype)
@@ -260,7 +259,7 @@ def pairs(maps: Array, target: Array, every: bool, orders: Sequence[float], unit
     if wrong[2] and values_x is not None:
         _refuse_spectrum(device, values_x, 0, "target", (), 0)
     if wrong[3]:
-        i, j = (int(k) for k in index[wrong[3][0]])
+        i, j = (int(k) for k in device.host(index[wrong[3][0]]))
         name = f"maps[{i}]" if i == j else f"maps[{i}], maps[{j}]"
         if wrong[3][1] != _INDEFINITE:
             _check.verdict(("zero trace", 0, 0.0), name, ())
@@ -277,7 +276,7 @@ def pairs(maps: Array, target: Array, every: bool, orders: Sequence[float], unit
     if not every:
         return s_x[0], found, s_all
     square = device.empty((2, count, count, m), dtype)
-    first, second = on_device[:, 0], on_device[:, 1]
+    first, second = index[:, 0], index[:, 1]
     square[:, first, second] = found
     square[:, second, first] = found
     return s_x[0], square, s_all

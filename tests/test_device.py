@@ -1,0 +1,156 @@
+"""The public functions on a device's arrays against the reference: emulated kernels everywhere, a GPU if there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastrenyi as fr
+import reference
+from conftest import Draw
+from fastrenyi import _backend
+from tolerances import assert_bits, assert_gram
+
+
+class On:
+    """A library and a device."""
+
+    def __init__(self, library: str, device: str) -> None:
+        self.library, self.device = library, device
+
+    def array(self, values: Any, dtype: str) -> Any:
+        if self.library == "torch":
+            import torch
+
+            return torch.tensor(np.asarray(values), dtype=getattr(torch, dtype), device=self.device)
+        return self.xp.asarray(values, dtype=dtype)
+
+    @property
+    def xp(self) -> Any:
+        return pytest.importorskip("cupy") if self.library == "cupy" else np
+
+    def values(self, found: Any, dtype: str) -> Any:
+        """The numbers of a result, which must have stayed in its library, on its device and in its dtype."""
+        if self.library == "torch":
+            assert found.device.type == self.device
+            assert str(found.dtype) == f"torch.{dtype}"
+            return found.double().cpu().numpy()
+        assert isinstance(found, (self.xp.ndarray, self.xp.generic))
+        assert found.dtype == dtype
+        return (found.get() if self.library == "cupy" else found).astype(np.float64)
+
+
+def _gpu() -> str:
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    pytest.importorskip("fastrenyi._cuda")
+    return "cuda"
+
+
+@pytest.fixture(params=["emulated-numpy", "emulated-torch", "cuda-torch", "cuda-cupy"])
+def on(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> On:
+    kernels, _, library = request.param.partition("-")
+    if kernels == "emulated":
+        pytest.importorskip("fastrenyi._emulated")
+        monkeypatch.setitem(_backend.MODULES, "cpu", "_emulated")
+        device = "cpu"
+    else:
+        device = _gpu()
+    return On(library, device)
+
+
+KERNELS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
+    "gaussian": (fr.Gaussian(1.5), lambda x: reference.gram_gaussian(x, 1.5)),
+    "laplacian": (fr.Laplacian(2.0), lambda x: reference.gram_laplacian(x, 2.0)),
+    "cosine": ("cosine", reference.gram_cosine),
+    "polynomial": (fr.Polynomial(2, coef0=0.5), lambda x: reference.gram_polynomial(x, 2, coef0=0.5)),
+    "median": (fr.Gaussian("median"), lambda x: reference.gram_gaussian(x, reference.median(x))),
+    "scott": (fr.Gaussian("scott"), lambda x: reference.gram_gaussian(x, reference.scott(x))),
+    "neighbours": (
+        fr.Gaussian(fr.NearestNeighbours(3)),
+        lambda x: reference.gram_gaussian(x, reference.neighbours(x, 3)),
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("shape", [(2, 3), (33, 5), (3, 20, 40)], ids=str)
+def test_grams(shape: tuple[int, ...], kernel: str, dtype: str, on: On, draw: Draw) -> None:
+    if kernel == "neighbours" and shape[-2] <= 3:
+        shape = (4, shape[-1])
+    x = draw.samples(*shape).astype(dtype).astype(np.float64)
+    given, right = KERNELS[kernel]
+    found = fr.gram(on.array(x, dtype), given)
+    assert_gram(on.values(found, dtype), reference.over_batch(right, x), dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_grams_of_a_layer(dtype: str, on: On, draw: Draw) -> None:
+    maps = draw.samples(10, 3, 4, 5).astype(dtype).astype(np.float64)
+    right = np.stack([reference.gram_gaussian(maps[:, c].reshape(10, 20), 2.0) for c in range(3)])
+    assert_gram(on.values(fr.channel_grams(on.array(maps, dtype), bandwidth=2.0), dtype), right, dtype)
+
+
+def grams(draw: Draw, dtype: str, *shape: int) -> Any:
+    return draw.matrices(*shape).astype(dtype).astype(np.float64)
+
+
+MEASURES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "mutual information": (fr.mutual_information, reference.mutual_information),
+    "total correlation": (fr.total_correlation, reference.total_correlation),
+    "joint entropy": (fr.joint_entropy, reference.joint_entropy),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("alpha", [0.5, 1, 1.01, 2, 5, float("inf")])
+@pytest.mark.parametrize("measure", MEASURES)
+def test_measures(measure: str, alpha: float, dtype: str, on: On, draw: Draw) -> None:
+    a, b = grams(draw, dtype, 4, 9), grams(draw, dtype, 9)
+    ours, right = MEASURES[measure]
+    found = ours(on.array(a, dtype), on.array(b, dtype), alpha=alpha)
+    expected = np.array([right(one, b, alpha=alpha) for one in a])
+    assert_bits(on.values(found, dtype), expected, dtype, alpha, n=9, terms=3)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("alpha", [1.01, 2])
+def test_layers(alpha: float, dtype: str, on: On, draw: Draw) -> None:
+    maps, target = grams(draw, dtype, 4, 8), grams(draw, dtype, 8)
+    found = fr.layer_decomposition(on.array(maps, dtype), on.array(target, dtype), alpha)
+    right = reference.layer_decomposition(maps, target, alpha)
+    for name in ("mmi", "tradeoff", "nonredundant", "pairwise"):
+        expected = right[name] if isinstance(right, dict) else getattr(right, name)
+        assert_bits(on.values(getattr(found, name), dtype), np.asarray(expected), dtype, alpha, n=8, terms=6)
+
+
+def test_labels(on: On) -> None:
+    labels = on.array([0, 0, 1, 1, 2, 2], "int64")
+    found = fr.entropy(fr.gram(labels, fr.Delta("float64")), alpha=1)
+    assert_bits(on.values(found, "float64"), np.float64(np.log2(3)), "float64", 1, n=6)
+
+
+def test_wrong_numbers_are_named(on: On, draw: Draw) -> None:
+    x, a = draw.samples(5, 3), grams(draw, "float64", 2, 5)
+    x[3, 1] = np.nan
+    with pytest.raises(ValueError, match=r"x: expected finite numbers, got nan at index \(3, 1\)"):
+        fr.gram(on.array(x, "float64"), bandwidth=1.0)
+    a[1, 0, 2] += 0.1
+    with pytest.raises(ValueError, match=r"b: expected symmetric matrices.*\(1, (0, 2|2, 0)\)"):
+        fr.mutual_information(on.array(a[0], "float64"), on.array(a, "float64"))
+    indefinite = np.diag([0.6, 0.6, -0.2])
+    with pytest.raises(fr.NotPositiveSemidefiniteError, match=r"a: .*-0\.2"):
+        fr.entropy(on.array(indefinite, "float64"))
+    with pytest.raises(ValueError, match="bandwidth: "):
+        fr.gram(on.array(np.ones((2, 4, 3)), "float64"), bandwidth=on.array([1.0, -1.0], "float64"))
+
+
+def test_nothing_to_do(on: On) -> None:
+    empty = on.array(np.empty((0, 4, 2)), "float64")
+    assert fr.gram(empty, bandwidth=1.0).shape == (0, 4, 4)
+    assert fr.entropy(fr.gram(empty, bandwidth=1.0)).shape == (0,)
