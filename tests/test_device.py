@@ -1,4 +1,4 @@
-"""The public functions on a device's arrays against the reference: emulated kernels everywhere, a GPU if there is one."""
+"""The public functions on a device's arrays against the reference: emulated kernels, and a GPU if there is one."""
 
 from __future__ import annotations
 
