@@ -30,7 +30,8 @@ def of_gram(grad: Array, x: Array, layout: str, width: float | Array, a: Array, 
     found = _core.gram_slope(flat, kind, each_width(width, len(flat)), grams, grads, _backend.threads())
     found = found.reshape(laid_out.shape)
     shape = tuple(x.shape)
-    return found.swapaxes(0, 1).reshape(shape) if layout == "maps" else found.reshape(shape)
+    # Contiguous, as the operation's fake says: compiled code relies on the strides.
+    return np.ascontiguousarray(found.swapaxes(0, 1).reshape(shape)) if layout == "maps" else found.reshape(shape)
 
 
 def _of_smallest(a: Values, g: Values, epsilon: float, unit: float) -> Values:
