@@ -12,7 +12,8 @@ torch = pytest.importorskip("torch")
 
 import fastrenyi as fr  # noqa: E402
 import fastrenyi.torch.ops  # noqa: E402
-from fastrenyi.torch import losses  # noqa: E402
+from fastrenyi import _slopes  # noqa: E402
+from fastrenyi.torch import gradients, losses  # noqa: E402
 
 
 @pytest.fixture
@@ -58,3 +59,36 @@ def test_by_inductor(leaf: Callable[..., Any]) -> None:
     z = leaf(7, 3)
     found, expected = (torch.autograd.grad(f(z).exp(), z)[0] for f in (torch.compile(loss, fullgraph=True), loss))
     torch.testing.assert_close(found, expected)
+
+
+# Batches of nothing ---------------------------------------------------------------------------------------------------
+
+EMPTY: dict[str, Callable[[Any], Any]] = {
+    "entropy": lambda x: fr.entropy(fr.gram(x)),
+    "orders": lambda x: fr.entropy(fr.gram(x), [0.5, 2, 100, float("inf")]),
+    "order 2": lambda x: fr.mutual_information(fr.gram(x), fr.gram(torch.ones(5, 1).double()), alpha=2),
+    "joint": lambda x: fr.joint_entropy(fr.gram(x), fr.gram(torch.ones(5, 1).double())),
+    "divergence": lambda x: fr.divergence(x, x[:, :3]),
+    "spectrum": lambda x: fr.spectrum(fr.gram(x)),
+    "cosine": lambda x: fr.gram(x, "cosine"),
+    "laplacian": lambda x: fr.gram(x, "laplacian"),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_an_empty_batch_has_an_empty_gradient(name: str, leaf: Callable[..., Any]) -> None:
+    x = leaf(0, 5, 2)
+    EMPTY[name](x).sum().backward()
+    assert x.grad.shape == x.shape
+
+
+@pytest.mark.parametrize("order", [65.0, 1e9, 1e300, float("inf")])
+def test_slopes_for_devices_are_the_same_at_high_orders(order: float, rng: np.random.Generator) -> None:
+    """Those of a device's tensors are PyTorch's to compute; they are the compiled ones' twins."""
+    matrices = [np.diag(rng.uniform(0.1, 1, size=5)), np.eye(5) / 5, np.diag([1.0, 0, 0, 0, 0])]
+    a = torch.tensor(np.stack(matrices))
+    values, v = torch.linalg.eigh(a)
+    weights = torch.tensor(rng.normal(size=(3, 2)))
+    found = gradients._slopes_of(values, weights, [order, 2.0], 2.0**-52, 1.0)
+    expected = _slopes.of_joints(a.numpy(), weights.numpy(), [order, 2.0], 2.0**-52, 1.0)
+    torch.testing.assert_close((v * found[:, None, :]) @ v.mT, torch.from_numpy(expected), rtol=1e-9, atol=1e-9)
