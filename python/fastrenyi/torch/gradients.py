@@ -148,9 +148,12 @@ def _slopes_of(values: Tensor, grad: Tensor, orders: Sequence[float], epsilon: f
     for order, g in zip(orders, grad.double().unbind(-1), strict=True):
         if order == 0:
             continue
-        if math.isinf(order):
-            top = (lam >= largest * (1 - n * epsilon)).double()
-            slope = 1 / total - top / (top.sum(dim=-1, keepdim=True) * largest)
+        if order > _slopes.LARGEST_BY_RESOLVENTS:  # as _slopes says, which has the same formula
+            apart = n * (epsilon if math.isinf(order) else torch.finfo(values.dtype).eps)
+            q = torch.where(lam >= largest * (1 - apart), 1, lam / largest)
+            power = q ** (order - 1)
+            share = power * total / (largest * (power * q).sum(dim=-1, keepdim=True))
+            slope = (1 - share) / total * (1 if math.isinf(order) else order / (order - 1))
         else:
             t = order - 1
             if t == 0:
