@@ -15,6 +15,8 @@ import fastrenyi.torch.ops  # noqa: E402
 from fastrenyi import _slopes  # noqa: E402
 from fastrenyi.torch import gradients, losses  # noqa: E402
 
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # PyTorch uses it itself
+
 
 @pytest.fixture
 def leaf(rng: np.random.Generator) -> Callable[..., Any]:
@@ -52,7 +54,6 @@ def test_slopes_of_pairs_lie_as_promised(every: bool, leaf: Callable[..., Any]) 
     torch.library.opcheck(ops.pairs_backward, (*grads, turned, target, every, [1.01], 1.0))
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch's own modules
 def test_by_inductor(leaf: Callable[..., Any]) -> None:
     torch._dynamo.reset()
     loss = losses.TotalCorrelationLoss(bandwidth=1.0)
@@ -92,3 +93,86 @@ def test_slopes_for_devices_are_the_same_at_high_orders(order: float, rng: np.ra
     found = gradients._slopes_of(values, weights, [order, 2.0], 2.0**-52, 1.0)
     expected = _slopes.of_joints(a.numpy(), weights.numpy(), [order, 2.0], 2.0**-52, 1.0)
     torch.testing.assert_close((v * found[:, None, :]) @ v.mT, torch.from_numpy(expected), rtol=1e-9, atol=1e-9)
+
+
+# Forward mode, which would lose the tangent without a word ------------------------------------------------------------
+
+CONSTANT = torch.linspace(-1, 1, 10).double().reshape(5, 2)
+FORWARD: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "gram": ("gram", lambda x: fr.gram(x, bandwidth=1.0)),
+    "width": ("gram", lambda x: fr.gram(CONSTANT, bandwidth=x.square().sum())),
+    "cosine": ("gram", lambda x: fr.gram(x, "cosine")),
+    "channel_grams": ("gram", lambda x: fr.channel_grams(x)),
+    "entropy": ("entropy", lambda x: fr.entropy(x @ x.mT / (x * x).sum())),
+    "spectrum": ("spectrum", lambda x: fr.spectrum(x @ x.mT)),
+    "divergence": ("divergence", lambda x: fr.divergence(x, x[:3])),
+    "layer_decomposition": (
+        "layer_decomposition",
+        lambda x: fr.layer_decomposition((x @ x.mT / (x * x).sum()).expand(2, 5, 5), fr.gram(CONSTANT)).entropy,
+    ),
+}
+
+
+def forwards(f: Callable[[Any], Any], x: Any) -> dict[str, Callable[[], Any]]:
+    """Return the ways of forward mode through f."""
+    ones, jvp = torch.ones_like(x), torch.func.jvp
+
+    def dual() -> Any:
+        with torch.autograd.forward_ad.dual_level():
+            return f(torch.autograd.forward_ad.make_dual(x, ones))
+
+    return {
+        "dual": dual,
+        "jvp": lambda: jvp(f, (x,), (ones,)),
+        "jacfwd": lambda: torch.func.jacfwd(f)(x),
+        "mapped within": lambda: jvp(torch.vmap(f), (x[None],), (ones[None],)),
+        "mapped": lambda: torch.vmap(lambda x: jvp(f, (x,), (ones,))[1])(x[None]),
+        "of the outer": lambda: jvp(lambda y: jvp(lambda z: f(y) * z.sum(), (x,), (ones,))[1], (x,), (ones,)),
+        "under a map of others": lambda: jvp(lambda y: torch.vmap(lambda z: f(y) * z)(x), (x,), (ones,)),
+    }
+
+
+@pytest.mark.parametrize("way", forwards(lambda x: x, CONSTANT))
+@pytest.mark.parametrize("name", FORWARD)
+def test_forward_mode_is_refused(name: str, way: str, leaf: Callable[..., Any]) -> None:
+    public, f = FORWARD[name]
+    for x in (leaf(5, 2).detach(), leaf(5, 2)):
+        with pytest.raises(NotImplementedError, match=rf"^{public}: expected .*, got .*forward mode.*; use backward"):
+            forwards(f, x)[way]()
+
+
+@pytest.mark.parametrize("way", ["dual", "jvp"])
+def test_forward_mode_is_refused_by_compiled_code(way: str, leaf: Callable[..., Any]) -> None:
+    torch._dynamo.reset()
+    x = leaf(5, 2).detach()
+    compiled = torch.compile(lambda x: fr.entropy(fr.gram(x)), backend="aot_eager")
+    assert compiled(x).isfinite()
+    with pytest.raises(NotImplementedError, match=r"^gram: .*forward mode"):
+        forwards(compiled, x)[way]()
+
+
+def test_forward_mode_over_a_backward_pass_is_refused(leaf: Callable[..., Any]) -> None:
+    a = leaf(5, 2)
+    for found, message in (
+        (fr.gram(a), "gram"),
+        (fr.entropy(fr.gram(a)), "entropy"),
+        (fr.spectrum(fr.gram(a)), "spec"),
+    ):
+        with torch.autograd.forward_ad.dual_level():
+            start = torch.ones_like(found)
+            dual = torch.autograd.forward_ad.make_dual(start, start)
+            with pytest.raises(NotImplementedError, match=f"^{message}"):
+                torch.autograd.grad(found, a, dual)
+
+
+def test_forward_mode_of_others_is_none_of_ours(leaf: Callable[..., Any]) -> None:
+    """Where a level is open, tensors without a tangent are measured as ever."""
+    x = leaf(5, 2)
+    with torch.autograd.forward_ad.dual_level():
+        assert fr.entropy(fr.gram(x)).item() == fr.entropy(fr.gram(x)).item()
+        fr.divergence(x, x).backward()
+    y = x.detach()
+    _, tangent = torch.func.jvp(
+        lambda z: z.sum() * fr.spectrum(fr.gram(y.sin())).sum(), (y,), (torch.ones(5, 2).double(),)
+    )
+    assert tangent.item() == pytest.approx(10)

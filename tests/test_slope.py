@@ -130,7 +130,7 @@ HIGH = [65.0, 1e3, 1e9, 1e300, float("inf")]
 
 
 def _expected_of_high(lam: NDArray[np.float64], alpha: float) -> NDArray[np.float64]:
-    """Return dS/d lambda in bits from S = -log2(lambda_max / T) alpha / (alpha - 1) - log2(sum q^alpha) / (alpha - 1)."""
+    """Return dS/d lambda in bits, S = log2(T / lambda_max) alpha / s - log2(sum q^alpha) / s, s = alpha - 1."""
     total, largest = lam.sum(), lam.max()
     q = lam / largest
     if alpha == np.inf:
