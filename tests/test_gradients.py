@@ -14,7 +14,7 @@ import fastrenyi as fr  # noqa: E402
 import fastrenyi.torch.ops  # noqa: E402
 from fastrenyi.bandwidths import code  # noqa: E402
 
-ALPHAS: list[Any] = [0, 0.5, 0.9, 1, 1 + 1e-12, 1.01, 2, [2.0, 3], 5, 10, float("inf")]
+ALPHAS: list[Any] = [0, 0.5, 0.9, 1, 1 + 1e-12, 1.01, 2, [2.0, 3], 5, 10, [1.5, 70], float("inf")]
 KERNELS: list[Any] = ["gaussian", "laplacian", "cosine", fr.Polynomial(2, coef0=0.5), fr.Polynomial(3)]
 
 

@@ -82,6 +82,7 @@ MAKE: dict[str, Callable[[Any, Any], Any]] = {
     "views": lambda a, b: losses.MutualInformationLoss()(a, b),
     "views, information": lambda a, b: losses.MutualInformationLoss(permutations=0)(a, b),
     "total correlation": lambda a, b: losses.TotalCorrelationLoss()(a),
+    "share of it": lambda a, b: losses.TotalCorrelationLoss(normalized=True)(a),
 }
 
 
@@ -95,6 +96,15 @@ def test_any_batch_has_a_finite_gradient(name: str, n: int, dtype: Any, samples:
     assert value.isfinite()
     value.backward()
     assert a.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("normalized", [True, False])
+def test_one_sample_is_a_loss_of_zero(normalized: bool) -> None:
+    z = torch.ones(1, 3, dtype=torch.float64, requires_grad=True)
+    value = losses.TotalCorrelationLoss(normalized=normalized)(z)
+    value.backward()
+    assert value == 0
+    assert (z.grad == 0).all()
 
 
 @pytest.mark.parametrize("name", [name for name in MAKE if name != "distillation"])
@@ -138,8 +148,26 @@ def test_compiled_and_under_autocast(samples: Callable[..., Any]) -> None:
     assert layer.weight.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
+def test_rounded_probabilities_are_accepted(dtype: Any, samples: Callable[..., Any]) -> None:
+    y = samples(9, 1000).to(dtype).softmax(dim=1)
+    assert losses.InformationBottleneckLoss()(samples(9, 1000), y, samples(9, 2), samples(9, 2)).isfinite()
+
+
+def test_compiled_labels_out_of_range_are_not_left_out(samples: Callable[..., Any]) -> None:
+    """cross_entropy has a label of its own that it ignores, -100."""
+    torch._dynamo.reset()
+    loss = torch.compile(losses.InformationBottleneckLoss(), fullgraph=True, backend="aot_eager")
+    x, y = samples(6, 3), torch.arange(6) % 3
+    assert loss(x, y, x, x).isfinite()
+    y[2] = -100
+    with pytest.raises((IndexError, RuntimeError), match=r"-100|out of"):
+        loss(x, y, x, x)
+
+
 X = torch.ones(6, 2)
 Y = torch.zeros(6).long()
+SIGNS = torch.tensor([-1.0, 2.0])
 WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
     "beta": (ValueError, "beta", lambda: losses.InformationBottleneckLoss(-1)),
     "alpha": (ValueError, "alpha", lambda: losses.DistillationLoss([1, 2])),  # type: ignore[arg-type]
@@ -164,7 +192,22 @@ WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
     "empty": (ValueError, "student", lambda: losses.DistillationLoss()(X[:0], X[:0])),
     "b": (ValueError, "b", lambda: losses.MutualInformationLoss()(X, X[:4])),
     "z of one": (ValueError, "z", lambda: losses.TotalCorrelationLoss()(X[:, :1])),
-    "nan": (ValueError, "maps", lambda: losses.TotalCorrelationLoss()(X * math.nan)),
+    "nan in z alone": (ValueError, "z", lambda: losses.TotalCorrelationLoss()(X * math.nan)),
+    "nan in logits": (ValueError, "logits", lambda: losses.InformationBottleneckLoss()(X * math.nan, Y, X, X)),
+    "nan in x": (ValueError, "x", lambda: losses.InformationBottleneckLoss()(X, Y, X * math.nan, X)),
+    "nan in z": (ValueError, "z", lambda: losses.InformationBottleneckLoss(bandwidth=1.0)(X, Y, X, X * math.inf)),
+    "nan in student": (ValueError, "student", lambda: losses.DistillationLoss()(X * math.nan, X)),
+    "nan in teacher": (ValueError, "teacher", lambda: losses.DistillationLoss()(X, X * math.nan)),
+    "zero in student": (ValueError, "student", lambda: losses.DistillationLoss()(X * 0, X)),
+    "zero in teacher": (ValueError, "teacher", lambda: losses.DistillationLoss()(X, X * 0)),
+    "nan in a": (ValueError, "a", lambda: losses.MutualInformationLoss()(X * math.nan, X)),
+    "nan in b": (ValueError, "b", lambda: losses.MutualInformationLoss()(X, X * math.nan)),
+    "y soft nan": (ValueError, "y", lambda: losses.InformationBottleneckLoss()(X, X * math.nan, X, X)),
+    "y soft inf": (ValueError, "y", lambda: losses.InformationBottleneckLoss()(X, X * math.inf, X, X)),
+    "y negative": (ValueError, "y", lambda: losses.InformationBottleneckLoss()(X, X - X[0] * SIGNS, X, X)),
+    "y sums": (ValueError, "y", lambda: losses.InformationBottleneckLoss()(X, X, X, X)),
+    "y complex": (TypeError, "y", lambda: losses.InformationBottleneckLoss()(X, X * 1j, X, X)),
+    "y elsewhere": (TypeError, "y", lambda: losses.InformationBottleneckLoss()(X, Y.to("meta"), X, X)),
 }
 
 

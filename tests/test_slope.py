@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from conftest import Draw
-from fastrenyi import _core
+from fastrenyi import _core, _slopes
 
 ORDERS = [0.1, 0.5, 0.9, 1.0, 1.0 + 1e-9, 1.01, 1.5, 2.0, 2.3, 3.0, 10.0]
 TOLERANCE = {np.float64: 1e-12, np.float32: 2e-5}
@@ -124,3 +124,71 @@ def test_same_bits_for_any_number_of_threads(rng: np.random.Generator) -> None:
     one, two = (_core.slope(_core.reduce([a], t)[1], weights, [1.01], 1.0, t) for t in (1, 2))
     assert (one == two).all()
     assert (_slope(a[2:3], weights[:1], [1.01])[0] == one[2]).all()
+
+
+HIGH = [65.0, 1e3, 1e9, 1e300, float("inf")]
+
+
+def _expected_of_high(lam: NDArray[np.float64], alpha: float) -> NDArray[np.float64]:
+    """Return dS/d lambda in bits, S = log2(T / lambda_max) alpha / s - log2(sum q^alpha) / s, s = alpha - 1."""
+    total, largest = lam.sum(), lam.max()
+    q = lam / largest
+    if alpha == np.inf:
+        return np.asarray((1 / total - (q == 1) / (largest * (q == 1).sum())) / np.log(2))
+    ratio, s = alpha / (alpha - 1), alpha - 1
+    to_sum = q**s / (q**alpha).sum() / largest  # of log(sum lambda^alpha) / alpha
+    return np.asarray(ratio * (1 / total - to_sum) / np.log(2))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n", [1, 2, 7, 40])
+@pytest.mark.parametrize("alpha", HIGH)
+def test_high_orders(rng: np.random.Generator, alpha: float, n: int, dtype: type) -> None:
+    """By eigenvectors; what is tested is that nothing overflows, and the same beside orders that are made otherwise."""
+    q = np.linalg.qr(rng.normal(size=(2, n, n)))[0]
+    lam = rng.uniform(0.01, 0.9, size=(2, n))
+    lam[:, -1] = 1.0
+    a = np.asarray((q * lam[:, None]) @ q.transpose(0, 2, 1))
+    a = ((a + a.transpose(0, 2, 1)) / 2).astype(dtype)
+    expected = np.stack([(v * _expected_of_high(x, alpha)) @ v.T for v, x in zip(q, lam, strict=True)])
+    epsilon, tolerance = float(np.finfo(dtype).eps), 200 * TOLERANCE[dtype]
+    ones = np.ones((2, 1))
+    found = _slopes.of_joints(a, ones, [alpha], epsilon, 1.0)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, expected, atol=tolerance)
+    among = _slopes.of_joints(a, np.ones((2, 3)), [1.01, alpha, 2.0], epsilon, 1.0)
+    others = _slopes.of_joints(a, np.ones((2, 2)), [1.01, 2.0], epsilon, 1.0)
+    np.testing.assert_allclose(among, expected + others, atol=tolerance * np.abs(others).max(initial=1))
+
+
+@pytest.mark.parametrize("alpha", HIGH)
+def test_high_orders_of_equal_eigenvalues(draw: Draw, alpha: float) -> None:
+    for a in (np.eye(24) / 24, np.full((24, 24), 1 / 24), np.diag([0.5, 0.5, *22 * [0.0]])):
+        found = _slopes.of_joints(a[None], np.ones((1, 1)), [alpha], 2.0**-52, 1.0)[0]
+        assert np.isfinite(found).all()
+        lam, v = np.linalg.eigh(a)
+        top = lam > lam[-1] - 1e-12
+        expected = (v * ((1 - top / lam[-1] / top.sum()) / np.log(2))) @ v.T
+        np.testing.assert_allclose(found, expected * (1.0 if alpha == np.inf else alpha / (alpha - 1)), atol=1e-9)
+
+
+@pytest.mark.parametrize("alpha", [64.0, 65.0])
+def test_both_ways_of_high_orders_agree_with_differences(draw: Draw, alpha: float) -> None:
+    a = draw.grams(6, sigma=2.0)
+    direction = draw.grams(6) - a
+    step = 1e-6
+
+    def entropy(a: NDArray[np.float64]) -> float:
+        lam = np.linalg.eigvalsh(a)
+        return float(np.log2(((lam / lam.sum()) ** alpha).sum()) / (1 - alpha))
+
+    found = (_slopes.of_joints(a[None], np.ones((1, 1)), [alpha], 2.0**-52, 1.0)[0] * direction).sum()
+    expected = (entropy(a + step * direction) - entropy(a - step * direction)) / (2 * step)
+    assert abs(found - expected) < 1e-5 * max(1.0, abs(expected))
+
+
+def test_the_kernel_refuses_high_orders(rng: np.random.Generator) -> None:
+    a = _of_full_rank(rng, 1, 3)
+    for alpha in (_slopes.LARGEST_BY_RESOLVENTS + 1, np.inf, np.nan):
+        with pytest.raises(ValueError, match="orders"):
+            _slope(a, np.ones((1, 1)), [alpha])

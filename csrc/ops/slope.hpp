@@ -10,7 +10,7 @@
 //   reduced  (b, n + 3, n), dense: the reflections that make A tridiagonal, then T's diagonal, its off-diagonal and the
 //            eigenvalues; owned by the caller
 //   grads    (b, m), what each entropy is to be weighed with
-//   orders   (m,), each in [0, inf): an order of 0 has no slope
+//   orders   (m,), each in [0, 64]: an order of 0 has no slope
 //   out      (b, n, n), dense, symmetric
 //
 // Both run in the element type, the resolvents' factors in double. An eigenvalue that is rounding, and could as well be
@@ -23,6 +23,9 @@
 #include "common/view.hpp"
 
 namespace fastrenyi::cpu {
+
+/// A factor of A is multiplied in for each unit of an order: what is above takes eigenvectors.
+constexpr double largest_slope_order = 64.0;
 
 /// Workspace: per thread n^2 + O(n) elements. 4/3 n^3 + O(n^2) operations.
 template <class T>

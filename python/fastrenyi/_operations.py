@@ -33,7 +33,8 @@ def pooled(x: Array, y: Array) -> Values:
     """Return two sets of samples as one, (..., n, d) and (..., m, d) as (..., n + m, d); batch axes broadcast."""
     both = [_finite_samples(v, "samples", name) for v, name in ((x, "x"), (y, "y"))]
     batch = np.broadcast_shapes(*(v.shape[:-2] for v in both))
-    return np.concatenate([np.broadcast_to(v, (*batch, *v.shape[-2:])) for v in both], axis=-2)
+    # Left alone, NumPy lays the result out as the parts are.
+    return np.ascontiguousarray(np.concatenate([np.broadcast_to(v, (*batch, *v.shape[-2:])) for v in both], axis=-2))
 
 
 def samples(x: Array, layout: str) -> Array:
@@ -208,7 +209,7 @@ def entropies_for_slope(
     if len(signs):
         total = sum(sign * part for sign, part in zip(signs, shaped, strict=True))
         return np.ascontiguousarray(total, dtype=shaped[0].dtype), reduced
-    return np.stack(np.broadcast_arrays(*shaped)), reduced
+    return np.ascontiguousarray(np.stack(np.broadcast_arrays(*shaped))), reduced
 
 
 def pairs(

@@ -19,7 +19,11 @@ from fastrenyi import _backend, _check, _core
 from fastrenyi._array import Array, Values, home_of, wrap
 from fastrenyi._operations import aligned, batch_shape, each_width, samples
 
-__all__ = ["of_entropies", "of_gram", "of_joints"]
+__all__ = ["LARGEST_BY_RESOLVENTS", "of_entropies", "of_gram", "of_joints"]
+
+LARGEST_BY_RESOLVENTS = 64.0
+"""The largest order of an entropy whose gradient is made without eigenvectors (csrc/ops/slope.hpp): the work grows with
+the order, and what rounding makes of a high one is not better."""
 
 
 def of_gram(grad: Array, x: Array, layout: str, width: float | Array, a: Array, kind: str) -> Values:
@@ -30,29 +34,44 @@ def of_gram(grad: Array, x: Array, layout: str, width: float | Array, a: Array, 
     found = _core.gram_slope(flat, kind, each_width(width, len(flat)), grams, grads, _backend.threads())
     found = found.reshape(laid_out.shape)
     shape = tuple(x.shape)
-    return found.swapaxes(0, 1).reshape(shape) if layout == "maps" else found.reshape(shape)
+    # Contiguous, as the operation's fake says: compiled code relies on the strides.
+    return np.ascontiguousarray(found.swapaxes(0, 1).reshape(shape)) if layout == "maps" else found.reshape(shape)
 
 
-def _of_smallest(a: Values, g: Values, epsilon: float, unit: float) -> Values:
-    """Return the gradient of entropies of order infinity, -log2(lambda_max / tr A)."""
+def _by_eigenvectors(a: Values, g: Values, orders: Sequence[float], epsilon: float, unit: float) -> Values:
+    """Return the gradients of entropies of orders above one, inf among them, weighed by g (b, m).
+
+    With q = lambda / lambda_max, s = alpha - 1 and T = tr A: dS/d lambda = -alpha / (s T) (q^s T / (lambda_max sum
+    q^alpha) - 1) nats, in which nothing overflows. Eigenvalues that rounding sets apart from the largest are equal to
+    it: of a high order, q^s would make the difference between all and nothing. Rounding is that of the eigenvalues, at
+    inf also that of the dtype the matrices came in.
+    """
     values, v = _core.eigh(a, _backend.threads())
-    largest = values[:, -1:]
-    top = (values >= largest * (1 - a.shape[-1] * epsilon)).astype(a.dtype)
-    slope = 1 / values.sum(axis=-1, keepdims=True) - top / (top.sum(axis=-1, keepdims=True) * largest)
-    weighed = slope * (g[:, None] * (unit / math.log(2))).astype(a.dtype)
+    lam = np.maximum(values.astype(np.float64), 0)
+    largest, total = lam[:, -1:], lam.sum(axis=-1, keepdims=True)
+    slope = np.zeros_like(lam)
+    for k, order in enumerate(orders):
+        apart = a.shape[-1] * (epsilon if math.isinf(order) else float(np.finfo(a.dtype).eps))
+        q = np.where(lam >= largest * (1 - apart), 1.0, lam / largest)
+        power = q ** (order - 1)
+        share = power * total / (largest * (power * q).sum(axis=-1, keepdims=True))
+        slope += g[:, k, None] * (1 - share) * (1.0 if math.isinf(order) else order / (order - 1))
+    weighed = (slope / total * (unit / math.log(2))).astype(a.dtype)
     return np.asarray((v * weighed[:, None, :]) @ v.swapaxes(1, 2))
 
 
 def _spectral(
     reduced: Values, matrices: Sequence[Values], g: Values, orders: Sequence[float], epsilon: float, unit: float
 ) -> Values:
-    """Return the gradients of the entropies, weighed by g (b, m), of matrices that were reduced."""
-    finite = [k for k, order in enumerate(orders) if not math.isinf(order)]
-    weights = np.ascontiguousarray(g[:, finite])
-    found = _core.slope(reduced, weights, [orders[k] for k in finite], unit, _backend.threads())
-    for k, order in enumerate(orders):
-        if math.isinf(order):
-            found += _of_smallest(np.concatenate(matrices), g[:, k], epsilon, unit)
+    """Return the gradients of the entropies, weighed by g (b, m), of matrices that were reduced.
+
+    ``matrices`` are looked at for orders above LARGEST_BY_RESOLVENTS only.
+    """
+    low = [k for k, order in enumerate(orders) if order <= LARGEST_BY_RESOLVENTS]
+    high = [k for k, order in enumerate(orders) if order > LARGEST_BY_RESOLVENTS]
+    found = _core.slope(reduced, np.ascontiguousarray(g[:, low]), [orders[k] for k in low], unit, _backend.threads())
+    if high:
+        found += _by_eigenvectors(np.concatenate(matrices), g[:, high], [orders[k] for k in high], epsilon, unit)
     return found
 
 
@@ -130,7 +149,7 @@ def of_entropies(
         else:
             kept = np.concatenate([kept[ends[k] - sizes[k] : ends[k]] for k in jobs])
         joints: list[Values] = []
-        if math.inf in orders:
+        if max(orders) > LARGEST_BY_RESOLVENTS:
             joints = [_joint(aligned(factors[k], batches[k])) for k in jobs]
         found = _spectral(kept, joints, np.concatenate([weights(k) for k in jobs]), orders, epsilon, unit)
         for k, to_joint in zip(jobs, np.split(found, np.cumsum([sizes[k] for k in jobs])[:-1]), strict=True):

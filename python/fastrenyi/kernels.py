@@ -220,6 +220,12 @@ def _grams(x: Array, layout: str, home: Home, kernel: Kernel, name: str) -> Arra
     return kernel._result_home(home).leave(kernel._gram(x, layout, home, name))
 
 
+def grams_of(x: Array, layout: str, kernel: KernelLike, bandwidth: BandwidthLike | None, name: str) -> Array:
+    """Return the Grams of sample sets for a function that has its own name for them, and has looked at the shape."""
+    home, chosen = _accept(x, name, kernel, bandwidth)
+    return _grams(x, layout, home, chosen, name)
+
+
 def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
     """Return the normalised Gram matrix of samples: A_ij = K_ij / (n sqrt(K_ii K_jj)).
 

@@ -86,10 +86,10 @@ _RULES: list[tuple[Any, Any]] = [
     (ops._gram.op, _gram),
     (ops._bandwidth, _bandwidth),
     (ops._delta_gram, _delta_gram),
-    (ops.pooled, _pooled),
-    (ops.spectrum, _spectrum),
+    (ops._pooled, _pooled),
+    (ops._spectrum, _spectrum),
     (ops._entropies.op, _entropies),
-    (ops.pairs, _pairs),
+    (ops._pairs, _pairs),
 ]
 for _operation, _rule in _RULES:
     torch.library.register_vmap(_operation, _rule)

@@ -39,14 +39,14 @@ def of_samples(
     gamma: float,
     coef0: float,
 ) -> Tensor:
-    """Return the gradient with respect to x, of any layout, of its Grams a."""
+    """Return the gradient with respect to x, of any layout, of its Grams a; contiguous, as its fake says."""
     samples = _operations.samples(x, layout)
     if kind in POLYNOMIALS:
         found = of_polynomial(samples, a, grad, degree, gamma, coef0)
     else:
         one = torch.tensor(sigma, dtype=torch.float64) if width is None else width
         found = of_distance(samples, one, a, grad, kind)
-    return (found.swapaxes(0, 1) if layout == "maps" else found).reshape(x.shape)
+    return (found.swapaxes(0, 1) if layout == "maps" else found).reshape(x.shape).contiguous()
 
 
 def of_distance(x: Tensor, width: Tensor, a: Tensor, grad: Tensor, kind: str) -> Tensor:
@@ -148,9 +148,12 @@ def _slopes_of(values: Tensor, grad: Tensor, orders: Sequence[float], epsilon: f
     for order, g in zip(orders, grad.double().unbind(-1), strict=True):
         if order == 0:
             continue
-        if math.isinf(order):
-            top = (lam >= largest * (1 - n * epsilon)).double()
-            slope = 1 / total - top / (top.sum(dim=-1, keepdim=True) * largest)
+        if order > _slopes.LARGEST_BY_RESOLVENTS:  # as _slopes says, which has the same formula
+            apart = n * (epsilon if math.isinf(order) else torch.finfo(values.dtype).eps)
+            q = torch.where(lam >= largest * (1 - apart), 1, lam / largest)
+            power = q ** (order - 1)
+            share = power * total / (largest * (power * q).sum(dim=-1, keepdim=True))
+            slope = (1 - share) / total * (1 if math.isinf(order) else order / (order - 1))
         else:
             t = order - 1
             if t == 0:
@@ -239,7 +242,7 @@ def of_entropies(
     epsilon = home_of(grams[0]).epsilon
     computed = [_computed(a) for a in grams]
     n, m = grams[0].shape[-1], len(orders)
-    result = [torch.zeros_like(a) if want else a.new_empty(0) for a, want in zip(computed, wanted, strict=True)]
+    result = [a.new_zeros(a.shape) if want else a.new_empty(0) for a, want in zip(computed, wanted, strict=True)]
     jobs = [k for k, subset in enumerate(subsets) if any(wanted[i] for i in subset)]
     if jobs and grad.numel():
         factors = [[computed[i] for i in subsets[k]] for k in jobs]
@@ -277,7 +280,7 @@ def of_pairs(
     epsilon = home_of(maps).epsilon
     a, x = _computed(maps), _computed(target)[None]
     count, n = a.shape[:2]
-    result, result_x = torch.zeros_like(a), torch.zeros_like(x)
+    result, result_x = a.new_zeros(a.shape), x.new_zeros(x.shape)  # contiguous, whatever a and x are
 
     def back(factors: list[Tensor], grad: Tensor) -> list[Tensor]:
         joint = _joint(factors)

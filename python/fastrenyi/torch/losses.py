@@ -18,23 +18,39 @@ from torch.nn import functional
 import fastrenyi as fr
 from fastrenyi import _check
 from fastrenyi.bandwidths import BandwidthLike, NearestNeighbours, as_bandwidth
-from fastrenyi.kernels import KernelLike, as_kernel
+from fastrenyi.kernels import KernelLike, as_kernel, grams_of
 
 __all__ = ["DistillationLoss", "InformationBottleneckLoss", "MutualInformationLoss", "TotalCorrelationLoss"]
 
 _REDUCTIONS = ("mean", "sum", "none")
 
 
-def _features(x: object, name: str, n: int | None = None) -> Tensor:
-    """Accept features (n, ...) of a minibatch, with as many samples as another argument."""
+def _features(x: object, name: str, first: Tensor | None = None) -> Tensor:
+    """Accept features (n, ...) of a minibatch, with as many samples as the first argument and on its device."""
     if not isinstance(x, Tensor):
         _check.kind_error(name, "a torch tensor", x)
     _check.real(x, name)
     if x.ndim == 0 or 0 in x.shape:
         _check.value_error(name, "features (n, ...) of at least one sample", f"shape {tuple(x.shape)}")
-    if n is not None and x.shape[0] != n:
-        _check.value_error(name, f"as many samples as the first argument, {n}", f"shape {tuple(x.shape)}")
+    if first is not None:
+        if x.shape[0] != first.shape[0]:
+            expected = f"as many samples as the first argument, {first.shape[0]}"
+            _check.value_error(name, expected, f"shape {tuple(x.shape)}")
+        _same_device(x, name, first)
     return x
+
+
+def _same_device(x: Tensor, name: str, first: Tensor) -> None:
+    if x.device != first.device:
+        expected = f"a tensor on the device of the first argument, {first.device}"
+        _check.kind_error(name, expected, f"one on {x.device}", f"pass {name}.to({str(first.device)!r})")
+
+
+def _known(x: Tensor) -> bool:
+    """Whether the numbers can be looked at: not while they are traced, mapped over or recorded in a CUDA graph."""
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return False
+    return not (x.is_cuda and torch.cuda.is_current_stream_capturing())
 
 
 class _KernelLoss(nn.Module):
@@ -53,12 +69,12 @@ class _KernelLoss(nn.Module):
         """Return the settings, for print."""
         return f"alpha={self.alpha}, kernel={self.kernel!r}, bandwidth={self.bandwidth!r}, base={self.base}"
 
-    def _gram(self, x: Tensor) -> Tensor:
+    def _gram(self, x: Tensor, name: str) -> Tensor:
         bandwidth = None if self.bandwidth is None else as_bandwidth(self.bandwidth)
         if isinstance(bandwidth, NearestNeighbours) and x.shape[0] <= bandwidth.k:
             # The last batch of an epoch may have fewer samples than neighbours: all others then, one alone any width.
             bandwidth = as_bandwidth(1.0) if x.shape[0] == 1 else NearestNeighbours(x.shape[0] - 1, bandwidth.scale)
-        found: Tensor = fr.tensor_gram(x, self.kernel, bandwidth)
+        found: Tensor = grams_of(x, "tensors", self.kernel, bandwidth, name)
         return found
 
     def _information(self, a: Any, b: Any) -> Tensor:
@@ -76,10 +92,11 @@ class InformationBottleneckLoss(_KernelLoss):
     batches of fewer). It follows z, so that z that only shrinks keeps its I(X; Z); with a width that does not, such as
     "silverman", the penalty bites harder.
 
-    Raises TypeError and ValueError naming ``logits``, ``y``, ``x`` or ``z`` for wrong kinds, shapes and numbers, and
-    for class indices out of range. Cost O(n^2 d + n^3). Source: Yu, Yu, Principe, ICASSP 2021, arXiv 2102.00533; beta =
-    0.01 and alpha = 1.01 are those of its authors' published code for CIFAR-10, which takes z's width of neighbours as
-    well, over sqrt(2) in our convention, and a fixed one for x.
+    Raises TypeError and ValueError naming ``logits``, ``y``, ``x`` or ``z`` for wrong kinds, shapes, devices and
+    numbers, for class indices out of range and rows that are no probabilities; where compiled code cannot look at
+    these, class indices out of range are an error of PyTorch's. Cost O(n^2 d + n^3). Source: Yu, Yu, Principe, ICASSP
+    2021, arXiv 2102.00533; beta = 0.01 and alpha = 1.01 are those of its authors' published code for CIFAR-10, which
+    takes z's width of neighbours as well, over sqrt(2) in our convention, and a fixed one for x.
 
     >>> import torch, fastrenyi.torch as frt
     >>> x, weight = torch.eye(12), torch.ones(12, 3, requires_grad=True)
@@ -111,26 +128,49 @@ class InformationBottleneckLoss(_KernelLoss):
         _features(logits, "logits")
         if logits.ndim != 2:
             _check.value_error("logits", "shape (n, classes)", f"shape {tuple(logits.shape)}")
-        n, classes = logits.shape
-        cross = functional.cross_entropy(logits, _targets(y, n, classes, logits.dtype), reduction=self.reduction)
-        information = self._information(self._gram(_features(x, "x", n)), self._gram(_features(z, "z", n).to(x.dtype)))
-        return cross + (n if self.reduction == "sum" else 1) * self.beta * information.to(cross.dtype)
+        if _known(logits) and not bool(logits.isfinite().all()):
+            _check.value_error("logits", "finite numbers", "NaN or infinity", "look for the layer they come from")
+        # cross_entropy leaves out samples of the label ignore_index, -100 unless told otherwise, without a word.
+        cross = functional.cross_entropy(
+            logits, _targets(y, logits), reduction=self.reduction, ignore_index=torch.iinfo(torch.int64).min
+        )
+        of_x = self._gram(_features(x, "x", logits), "x")
+        information = self._information(of_x, self._gram(_features(z, "z", logits).to(x.dtype), "z"))
+        return cross + (len(logits) if self.reduction == "sum" else 1) * self.beta * information.to(cross.dtype)
 
 
-def _targets(y: object, n: int, classes: int, dtype: torch.dtype) -> Tensor:
+def _targets(y: object, logits: Tensor) -> Tensor:
     """Accept class indices (n,), or one-hot rows or probabilities (n, classes)."""
+    n, classes = logits.shape
     if not isinstance(y, Tensor):
         _check.kind_error("y", "a torch tensor", y)
+    if y.is_complex():
+        _check.kind_error("y", "class indices or probabilities", f"dtype {y.dtype}", "pass y.real")
+    _same_device(y, "y", logits)
     if y.shape == (n, classes):
-        return y.to(dtype)
+        _check_probabilities(y)
+        return y.to(logits.dtype)
     if y.shape != (n,):
         _check.value_error("y", f"class indices ({n},) or one-hot rows ({n}, {classes})", f"shape {tuple(y.shape)}")
-    if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
+    if y.is_floating_point() or y.dtype == torch.bool:
         _check.kind_error("y", "integer class indices", f"dtype {y.dtype}", "pass y.long()")
-    # Under torch.compile the numbers are not known yet; cross_entropy itself then refuses them.
-    if not torch.compiler.is_compiling() and bool(((y < 0) | (y >= classes)).any()):
+    # Where the numbers are not known yet, cross_entropy itself refuses them.
+    if _known(y) and bool(((y < 0) | (y >= classes)).any()):
         _check.value_error("y", f"class indices from 0 to {classes - 1}", f"{int(y.min())} to {int(y.max())}")
     return y.long()
+
+
+def _check_probabilities(y: Tensor) -> None:
+    """Refuse rows that are no distributions, up to the rounding of half precision or of a softmax over many classes."""
+    if not _known(y):
+        return
+    sums = y.detach().double().sum(dim=1)
+    tolerance = 1e-2 if y.is_floating_point() and y.element_size() == 2 else 1e-3
+    wrong = ~((sums - 1).abs() <= tolerance) | (y < 0).any(dim=1)  # of NaN as well
+    if bool(wrong.any()):
+        row = int(wrong.int().argmax())
+        got = f"row {row} with smallest entry {float(y[row].min()):g} and sum {float(sums[row]):g}"
+        _check.value_error("y", "rows of probabilities, none negative, that sum to one", got, "normalise the rows")
 
 
 class DistillationLoss(_KernelLoss):
@@ -162,9 +202,9 @@ class DistillationLoss(_KernelLoss):
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Return the loss."""
-        a = self._gram(_features(student, "student"))
-        taught = _features(teacher, "teacher", student.shape[0]).detach().to(student.dtype)
-        return -self._information(a, self._gram(taught))
+        a = self._gram(_features(student, "student"), "student")
+        taught = _features(teacher, "teacher", student).detach().to(student.dtype)
+        return -self._information(a, self._gram(taught, "teacher"))
 
 
 class MutualInformationLoss(_KernelLoss):
@@ -203,9 +243,9 @@ class MutualInformationLoss(_KernelLoss):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Return the loss."""
-        first = self._gram(_features(a, "a"))
+        first = self._gram(_features(a, "a"), "a")
         n = a.shape[0]
-        second = self._gram(_features(b, "b", n).to(a.dtype))
+        second = self._gram(_features(b, "b", a).to(a.dtype), "b")
         if self.permutations == 0:
             return -self._information(first, second)
         orders = torch.stack([torch.randperm(n, generator=self.generator) for _ in range(self.permutations)])
@@ -219,7 +259,8 @@ class TotalCorrelationLoss(_KernelLoss):
     """Return the total correlation of the dimensions of a representation: sum_k S(Z_k) - S(Z_1, ..., Z_d).
 
     A penalty for disentangling: zero for independent dimensions. Call with z (n, d); each dimension has a Gram and a
-    width of its own. ``normalized=True`` divides by the largest it can be, as ``total_correlation``.
+    width of its own. ``normalized=True`` divides by the largest it can be, as ``total_correlation``; where that is
+    nothing, the loss is zero.
 
     Raises TypeError and ValueError naming ``z``. Cost O(d n^3). Source: Yu, Alesiani, Yu, Jenssen, Principe, AAAI 2021.
 
@@ -247,8 +288,9 @@ class TotalCorrelationLoss(_KernelLoss):
         _features(z, "z")
         if z.ndim != 2 or z.shape[1] < 2:
             _check.value_error("z", "shape (n, d) with d >= 2", f"shape {tuple(z.shape)}")
-        grams = fr.channel_grams(z, self.kernel, self.bandwidth)
+        grams = grams_of(z, "maps", self.kernel, self.bandwidth, "z")
         found: Tensor = fr.total_correlation(
             *grams.unbind(), normalized=self.normalized, alpha=self.alpha, base=self.base
         )
-        return found
+        # A share of nothing, such as one sample has, is NaN: nothing to learn from it.
+        return torch.where(found.isnan(), 0, found) if self.normalized else found

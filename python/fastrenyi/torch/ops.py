@@ -19,7 +19,7 @@ from fastrenyi import _backend, _slopes
 from fastrenyi.bandwidths import Bandwidth, code, decode
 from fastrenyi.kernels import shape_of_samples
 from fastrenyi.torch import gradients
-from fastrenyi.torch.registration import Operation, once, once_only
+from fastrenyi.torch.registration import Operation, once, once_only, reverse_only
 
 __all__ = ["bandwidth", "delta_gram", "entropies", "gram", "largest", "pairs", "pooled", "share", "spectrum"]
 
@@ -74,6 +74,7 @@ _gram = Operation(
     "bool given) -> Tensor",
     _gram_numbers,
     lambda x, layout, *_: x.new_empty(_gram_shape(x, layout), dtype=_computed_in(x)),
+    "gram",
 )
 
 _gram_slope = Operation(
@@ -85,6 +86,7 @@ _gram_slope = Operation(
         else torch.from_numpy(_slopes.of_gram(grad, x, layout, sigma if width is None else width, a, kind)).to(x.dtype)
     ),
     lambda grad, x, *_: torch.empty_like(x, memory_format=torch.contiguous_format),
+    "gram",
 )
 
 
@@ -174,12 +176,12 @@ def delta_gram(x: Tensor, layout: str, name: str) -> Tensor:
 
 
 @custom_op("fastrenyi::pooled", mutates_args=())
-def pooled(x: Tensor, y: Tensor) -> Tensor:
+def _pooled(x: Tensor, y: Tensor) -> Tensor:
     """Return two sets of samples as one, (..., n, d) and (..., m, d) as (..., n + m, d); batch axes broadcast."""
     return _tensor(_numbers(x).pooled(x, y)).to(x.dtype)
 
 
-@pooled.register_fake
+@_pooled.register_fake
 def _(x: Tensor, y: Tensor) -> Tensor:
     return x.new_empty((*_common_batch([x, y]), x.shape[-2] + y.shape[-2], x.shape[-1]))
 
@@ -193,19 +195,20 @@ def _pooled_backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
     return tuple(part.sum_to_size(shape) for part, shape in zip(parts, ctx.shapes, strict=True))
 
 
-pooled.register_autograd(_pooled_backward, setup_context=_pooled_saved)
+_pooled.register_autograd(_pooled_backward, setup_context=_pooled_saved)
+pooled = reverse_only("divergence", _pooled)
 
 
 # Spectrum -----------------------------------------------------------------------------------------------------------
 
 
 @custom_op("fastrenyi::spectrum", mutates_args=())
-def spectrum(a: Tensor, name: str) -> Tensor:
+def _spectrum(a: Tensor, name: str) -> Tensor:
     """Return the eigenvalues (..., n) of symmetric matrices (..., n, n)."""
     return _tensor(_numbers(a).spectrum(a, name))
 
 
-@spectrum.register_fake
+@_spectrum.register_fake
 def _(a: Tensor, name: str) -> Tensor:
     return a.new_empty(a.shape[:-1], dtype=_computed_in(a))
 
@@ -221,10 +224,11 @@ def _(grad: Tensor, a: Tensor) -> Tensor:
 
 
 _spectrum_backward.register_autograd(once_only("spectrum"))
-spectrum.register_autograd(
-    lambda ctx, grad: (_spectrum_backward(grad, *ctx.saved_tensors), None),
+_spectrum.register_autograd(
+    lambda ctx, grad: (reverse_only("spectrum", _spectrum_backward)(grad, *ctx.saved_tensors), None),
     setup_context=lambda ctx, inputs, output: ctx.save_for_backward(inputs[0]),
 )
+spectrum = reverse_only("spectrum", _spectrum)
 
 
 # Entropies ----------------------------------------------------------------------------------------------------------
@@ -290,6 +294,7 @@ _entropies = Operation(
     "bool keep) -> (Tensor, Tensor)",
     _entropies_numbers,
     _entropies_shapes,
+    "entropy",
 )
 
 
@@ -316,6 +321,7 @@ _entropies_slope = Operation(
     lambda grad, grams, reduced, wanted, *_: [
         a.new_empty(a.shape if want else (0,)) for a, want in zip(grams, wanted, strict=True)
     ],
+    "entropy",
 )
 
 
@@ -375,7 +381,7 @@ def entropies(
 
 
 @custom_op("fastrenyi::pairs", mutates_args=())
-def pairs(
+def _pairs(
     maps: Tensor, target: Tensor, every: bool, orders: Sequence[float], unit: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the entropies that the decomposition of a layer is made of, as ``_operations.pairs``."""
@@ -383,7 +389,7 @@ def pairs(
     return _tensor(s_x), _tensor(s_maps), _tensor(s_all)
 
 
-@pairs.register_fake
+@_pairs.register_fake
 def _(maps: Tensor, target: Tensor, every: bool, orders: Sequence[float], unit: float) -> tuple[Tensor, Tensor, Tensor]:
     dtype, count, m = _computed_in(maps), maps.shape[0], len(orders)
     square = (2, count, count, m) if every else (2, count, m)
@@ -427,11 +433,13 @@ def _pairs_saved(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) 
 
 
 def _pairs_gradient(ctx: Any, to_x: Tensor, to_maps: Tensor, to_all: Tensor) -> tuple[Any, ...]:
-    found = _pairs_backward(to_x, to_maps, to_all, *ctx.saved_tensors, ctx.every, ctx.orders, ctx.unit)
+    back = reverse_only("layer_decomposition", _pairs_backward)
+    found = back(to_x, to_maps, to_all, *ctx.saved_tensors, ctx.every, ctx.orders, ctx.unit)
     return *found, None, None, None
 
 
-pairs.register_autograd(_pairs_gradient, setup_context=_pairs_saved)
+_pairs.register_autograd(_pairs_gradient, setup_context=_pairs_saved)
+pairs = reverse_only("layer_decomposition", _pairs)
 
 
 # What PyTorch has, under the names of _operations --------------------------------------------------------------------

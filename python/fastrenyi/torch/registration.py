@@ -13,9 +13,11 @@ from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
+from torch._functorch.pyfunctorch import temporarily_pop_interpreter_stack
+from torch.autograd import forward_ad
 from torch.library import Library
 
-__all__ = ["Operation", "once", "once_only"]
+__all__ = ["Operation", "once", "once_only", "reverse_only"]
 
 _LIBRARY: Any = Library("fastrenyi", "FRAGMENT")  # type: ignore[no-untyped-call]
 _PLAIN = (Tensor, torch.nn.Parameter, type(None))
@@ -39,15 +41,56 @@ def _unseen(tensors: Sequence[Tensor]) -> bool:
     )
 
 
+def _has_tangent(x: Tensor) -> bool:
+    """Whether x has a forward-mode tangent, of whichever of the nested transformations of ``torch.func``."""
+    if torch.compiler.is_compiling():  # torch.compile cannot look for tangents: it then leaves that to eager mode
+        raise NotImplementedError("forward mode: expected eager mode, got a compiler; compile without forward mode")
+    functorch = torch._C._functorch
+    if not functorch.is_batchedtensor(x) and forward_ad.unpack_dual(x).tangent is not None:  # type: ignore[no-untyped-call]
+        return True
+    innermost = functorch.peek_interpreter_stack()
+    if innermost is None:
+        return False
+    inside = functorch.get_unwrapped(x) if functorch.maybe_get_level(x) == innermost.level() else x
+    with temporarily_pop_interpreter_stack():
+        return _has_tangent(inside)
+
+
+def _refuse_forward_mode(public: str, tensors: Sequence[Tensor]) -> None:
+    """Refuse tensors with a forward-mode tangent, which would be lost: the result's would be zero without a word."""
+    if any(_has_tangent(x) for x in tensors):
+        raise NotImplementedError(
+            f"{public}: expected gradients in reverse mode, got a tensor with a tangent of forward mode "
+            "(torch.func.jvp, torch.func.jacfwd, torch.autograd.forward_ad); use backward(), torch.autograd.grad or "
+            "torch.autograd.functional.jacobian"
+        )
+
+
+def _forward_mode() -> bool:
+    return forward_ad._current_level >= 0
+
+
+def reverse_only(public: str, op: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a custom operation that refuses forward mode in the name of a public function."""
+
+    def call(*args: Any) -> Any:
+        if _forward_mode():
+            _refuse_forward_mode(public, _tensors(args))
+        return op(*args)
+
+    return call
+
+
 class Operation:
     """An operation of this schema; ``numbers`` computes it on any device, ``shapes`` is its fake.
 
-    Calling it is calling ``op``, the operation as PyTorch knows it.
+    Calling it is calling ``op``, the operation as PyTorch knows it. ``public`` is the function that it is known by.
     """
 
-    def __init__(self, schema: str, numbers: Callable[..., Any], shapes: Callable[..., Any]) -> None:
+    def __init__(self, schema: str, numbers: Callable[..., Any], shapes: Callable[..., Any], public: str) -> None:
         """Define it; ``differentiable`` gives it a gradient."""
         self._name = schema.partition("(")[0]
+        self._public = public
         self._numbers = numbers
         self._with_gradient: Callable[..., Any] | None = None
         _LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
@@ -76,6 +119,8 @@ class Operation:
     def __call__(self, *args: Any) -> Any:
         """Call it."""
         tensors = _tensors(args)
+        if _forward_mode():
+            _refuse_forward_mode(self._public, tensors)
         if not _unseen(tensors):
             return self.op(*args)
         if self._with_gradient and torch.is_grad_enabled() and any(x.requires_grad for x in tensors):

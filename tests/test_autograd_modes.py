@@ -1,0 +1,178 @@
+"""Gradients in the modes of PyTorch that change what an operation may do: compilers, forward mode, autocast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import fastrenyi as fr  # noqa: E402
+import fastrenyi.torch.ops  # noqa: E402
+from fastrenyi import _slopes  # noqa: E402
+from fastrenyi.torch import gradients, losses  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # PyTorch uses it itself
+
+
+@pytest.fixture
+def leaf(rng: np.random.Generator) -> Callable[..., Any]:
+    return lambda *shape: torch.tensor(rng.normal(size=shape), requires_grad=True)
+
+
+# Compilers: a fake promises the strides that inductor's code relies on ------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "laplacian", "polynomial", "cosine"])
+def test_slopes_of_maps_lie_as_promised(kind: str, leaf: Callable[..., Any]) -> None:
+    maps = leaf(6, 3, 2, 2).detach()
+    grams = fr.channel_grams(maps, fr.Polynomial(1, 1.0) if kind == "polynomial" else kind)
+    arguments = (torch.ones_like(grams), maps, "maps", None, 1.0, grams, kind, 1, 1.0, 1.0)
+    torch.library.opcheck(torch.ops.fastrenyi.gram_slope, arguments)
+
+
+def test_pools_lie_as_promised(leaf: Callable[..., Any]) -> None:
+    x, y = leaf(3, 6).detach().mT, leaf(3, 5).detach().mT
+    torch.library.opcheck(torch.ops.fastrenyi.pooled, (x, y))
+
+
+def test_entropies_lie_as_promised(leaf: Callable[..., Any]) -> None:
+    a, b = fr.gram(leaf(3, 1, 5, 2)).detach(), fr.gram(leaf(4, 5, 2)).detach()
+    arguments = ([a, b], "a|b", [0, -1, 1, -1], "a|b", [], [1.01, 2.0], 1.0, False)
+    torch.library.opcheck(torch.ops.fastrenyi.entropies, arguments)
+
+
+@pytest.mark.parametrize("every", [True, False])
+def test_slopes_of_pairs_lie_as_promised(every: bool, leaf: Callable[..., Any]) -> None:
+    maps, target = fr.gram(leaf(3, 5, 2)).detach(), fr.gram(leaf(5, 2)).detach()
+    ops = torch.ops.fastrenyi
+    grads = [torch.ones_like(part) for part in ops.pairs(maps, target, every, [1.01], 1.0)]
+    turned = maps.movedim(0, 2).contiguous().movedim(2, 0)  # the same Grams, a dense array in another order
+    torch.library.opcheck(ops.pairs_backward, (*grads, turned, target, every, [1.01], 1.0))
+
+
+def test_by_inductor(leaf: Callable[..., Any]) -> None:
+    torch._dynamo.reset()
+    loss = losses.TotalCorrelationLoss(bandwidth=1.0)
+    z = leaf(7, 3)
+    found, expected = (torch.autograd.grad(f(z).exp(), z)[0] for f in (torch.compile(loss, fullgraph=True), loss))
+    torch.testing.assert_close(found, expected)
+
+
+# Batches of nothing ---------------------------------------------------------------------------------------------------
+
+EMPTY: dict[str, Callable[[Any], Any]] = {
+    "entropy": lambda x: fr.entropy(fr.gram(x)),
+    "orders": lambda x: fr.entropy(fr.gram(x), [0.5, 2, 100, float("inf")]),
+    "order 2": lambda x: fr.mutual_information(fr.gram(x), fr.gram(torch.ones(5, 1).double()), alpha=2),
+    "joint": lambda x: fr.joint_entropy(fr.gram(x), fr.gram(torch.ones(5, 1).double())),
+    "divergence": lambda x: fr.divergence(x, x[:, :3]),
+    "spectrum": lambda x: fr.spectrum(fr.gram(x)),
+    "cosine": lambda x: fr.gram(x, "cosine"),
+    "laplacian": lambda x: fr.gram(x, "laplacian"),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_an_empty_batch_has_an_empty_gradient(name: str, leaf: Callable[..., Any]) -> None:
+    x = leaf(0, 5, 2)
+    EMPTY[name](x).sum().backward()
+    assert x.grad.shape == x.shape
+
+
+@pytest.mark.parametrize("order", [65.0, 1e9, 1e300, float("inf")])
+def test_slopes_for_devices_are_the_same_at_high_orders(order: float, rng: np.random.Generator) -> None:
+    """Those of a device's tensors are PyTorch's to compute; they are the compiled ones' twins."""
+    matrices = [np.diag(rng.uniform(0.1, 1, size=5)), np.eye(5) / 5, np.diag([1.0, 0, 0, 0, 0])]
+    a = torch.tensor(np.stack(matrices))
+    values, v = torch.linalg.eigh(a)
+    weights = torch.tensor(rng.normal(size=(3, 2)))
+    found = gradients._slopes_of(values, weights, [order, 2.0], 2.0**-52, 1.0)
+    expected = _slopes.of_joints(a.numpy(), weights.numpy(), [order, 2.0], 2.0**-52, 1.0)
+    torch.testing.assert_close((v * found[:, None, :]) @ v.mT, torch.from_numpy(expected), rtol=1e-9, atol=1e-9)
+
+
+# Forward mode, which would lose the tangent without a word ------------------------------------------------------------
+
+CONSTANT = torch.linspace(-1, 1, 10).double().reshape(5, 2)
+FORWARD: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "gram": ("gram", lambda x: fr.gram(x, bandwidth=1.0)),
+    "width": ("gram", lambda x: fr.gram(CONSTANT, bandwidth=x.square().sum())),
+    "cosine": ("gram", lambda x: fr.gram(x, "cosine")),
+    "channel_grams": ("gram", lambda x: fr.channel_grams(x)),
+    "entropy": ("entropy", lambda x: fr.entropy(x @ x.mT / (x * x).sum())),
+    "spectrum": ("spectrum", lambda x: fr.spectrum(x @ x.mT)),
+    "divergence": ("divergence", lambda x: fr.divergence(x, x[:3])),
+    "layer_decomposition": (
+        "layer_decomposition",
+        lambda x: fr.layer_decomposition((x @ x.mT / (x * x).sum()).expand(2, 5, 5), fr.gram(CONSTANT)).entropy,
+    ),
+}
+
+
+def forwards(f: Callable[[Any], Any], x: Any) -> dict[str, Callable[[], Any]]:
+    """Return the ways of forward mode through f."""
+    ones, jvp = torch.ones_like(x), torch.func.jvp
+
+    def dual() -> Any:
+        with torch.autograd.forward_ad.dual_level():
+            return f(torch.autograd.forward_ad.make_dual(x, ones))
+
+    return {
+        "dual": dual,
+        "jvp": lambda: jvp(f, (x,), (ones,)),
+        "jacfwd": lambda: torch.func.jacfwd(f)(x),
+        "mapped within": lambda: jvp(torch.vmap(f), (x[None],), (ones[None],)),
+        "mapped": lambda: torch.vmap(lambda x: jvp(f, (x,), (ones,))[1])(x[None]),
+        "of the outer": lambda: jvp(lambda y: jvp(lambda z: f(y) * z.sum(), (x,), (ones,))[1], (x,), (ones,)),
+        "under a map of others": lambda: jvp(lambda y: torch.vmap(lambda z: f(y) * z)(x), (x,), (ones,)),
+    }
+
+
+@pytest.mark.parametrize("way", forwards(lambda x: x, CONSTANT))
+@pytest.mark.parametrize("name", FORWARD)
+def test_forward_mode_is_refused(name: str, way: str, leaf: Callable[..., Any]) -> None:
+    public, f = FORWARD[name]
+    for x in (leaf(5, 2).detach(), leaf(5, 2)):
+        with pytest.raises(NotImplementedError, match=rf"^{public}: expected .*, got .*forward mode.*; use backward"):
+            forwards(f, x)[way]()
+
+
+@pytest.mark.parametrize("way", ["dual", "jvp"])
+def test_forward_mode_is_refused_by_compiled_code(way: str, leaf: Callable[..., Any]) -> None:
+    torch._dynamo.reset()
+    x = leaf(5, 2).detach()
+    compiled = torch.compile(lambda x: fr.entropy(fr.gram(x)), backend="aot_eager")
+    assert compiled(x).isfinite()
+    with pytest.raises(NotImplementedError, match=r"^gram: .*forward mode"):
+        forwards(compiled, x)[way]()
+
+
+def test_forward_mode_over_a_backward_pass_is_refused(leaf: Callable[..., Any]) -> None:
+    a = leaf(5, 2)
+    for found, message in (
+        (fr.gram(a), "gram"),
+        (fr.entropy(fr.gram(a)), "entropy"),
+        (fr.spectrum(fr.gram(a)), "spec"),
+    ):
+        with torch.autograd.forward_ad.dual_level():
+            start = torch.ones_like(found)
+            dual = torch.autograd.forward_ad.make_dual(start, start)
+            with pytest.raises(NotImplementedError, match=f"^{message}"):
+                torch.autograd.grad(found, a, dual)
+
+
+def test_forward_mode_of_others_is_none_of_ours(leaf: Callable[..., Any]) -> None:
+    """Where a level is open, tensors without a tangent are measured as ever."""
+    x = leaf(5, 2)
+    with torch.autograd.forward_ad.dual_level():
+        assert fr.entropy(fr.gram(x)).item() == fr.entropy(fr.gram(x)).item()
+        fr.divergence(x, x).backward()
+    y = x.detach()
+    _, tangent = torch.func.jvp(
+        lambda z: z.sum() * fr.spectrum(fr.gram(y.sin())).sum(), (y,), (torch.ones(5, 2).double(),)
+    )
+    assert tangent.item() == pytest.approx(10)
