@@ -62,6 +62,17 @@ def test_by_inductor(leaf: Callable[..., Any]) -> None:
     torch.testing.assert_close(found, expected)
 
 
+def test_compiled_once_for_any_number_of_samples(leaf: Callable[..., Any]) -> None:
+    torch._dynamo.reset()
+    counter = torch._dynamo.testing.CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(lambda x: fr.gram(x).square().sum(), fullgraph=True, dynamic=True, backend=counter)
+    for n in range(20, 30):
+        x = leaf(n, 3)
+        found, expected = (torch.autograd.grad(value, x)[0] for value in (compiled(x), fr.gram(x).square().sum()))
+        torch.testing.assert_close(found, expected)
+    assert counter.frame_count == 1
+
+
 # Batches of nothing ---------------------------------------------------------------------------------------------------
 
 EMPTY: dict[str, Callable[[Any], Any]] = {
