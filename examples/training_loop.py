@@ -42,6 +42,7 @@ def main(arguments: list[str] | None = None) -> frt.Monitor:
                 optimiser.step()
                 step += 1
             frt.write_scalars(writer, monitor.measure(step))
+    print(f"wrote {given.out.resolve()}; tensorboard --logdir {given.out}")
     return monitor
 
 

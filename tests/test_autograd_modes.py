@@ -62,6 +62,17 @@ def test_by_inductor(leaf: Callable[..., Any]) -> None:
     torch.testing.assert_close(found, expected)
 
 
+def test_compiled_once_for_any_number_of_samples(leaf: Callable[..., Any]) -> None:
+    torch._dynamo.reset()
+    counter = torch._dynamo.testing.CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(lambda x: fr.gram(x).square().sum(), fullgraph=True, dynamic=True, backend=counter)
+    for n in range(20, 30):
+        x = leaf(n, 3)
+        found, expected = (torch.autograd.grad(value, x)[0] for value in (compiled(x), fr.gram(x).square().sum()))
+        torch.testing.assert_close(found, expected)
+    assert counter.frame_count == 1
+
+
 # Batches of nothing ---------------------------------------------------------------------------------------------------
 
 EMPTY: dict[str, Callable[[Any], Any]] = {
@@ -176,3 +187,49 @@ def test_forward_mode_of_others_is_none_of_ours(leaf: Callable[..., Any]) -> Non
         lambda z: z.sum() * fr.spectrum(fr.gram(y.sin())).sum(), (y,), (torch.ones(5, 2).double(),)
     )
     assert tangent.item() == pytest.approx(10)
+
+
+# Autocast, which takes products of matrices in half precision ---------------------------------------------------------
+
+SLOPES: dict[str, Callable[[Any], Any]] = {
+    "gaussian": lambda x: fr.gram(x, bandwidth=2.0),
+    "cosine": lambda x: fr.gram(x, "cosine"),
+    "polynomial": lambda x: fr.gram(x, fr.Polynomial(3)),
+    "spectrum": lambda x: fr.spectrum(fr.gram(x)),
+    "entropy": lambda x: fr.entropy(fr.gram(x), [1.01, 100]),
+    "divergence": lambda x: fr.divergence(x, x[:4]),
+    "layer_decomposition": lambda x: fr.layer_decomposition(fr.channel_grams(x), fr.gram(x)).tradeoff,
+}
+
+
+@pytest.mark.parametrize("name", SLOPES)
+def test_a_backward_pass_inside_autocast_is_the_same(name: str, rng: np.random.Generator) -> None:
+    x = torch.tensor(rng.normal(size=(8, 3)), dtype=torch.float32, requires_grad=True)
+    weights = torch.tensor(rng.normal(size=SLOPES[name](x).shape), dtype=torch.float32)
+    (expected,) = torch.autograd.grad((SLOPES[name](x) * weights).sum(), x)
+    with torch.autocast("cpu", torch.bfloat16):
+        (found,) = torch.autograd.grad((SLOPES[name](x) * weights).sum(), x)
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "laplacian", "cosine", fr.Polynomial(3)], ids=str)
+def test_a_backward_pass_with_a_graph_inside_autocast_is_the_same(kernel: Any, rng: np.random.Generator) -> None:
+    """The second backward pass is of PyTorch's own operations, and as theirs is wherever it runs."""
+    x = torch.tensor(rng.normal(size=(8, 3)), dtype=torch.float32, requires_grad=True)
+    weights = torch.tensor(rng.normal(size=(8, 8)), dtype=torch.float32)
+    found = []
+    for enabled in (True, False):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            (slope,) = torch.autograd.grad((fr.gram(x, kernel) * weights).sum(), x, create_graph=True)
+        found.append((slope.detach(), *torch.autograd.grad(slope.square().sum(), x)))
+    torch.testing.assert_close(*found)
+
+
+def test_compiled_inside_autocast_is_the_same(rng: np.random.Generator) -> None:
+    torch._dynamo.reset()
+    x = torch.tensor(rng.normal(size=(8, 3)), dtype=torch.float32, requires_grad=True)
+    compiled = torch.compile(lambda x: fr.gram(x, "cosine").square().sum(), fullgraph=True, backend="aot_eager")
+    (expected,) = torch.autograd.grad(fr.gram(x, "cosine").square().sum(), x)
+    with torch.autocast("cpu", torch.bfloat16):
+        (found,) = torch.autograd.grad(compiled(x), x)
+    torch.testing.assert_close(found, expected)

@@ -46,11 +46,12 @@ def test_distillation(example: Callable[[str], Any]) -> None:
     assert min(found.values()) > 0.5
 
 
-def test_training_loop(example: Callable[[str], Any], tmp_path: Path) -> None:
+def test_training_loop(example: Callable[[str], Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     monitor = example("training_loop").main(["--out", str(tmp_path), "--epochs", "1", "--samples", "256"])
+    assert f"wrote {tmp_path}" in capsys.readouterr().out
     written = EventAccumulator(str(tmp_path)).Reload()
     assert [event.step for event in written.Scalars("conv2/mi_input")] == monitor.steps == [0, 2]
     frame = monitor.frame()

@@ -5,8 +5,10 @@ What is compiled is called through ``fastrenyi._slopes``, which says how gradien
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -27,6 +29,23 @@ POLYNOMIALS = ("polynomial", "cosine")
 """Kernels of the inner product of two samples; the others are of their distance."""
 
 
+_Gradient = TypeVar("_Gradient", bound=Callable[..., Any])
+
+
+def _in_its_own_dtype(gradient: _Gradient) -> _Gradient:
+    """Return a gradient that is taken with autocast off: a backward pass inside it would multiply in half precision."""
+
+    @functools.wraps(gradient)
+    def taken(x: Tensor, *rest: Any) -> Any:
+        if not torch.is_autocast_enabled(x.device.type):
+            return gradient(x, *rest)
+        with torch.autocast(x.device.type, enabled=False):
+            return gradient(x, *rest)
+
+    return cast(_Gradient, taken)
+
+
+@_in_its_own_dtype
 def of_samples(
     grad: Tensor,
     x: Tensor,
@@ -67,6 +86,7 @@ def of_distance(x: Tensor, width: Tensor, a: Tensor, grad: Tensor, kind: str) ->
     return ((weights @ z - weights.sum(dim=-1, keepdim=True) * z) * inverse).to(x.dtype)
 
 
+@_in_its_own_dtype
 def of_width(width: Tensor, a: Tensor, grad: Tensor, kind: str) -> Tensor:
     """Return the gradient with respect to the widths () or (...) of a Gaussian or Laplacian Gram a.
 
@@ -125,6 +145,7 @@ def _eigh(a: Tensor) -> tuple[Tensor, Tensor]:
     return values.reshape(a.shape[:-1]), vectors.reshape(a.shape)
 
 
+@_in_its_own_dtype
 def of_spectrum(grad: Tensor, a: Tensor) -> Tensor:
     """Return V diag(grad) V^T; where eigenvalues repeat, for the eigenvectors that were found."""
     _, v = _eigh(_computed(a))
@@ -229,6 +250,7 @@ def _to_factors(to_joint: Tensor, factors: Sequence[Tensor], which: Sequence[int
     return found
 
 
+@_in_its_own_dtype
 def of_entropies(
     grad: Tensor,
     grams: Sequence[Tensor],
@@ -263,6 +285,7 @@ def of_entropies(
     return [part.to(a.dtype) for part, a in zip(result, grams, strict=True)]
 
 
+@_in_its_own_dtype
 def of_pairs(
     to_x: Tensor,
     to_maps: Tensor,

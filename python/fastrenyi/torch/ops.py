@@ -130,7 +130,9 @@ def gram(
     A width is one number, which has no gradient, or a tensor.
     """
     sigma = 0.0
-    if isinstance(width, (int, float)):
+    if isinstance(width, (int, float)) and torch.compiler.is_compiling():
+        width = torch.scalar_tensor(width, dtype=torch.float64)  # a number would be compiled in, again for every n
+    elif isinstance(width, (int, float)):
         width, sigma = None, float(width)
     elif width is not None and not isinstance(width, Tensor):
         width = torch.as_tensor(width, dtype=torch.float64)
