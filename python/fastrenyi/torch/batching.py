@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fastrenyi.torch import ops
+from fastrenyi.torch import entropies, ops
 
 __all__: list[str] = []
 
@@ -72,7 +72,7 @@ def _entropies(info: Any, axes: tuple[Any, ...], grams: Sequence[Tensor], *rest:
     kept = None  # for the gradient, not a result of the mapped function
     *_, signs, _orders, _unit, _keep = rest
     batch = 0 if signs else 1  # the subsets come before the batch, where they are not summed
-    return ops._entropies.op(_aligned(grams, axes[0], info.batch_size), *rest), (batch, kept)
+    return entropies._entropies.op(_aligned(grams, axes[0], info.batch_size), *rest), (batch, kept)
 
 
 def _pairs(info: Any, axes: tuple[Any, ...], maps: Tensor, target: Tensor, *rest: Any) -> Any:
@@ -88,8 +88,8 @@ _RULES: list[tuple[Any, Any]] = [
     (ops._delta_gram, _delta_gram),
     (ops._pooled, _pooled),
     (ops._spectrum, _spectrum),
-    (ops._entropies.op, _entropies),
-    (ops._pairs, _pairs),
+    (entropies._entropies.op, _entropies),
+    (entropies._pairs, _pairs),
 ]
 for _operation, _rule in _RULES:
     torch.library.register_vmap(_operation, _rule)

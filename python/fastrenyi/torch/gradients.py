@@ -16,6 +16,7 @@ from torch import Tensor
 from fastrenyi import _backend, _core, _device_kernels, _operations, _slopes
 from fastrenyi._array import home_of, wrap
 from fastrenyi._device import Device
+from fastrenyi.torch.placement import serves_core
 
 __all__ = [
     "POLYNOMIALS", "of_distance", "of_entropies", "of_pairs", "of_polynomial", "of_samples", "of_spectrum", "of_width",
@@ -132,13 +133,9 @@ def _computed(x: Tensor) -> Tensor:
     return x if x.dtype == torch.float64 else x.float()
 
 
-def _serves_core(x: Tensor) -> bool:
-    return _backend.serves_core("cpu" if x.is_cpu else str(x.device))
-
-
 def _eigh(a: Tensor) -> tuple[Tensor, Tensor]:
     flat = a.reshape(-1, *a.shape[-2:])
-    if _serves_core(a):
+    if serves_core(a):
         values, vectors = (torch.from_numpy(x) for x in _core.eigh(wrap(flat), _backend.threads()))
     else:
         values, vectors = _device_kernels.eigh(Device(flat), flat.detach())
@@ -197,7 +194,7 @@ def _of_collision(a: Tensor, g: Tensor, unit: float) -> Tensor:
 
 def _of_joints(a: Tensor, g: Tensor, orders: Sequence[float], epsilon: float, unit: float) -> Tensor:
     """Return the gradients of the entropies, weighed by g (b, m), of matrices (b, n, n) of any trace."""
-    if _serves_core(a):
+    if serves_core(a):
         return torch.from_numpy(_slopes.of_joints(wrap(a), g.double().numpy(), orders, epsilon, unit))
     if list(orders) == [2.0]:
         return _of_collision(a, g[:, 0], unit)
