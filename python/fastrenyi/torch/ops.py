@@ -80,7 +80,7 @@ _gram_slope = Operation(
     "gram_slope(Tensor grad, Tensor x, str layout, Tensor? width, float sigma, Tensor a, str kind, int degree, "
     "float gamma, float coef0) -> Tensor",
     lambda grad, x, layout, width, sigma, a, kind, *polynomial: (
-        gradients.of_samples(grad, x, layout, width, sigma, a, kind, *polynomial)
+        gradients.of_samples(grad, x, layout, width, sigma, a, kind, *polynomial).contiguous()
         if kind in gradients.POLYNOMIALS or not _serves_core(x)
         else torch.from_numpy(_slopes.of_gram(grad, x, layout, sigma if width is None else width, a, kind)).to(x.dtype)
     ),
