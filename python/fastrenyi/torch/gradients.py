@@ -6,7 +6,9 @@ What is compiled is called through ``fastrenyi._slopes``, which says how gradien
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -27,6 +29,22 @@ POLYNOMIALS = ("polynomial", "cosine")
 """Kernels of the inner product of two samples; the others are of their distance."""
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _in_full(compute: Callable[Concatenate[Tensor, P], R]) -> Callable[Concatenate[Tensor, P], R]:
+    """Keep autocast, under which some call backward, from the matrix products of a gradient."""
+
+    @wraps(compute)
+    def call(grad: Tensor, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with torch.autocast(grad.device.type, enabled=False):
+            return compute(grad, *args, **kwargs)
+
+    return call
+
+
+@_in_full
 def of_samples(
     grad: Tensor,
     x: Tensor,
@@ -126,6 +144,7 @@ def _eigh(a: Tensor) -> tuple[Tensor, Tensor]:
     return values.reshape(a.shape[:-1]), vectors.reshape(a.shape)
 
 
+@_in_full
 def of_spectrum(grad: Tensor, a: Tensor) -> Tensor:
     """Return V diag(grad) V^T; where eigenvalues repeat, for the eigenvectors that were found."""
     _, v = _eigh(_computed(a))
@@ -227,6 +246,7 @@ def _to_factors(to_joint: Tensor, factors: Sequence[Tensor], which: Sequence[int
     return found
 
 
+@_in_full
 def of_entropies(
     grad: Tensor,
     grams: Sequence[Tensor],
@@ -261,6 +281,7 @@ def of_entropies(
     return [part.to(a.dtype) for part, a in zip(result, grams, strict=True)]
 
 
+@_in_full
 def of_pairs(
     to_x: Tensor,
     to_maps: Tensor,
