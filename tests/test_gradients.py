@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 
 import fastrenyi as fr  # noqa: E402
 import fastrenyi.torch.ops  # noqa: E402
+from fastrenyi import _backend  # noqa: E402
 from fastrenyi.bandwidths import code  # noqa: E402
 
 ALPHAS: list[Any] = [0, 0.5, 0.9, 1, 1 + 1e-12, 1.01, 2, [2.0, 3], 5, 10, [1.5, 70], float("inf")]
@@ -240,3 +241,21 @@ def test_mapped_is_one_by_one(name: str, axes: Any, rng: np.random.Generator) ->
         assert (one is None) == (other is None)
         if one is not None:
             torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "cosine"])
+@pytest.mark.parametrize("module", ["_core", "_emulated"])
+def test_backward_under_autocast(
+    kernel: str, module: str, leaf: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip(f"fastrenyi.{module}")
+    monkeypatch.setitem(_backend.MODULES, "cpu", module)
+    x = leaf(2, 20, 5).detach().float().requires_grad_()
+
+    def gradient() -> Any:
+        a = fr.gram(x, kernel=fr.Gaussian(1.5) if kernel == "gaussian" else "cosine")
+        return torch.autograd.grad(fr.mutual_information(a[0], a[1]), x)[0]
+
+    expected = gradient()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(gradient(), expected)

@@ -16,7 +16,9 @@ struct CudaError : std::runtime_error {
 
 #ifdef __CUDACC__
 inline void check(cudaError_t result, const char* what) {
-    if (result != cudaSuccess) throw CudaError(std::string(what) + ": " + cudaGetErrorString(result));
+    if (result == cudaSuccess) return;
+    cudaGetLastError();  // has been said; the launch of another kernel must not fail of it
+    throw CudaError(std::string(what) + ": " + cudaGetErrorString(result));
 }
 #endif
 

@@ -83,6 +83,14 @@ class DeviceBlock {
     index_t first_;
 };
 
+inline std::size_t most_shared_bytes() {
+    int device = 0, bytes = 0;
+    check(cudaGetDevice(&device), "asking for the current device");
+    check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), "asking for shared memory");
+    const auto all = static_cast<std::size_t>(bytes);
+    return all > kept_shared_bytes ? all - kept_shared_bytes : 0;
+}
+
 template <class Kernel>
 __global__ void __launch_bounds__(MaxThreads<Kernel>::value, MinBlocks<Kernel>::value)
     run(const __grid_constant__ Kernel kernel, index_t first) {
@@ -93,9 +101,11 @@ __global__ void __launch_bounds__(MaxThreads<Kernel>::value, MinBlocks<Kernel>::
 template <class Kernel>
 void launch(const Kernel& kernel, index_t blocks, int threads, std::size_t shared_bytes, Stream stream) {
     constexpr index_t grid_limit = 2147483647;
-    if (shared_bytes > plain_shared_bytes)
+    // More has to be asked for, the static part counted in. As much as there is: another thread that is about to start
+    // the kernel may need more than this one.
+    if (shared_bytes + kept_shared_bytes > 48 * 1024)
         check(cudaFuncSetAttribute(run<Kernel>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                   static_cast<int>(shared_bytes)),
+                                   static_cast<int>(most_shared_bytes())),
               "shared memory for a kernel");
     for (index_t first = 0; first < blocks; first += grid_limit) {
         const index_t rest = blocks - first;

@@ -149,6 +149,10 @@ class EmulatedBlock {
     int thread_;
 };
 
+inline std::size_t most_shared_bytes() {
+    return 162 * 1024;  // as on an A100
+}
+
 template <class Kernel>
 void launch(const Kernel& kernel, index_t blocks, int threads, std::size_t shared_bytes, Stream) {
     if (threads < warp_size || threads > MaxThreads<Kernel>::value || threads % warp_size != 0)

@@ -1,5 +1,6 @@
 #include "cuda/handle.hpp"
 
+#include <algorithm>
 #include <limits>
 
 #include "cuda/check.hpp"
@@ -125,6 +126,13 @@ struct Solver {
     bool batched(index_t batch) const { return batch > 1 && call.size_of_batch && call.solve_batch; }
 };
 
+/// Matrices of a batch that cuSOLVER is given at once: it refuses some more than 2^15, which its documentation does not
+/// say, and others have found that it counts their elements in 32 bits.
+index_t most_at_once(index_t n) {
+    constexpr index_t matrices = 1 << 14, elements = std::numeric_limits<int>::max();
+    return std::min(matrices, std::max<index_t>(1, elements / (n * n)));
+}
+
 /// Where things lie in the workspace of solve().
 struct Sizes {
     std::size_t device = 0, host = 0, info = 0;
@@ -133,11 +141,12 @@ struct Sizes {
 template <class T>
 Sizes sizes_of(const Solver& solver, index_t batch, index_t n, bool vectors) {
     Sizes sizes;
+    const index_t at_once = std::min(batch, most_at_once(n));
     const int mode = vectors ? mode_vectors : mode_values;
     constexpr int type = data_type<T>;
     if (solver.batched(batch))
         check_solver(solver.call.size_of_batch(solver.handle, solver.parameters, mode, lower_triangle, n, type, nullptr,
-                                               n, type, nullptr, type, &sizes.device, &sizes.host, batch),
+                                               n, type, nullptr, type, &sizes.device, &sizes.host, at_once),
                      "cusolverDnXsyevBatched_bufferSize");
     else
         check_solver(solver.call.size_of_one(solver.handle, solver.parameters, mode, lower_triangle, n, type, nullptr,
@@ -181,8 +190,10 @@ Library solver_library() {
 template <class T>
 std::size_t solve_workspace(index_t batch, index_t n, bool vectors) {
     const std::lock_guard<std::mutex> hold(mutex);
-    const Sizes sizes = sizes_of<T>(Solver::here(), batch, n, vectors);
-    return sizes.device + sizes.info;
+    const Solver& solver = Solver::here();
+    // The last of many may be one, which goes another way.
+    const Sizes sizes = sizes_of<T>(solver, batch, n, vectors), one = sizes_of<T>(solver, 1, n, vectors);
+    return std::max(sizes.device, one.device) + sizes.info;
 }
 
 template <class T>
@@ -198,10 +209,12 @@ void solve(T* matrices, index_t batch, index_t n, bool vectors, T* values, void*
     const int mode = vectors ? mode_vectors : mode_values;
     constexpr int type = data_type<T>;
     if (solver.batched(batch)) {
-        check_solver(
-            solver.call.solve_batch(solver.handle, solver.parameters, mode, lower_triangle, n, type, matrices, n, type,
-                                    values, type, workspace, sizes.device, host.get(), sizes.host, info, batch),
-            "cusolverDnXsyevBatched");
+        for (index_t b = 0; b < batch; b += most_at_once(n))
+            check_solver(
+                solver.call.solve_batch(solver.handle, solver.parameters, mode, lower_triangle, n, type,
+                                        matrices + b * n * n, n, type, values + b * n, type, workspace, sizes.device,
+                                        host.get(), sizes.host, info + b, std::min(batch - b, most_at_once(n))),
+                "cusolverDnXsyevBatched");
     } else {
         for (index_t b = 0; b < batch; ++b)
             check_solver(solver.call.solve_one(solver.handle, solver.parameters, mode, lower_triangle, n, type,

@@ -39,8 +39,11 @@ namespace fastrenyi::cuda {
 
 constexpr int warp_size = 32;
 
-/// Shared memory that a block may have without asking for more.
-constexpr std::size_t plain_shared_bytes = 48 * 1024;
+/// Shared memory that is kept for what the sums of a block need, and some room.
+constexpr std::size_t kept_shared_bytes = 1024;
+
+/// Bytes of dynamic shared memory that a block can be given on the current device.
+inline std::size_t most_shared_bytes();
 
 /// Notes what is wrong with a matrix; the first one is kept.
 template <class Block>

@@ -95,7 +95,8 @@ class Device:
         """Return an array of any library on this device."""
         if self._torch:
             return self.xp.as_tensor(x).detach().to(device=self._device, dtype=getattr(self.xp, dtype))
-        return self.xp.asarray(x, dtype=dtype)
+        with self._current():
+            return self.xp.asarray(x, dtype=dtype)
 
     def pairs_above(self, count: int) -> Array:
         """Return the int64 pairs (p, 2) above the diagonal of a square, made on the device."""

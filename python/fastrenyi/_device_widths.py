@@ -30,7 +30,8 @@ def widths_of(device: Device, x: Array, rule: Bandwidth, metric: str) -> Array:
     if n == 1:
         return device.full((b,), 0.0, "float64")
     if isinstance(rule, Median):
-        above = device.here(np.ravel_multi_index(np.triu_indices(n, 1), (n, n)), "int64")
+        pairs = device.pairs_above(n)  # from the host nothing can be copied while a graph is recorded
+        above = pairs[:, 0] * n + pairs[:, 1]
         ordered = _sorted(device, distances(device, x, metric).reshape(b, n * n)[:, above])
         count = n * (n - 1) // 2
         return rule.scale * (ordered[:, (count - 1) // 2] + ordered[:, count // 2]) / 2

@@ -64,7 +64,7 @@ def of_samples(
     if kind in POLYNOMIALS:
         found = of_polynomial(samples, a, grad, degree, gamma, coef0)
     else:
-        one = torch.tensor(sigma, dtype=torch.float64) if width is None else width
+        one = a.new_full((), sigma, dtype=torch.float64) if width is None else width
         found = of_distance(samples, one, a, grad, kind)
     return (found.swapaxes(0, 1) if layout == "maps" else found).reshape(x.shape).contiguous()
 
@@ -75,7 +75,7 @@ def of_distance(x: Tensor, width: Tensor, a: Tensor, grad: Tensor, kind: str) ->
     d A_ij = -A_ij <x_i - x_j, dx_i - dx_j> / sigma^2 (Gaussian), -A_ij <sign(x_i - x_j), dx_i - dx_j> / sigma
     (Laplacian). Cost O(n^2 d) in O(n^2 + n d) memory.
     """
-    sigma = width.to(a.dtype)[..., None, None]
+    sigma = width.to(a)[..., None, None]
     weights = torch.where(sigma > 0, (grad + grad.mT) * a, 0)  # sigma = 0 is the narrow limit, flat almost everywhere
     weights = weights - torch.diag_embed(weights.diagonal(dim1=-2, dim2=-1))
     samples = x.to(a.dtype)
@@ -96,8 +96,9 @@ def of_width(width: Tensor, a: Tensor, grad: Tensor, kind: str) -> Tensor:
     """
     distance = torch.where(a > 0, -torch.log(torch.where(a > 0, a, 1) * a.shape[-1]), 0)
     each = (grad * a * distance).sum(dim=(-2, -1)) * (2 if kind == "gaussian" else 1)
-    each = torch.where(width > 0, each / width.to(a.dtype), 0)
-    return each.sum_to_size(width.shape).to(width.dtype)
+    sigma = width.to(a)
+    each = torch.where(sigma > 0, each / sigma, 0)
+    return each.sum_to_size(width.shape).to(width)
 
 
 def _signed_sums(weights: Tensor, x: Tensor) -> Tensor:
