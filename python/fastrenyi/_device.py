@@ -7,17 +7,20 @@ is found where the array comes from; it is never imported here.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from fastrenyi import _backend
 from fastrenyi._array import Array, Values, home_of, wrap
 
-__all__ = ["Device"]
+__all__ = ["Device", "Findings", "as_numpy", "on_its_device"]
+
+Operation = TypeVar("Operation", bound=Callable[..., Any])
 
 
 class Device:
@@ -37,7 +40,7 @@ class Device:
             if self._torch:
                 self.stream = cuda.current_stream(self._device).cuda_stream
             else:
-                with self._current():
+                with self.current():
                     self.stream = cuda.get_current_stream().ptr
 
     # Memory ----------------------------------------------------------------------------------------------------------
@@ -54,12 +57,12 @@ class Device:
         kind = getattr(self.xp, dtype)
         if self._torch:
             return getattr(self.xp, how)(shape, *value, dtype=kind, device=self._device)
-        with self._current():
+        with self.current():
             return getattr(self.xp, how)(shape, *value, dtype=kind)
 
-    def _current(self) -> AbstractContextManager[Any]:
+    def current(self) -> AbstractContextManager[Any]:
         """Make this device the current one of a library that has one."""
-        if self.xp is np:
+        if self._device_is_host():
             return nullcontext()
         cuda = self.xp.cuda
         return cuda.device(self._device) if self._torch else cuda.Device(self.index)  # type: ignore[no-any-return]
@@ -95,14 +98,14 @@ class Device:
         """Return an array of any library on this device."""
         if self._torch:
             return self.xp.as_tensor(x).detach().to(device=self._device, dtype=getattr(self.xp, dtype))
-        with self._current():
+        with self.current():
             return self.xp.asarray(x, dtype=dtype)
 
     def pairs_above(self, count: int) -> Array:
         """Return the int64 pairs (p, 2) above the diagonal of a square, made on the device."""
         if self._torch:
             return self.xp.triu_indices(count, count, 1, device=self._device).T
-        with self._current():
+        with self.current():
             return self.xp.stack(self.xp.triu_indices(count, 1)).T
 
     # What a kernel is told -------------------------------------------------------------------------------------------
@@ -125,7 +128,7 @@ class Device:
         """Whether the stream records a CUDA graph, so that nothing may wait for it."""
         if self.stream == 0 and self._device_is_host():
             return False
-        with self._current():
+        with self.current():
             if self._torch:
                 return bool(self.xp.cuda.is_current_stream_capturing())
             return bool(self.xp.cuda.get_current_stream().is_capturing())
@@ -166,3 +169,17 @@ class Findings:
 def as_numpy(x: Any) -> Values:
     """Return what ``Device.host`` gave as a NumPy array."""
     return np.asarray(x)
+
+
+def on_its_device(operation: Operation) -> Operation:
+    """Return an operation that makes the device of its first array, or list of them, the library's current one.
+
+    CuPy computes on the current device whatever arrays it is given.
+    """
+
+    @wraps(operation)
+    def run(first: Any, *args: Any) -> Any:
+        with Device(first[0] if isinstance(first, (list, tuple)) else first).current():
+            return operation(first, *args)
+
+    return cast(Operation, run)

@@ -15,7 +15,7 @@ import numpy as np
 
 from fastrenyi import _check
 from fastrenyi._array import Array, home_of
-from fastrenyi._device import Device, Findings, as_numpy
+from fastrenyi._device import Device, Findings, as_numpy, on_its_device
 from fastrenyi._device_kernels import dtype_of, joint, kernel_grams, product, spectra
 from fastrenyi._device_widths import widths_of
 from fastrenyi._operations import aligned, batch_shape, samples
@@ -26,6 +26,7 @@ __all__ = ["bandwidth", "delta_gram", "entropies", "gram", "largest", "pairs", "
 _INDEFINITE = 3  # what a word says of a matrix, besides which: csrc/common/stream.hpp
 
 
+@on_its_device
 def share(part: Array, whole: Array) -> Array:
     """Divide, giving NaN for a share of nothing."""
     xp = Device(part).xp
@@ -33,11 +34,13 @@ def share(part: Array, whole: Array) -> Array:
     return xp.where(nothing, math.nan, part / xp.where(nothing, 1.0, whole))
 
 
+@on_its_device
 def largest(values: Array) -> Array:
     """Return the largest along the first axis."""
     return Device(values).xp.amax(values, 0)
 
 
+@on_its_device
 def pooled(x: Array, y: Array) -> Array:
     """Return two sets of samples as one, (..., n, d) and (..., m, d) as (..., n + m, d); batch axes broadcast."""
     device = Device(x)
@@ -64,6 +67,7 @@ def _finite_samples(device: Device, x: Array, layout: str, name: str) -> Array:
 # Widths --------------------------------------------------------------------------------------------------------------
 
 
+@on_its_device
 def bandwidth(x: Array, layout: str, rule: Bandwidth, metric: str, name: str) -> Array:
     """Return the float64 widths (...) that a rule finds for samples (..., n, d)."""
     device = Device(x)
@@ -75,6 +79,7 @@ def bandwidth(x: Array, layout: str, rule: Bandwidth, metric: str, name: str) ->
 # Grams ---------------------------------------------------------------------------------------------------------------
 
 
+@on_its_device
 def gram(
     x: Array,
     layout: str,
@@ -114,6 +119,7 @@ def gram(
     return result.reshape(*values.shape[:-1], values.shape[-2])
 
 
+@on_its_device
 def delta_gram(x: Array, layout: str, name: str) -> Array:
     """Return the float64 Grams (..., n, n) of the Delta kernel; the samples (..., n, d) may be integers."""
     device = Device(x)
@@ -143,6 +149,7 @@ def _refuse_gram(device: Device, x: Array, name: str, trace_one: bool) -> None:
     _check.gram_contents(device.host(x), name, trace_one=trace_one)
 
 
+@on_its_device
 def spectrum(a: Array, name: str) -> Array:
     """Return the eigenvalues (..., n) of symmetric matrices (..., n, n) of any trace."""
     device = Device(a)
@@ -175,6 +182,7 @@ def _refuse_spectrum(device: Device, values: Array, index: int, name: str, batch
     _check.verdict(("indefinite", at, float(row.min() / row.sum())), name, batch)
 
 
+@on_its_device
 def entropies(
     grams: Sequence[Array],
     labels: Sequence[str],
@@ -226,6 +234,7 @@ def entropies(
     return device.xp.stack([device.xp.broadcast_to(part, whole) for part in shaped])
 
 
+@on_its_device
 def pairs(maps: Array, target: Array, every: bool, orders: Sequence[float], unit: float) -> tuple[Array, Array, Array]:
     """Return the entropies that the decomposition of a layer is made of, as ``_operations.pairs``."""
     device = Device(maps)
@@ -282,6 +291,7 @@ def pairs(maps: Array, target: Array, every: bool, orders: Sequence[float], unit
     return s_x[0], square, s_all
 
 
+@on_its_device
 def entropies_for_slope(grams: Sequence[Array], *rest: Any) -> tuple[Array, Array]:
     """Return ``entropies`` and, as nothing is kept for their gradients here, nothing (0, n + 3, n)."""
     *args, _ = rest
