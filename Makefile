@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# For tests, the kernels of the GPU on the host as well.
+INSTALL := $(BIN)/pip install --quiet -Ccmake.define.FASTRENYI_EMULATED=ON
 SOURCES := pyproject.toml requirements.txt CMakeLists.txt README.md $(shell find csrc python -type f ! -name '*.pyc')
 
 .PHONY: demo test bench check format sanitize tsan gpu-check clean
@@ -65,11 +67,11 @@ build/sanitize/.installed build/tsan/.installed: $(VENV)/.installed
 
 $(VENV)/.installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -r requirements.txt '.[test]' -Ccmake.define.FASTRENYI_EMULATED=ON
+	$(INSTALL) -r requirements.txt '.[test]'
 	touch $@
 
 $(VENV)/.checkers: $(VENV)/.installed
-	$(BIN)/pip install --quiet '.[check]'
+	$(INSTALL) '.[check]'
 	touch $@
 
 clean:

@@ -34,7 +34,7 @@ def module_for(device: str, name: str, library: str = "torch") -> ModuleType:
         try:
             return opened(f"fastrenyi.{module}")
         except ImportError as error:
-            why = f"for which this build of fastrenyi has no backend ({error}); build it where nvcc is found, or"
+            why = f"for which this build of fastrenyi has no backend ({error}), as it has where nvcc is found"
     to_cpu = f"{name}.get()" if library == "cupy" else f"{name}.cpu()"
     raise BackendUnavailableError(
         f"{name}: expected an array on a device that is served, got one on {device!r}, {why}; "
