@@ -119,8 +119,8 @@ def test_what_is_exact_stays_exact(dtype: str, method: str) -> None:
 def test_rounding_does_not_look_indefinite(n: int, dtype: str, method: str, draw: Draw) -> None:
     """Singular Grams: an eigenvalue below -n eps lambda_max would be an error.
 
-    Of rank-one matrices of order 3 in float32 one in some 20,000 falls to -3.04 eps, what rounding the matrix itself does
-    included; hence a unit more.
+    Of rank-one matrices of order 3 in float32 one in some 20,000 falls to -3.04 eps: the matrix itself was rounded.
+    Hence a unit more.
     """
     x = draw.samples(200 if n < 10 else 5, n)
     ones = x[:, :, None] * x[:, None, :] / np.sum(x * x, axis=1)[:, None, None]
