@@ -42,7 +42,10 @@ def _bandwidth(
     info: Any, axes: tuple[Any, ...], x: Tensor, layout: str, rule: str, numbers: Any, target: Tensor | None, *rest: Any
 ) -> Any:
     if axes[4] is not None:
-        raise NotImplementedError("bandwidth: expected one target Gram for Alignment, got one for each under vmap")
+        raise NotImplementedError(
+            "bandwidth: expected one target Gram for Alignment, got one for each under vmap; "
+            "call it in a loop, or find the widths before"
+        )
     return ops._bandwidth(_samples(x, axes[0], info.batch_size, layout), "samples", rule, numbers, target, *rest), 0
 
 
