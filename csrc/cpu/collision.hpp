@@ -1,6 +1,5 @@
-// Products of Grams in blocks of rows, and what an entropy of order 2 needs of them.
+// What an entropy of order 2, and its slope, need of a joint variable.
 #pragma once
-#include <functional>
 #include <vector>
 
 #include "common/view.hpp"
@@ -11,22 +10,6 @@ namespace fastrenyi::cpu {
 struct Purity {
     double squares = 0.0, trace = 0.0;
 };
-
-/// Matrix b of each factor.
-template <class T>
-std::vector<View<T>> one_of_each(const std::vector<View<T>>& factors, index_t b) {
-    std::vector<View<T>> matrices;
-    matrices.reserve(factors.size());
-    for (const View<T>& factor : factors) matrices.push_back(factor.matrix(b));
-    return matrices;
-}
-
-constexpr index_t block_rows = 64;
-
-/// Calls body(b, first, last, worker) for blocks of `block_rows` rows that cover each matrix, the same whatever the
-/// number of threads.
-void for_each_block(index_t batch, index_t n, int threads,
-                    const std::function<void(index_t, index_t, index_t, int)>& body);
 
 /// Of each joint variable of the batch.
 template <class T>

@@ -6,7 +6,7 @@
 
 #include "common/parallel.hpp"
 #include "cpu/aligned.hpp"
-#include "cpu/collision.hpp"
+#include "cpu/blocks.hpp"
 #include "cpu/dispatch.hpp"
 
 namespace fastrenyi::cpu {

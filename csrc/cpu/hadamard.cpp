@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "common/parallel.hpp"
-#include "cpu/collision.hpp"
+#include "cpu/blocks.hpp"
 #include "cpu/product.hpp"
 
 namespace fastrenyi::cpu {

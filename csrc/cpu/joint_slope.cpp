@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "common/parallel.hpp"
+#include "cpu/blocks.hpp"
 #include "cpu/collision.hpp"
 #include "cpu/product.hpp"
 
