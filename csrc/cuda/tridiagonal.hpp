@@ -260,7 +260,7 @@ FASTRENYI_DEVICE void tridiagonalise(Block& block, const Room<T>& room) {
         T* const parts = room.parts + k % 2 * warps * rows;
         update_and_multiply(block, room, k, v, w, u, parts + warp * rows);
         block.sync();
-        T product = 0;
+        T product = 0, squared = 0;
         FASTRENYI_UNROLL
         for (int r = 0; r < tiles; ++r) {
             const int i = r * warp_size + lane;
@@ -269,11 +269,14 @@ FASTRENYI_DEVICE void tridiagonalise(Block& block, const Room<T>& room) {
             for (int s = 0; s < warps; ++s) sum += parts[s * rows + i];
             w[r] = i > k ? sum : T(0);
             product += w[r] * u[r];
+            squared += u[r] * u[r];
         }
-        product = block.warp_sum(product) / 2;
+        // |u|^2 is 2 only to rounding, which is as much as all else of a step loses: 2 / |u|^2, to first order.
+        const T tau = T(2) - block.warp_sum(squared) / 2;
+        product = tau * block.warp_sum(product) / 2;
         FASTRENYI_UNROLL
         for (int r = 0; r < tiles; ++r) {
-            w[r] -= product * u[r];
+            w[r] = tau * (w[r] - product * u[r]);
             v[r] = u[r];
         }
     }
