@@ -16,7 +16,7 @@ test: $(VENV)/.installed
 	$(BIN)/python -m pytest $(TEST)
 	$(if $(TEST),,$(BIN)/python -m pytest --kernels emulated $(ON_DEVICE:%=tests/test_%.py))
 
-ON_DEVICE := bandwidths errors errors_kernels gradients measures
+ON_DEVICE := bandwidths errors errors_kernels functional gradients measures
 
 bench: $(VENV)/.installed
 	$(BIN)/fastrenyi bench $(BENCH)

@@ -51,7 +51,7 @@ def test_slopes_of_pairs_lie_as_promised(every: bool, leaf: Callable[..., Any]) 
     ops = torch.ops.fastrenyi
     grads = [torch.ones_like(part) for part in ops.pairs(maps, target, every, [1.01], 1.0)]
     turned = maps.movedim(0, 2).contiguous().movedim(2, 0)  # the same Grams, a dense array in another order
-    torch.library.opcheck(ops.pairs_backward, (*grads, turned, target, every, [1.01], 1.0))
+    torch.library.opcheck(ops.pairs_slope, (*grads, turned, target, every, [1.01], 1.0))
 
 
 def test_by_inductor(leaf: Callable[..., Any]) -> None:

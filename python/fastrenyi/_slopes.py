@@ -104,7 +104,7 @@ def of_entropies(
 ) -> list[Values]:
     """Return the gradients with respect to Grams of ``_operations.entropies``; of those not wanted, nothing (0,).
 
-    ``reduced`` is what the forward pass has kept: all joint Grams, or nothing (order 2).
+    ``reduced`` is what the forward pass has kept: all joint Grams, or nothing; if needed, they are then reduced again.
     """
     epsilon, threads = home_of(grams[0]).epsilon, _backend.threads()
     computed = [wrap(a) for a in grams]
@@ -143,14 +143,16 @@ def of_entropies(
     elif jobs:
         sizes = [math.prod(batch) for batch in batches]
         ends = np.cumsum(sizes)
+        joints: list[Values] = []
+        if not len(reduced) or max(orders) > LARGEST_BY_RESOLVENTS:
+            joints = [_joint(aligned(factors[k], batches[k])) for k in jobs]
         kept = wrap(reduced)
-        if jobs == list(range(jobs[0], jobs[-1] + 1)):  # neighbours: a view
+        if not len(kept):
+            _, kept = _core.reduce(joints, threads)
+        elif jobs == list(range(jobs[0], jobs[-1] + 1)):  # neighbours: a view
             kept = kept[ends[jobs[0]] - sizes[jobs[0]] : ends[jobs[-1]]]
         else:
             kept = np.concatenate([kept[ends[k] - sizes[k] : ends[k]] for k in jobs])
-        joints: list[Values] = []
-        if max(orders) > LARGEST_BY_RESOLVENTS:
-            joints = [_joint(aligned(factors[k], batches[k])) for k in jobs]
         found = _spectral(kept, joints, np.concatenate([weights(k) for k in jobs]), orders, epsilon, unit)
         for k, to_joint in zip(jobs, np.split(found, np.cumsum([sizes[k] for k in jobs])[:-1]), strict=True):
             add(k, _core.joint_slope, to_joint)

@@ -1,12 +1,11 @@
 """How the operations run under ``torch.vmap``: the axis mapped over becomes the first batch axis.
 
-``torch.func.grad`` and ``jacrev`` are not for custom operations whose gradient is registered: PyTorch refuses them by
-name. The gradient of a mapped function is.
+Gradients under ``torch.func.grad`` and ``jacrev`` come here as well, where they are mapped over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -64,11 +63,17 @@ def _aligned(arrays: Sequence[Tensor], axes: Sequence[int | None], size: int) ->
 
 
 def _pooled(info: Any, axes: tuple[Any, ...], x: Tensor, y: Tensor) -> Any:
-    return ops.pooled(*_aligned([x, y], axes, info.batch_size)), 0
+    return ops.pooled.op(*_aligned([x, y], axes, info.batch_size)), 0
 
 
 def _spectrum(info: Any, axes: tuple[Any, ...], a: Tensor, name: str) -> Any:
-    return ops.spectrum(_in_front(a, axes[0], info.batch_size), name), 0
+    return ops.spectrum.op(_in_front(a, axes[0], info.batch_size), name), 0
+
+
+def _spectrum_slope(info: Any, axes: tuple[Any, ...], grad: Tensor, a: Tensor) -> Any:
+    return ops.spectrum_slope.op(
+        *(_in_front(x, axis, info.batch_size) for x, axis in zip((grad, a), axes, strict=True))
+    ), 0
 
 
 def _entropies(info: Any, axes: tuple[Any, ...], grams: Sequence[Tensor], *rest: Any) -> Any:
@@ -78,21 +83,52 @@ def _entropies(info: Any, axes: tuple[Any, ...], grams: Sequence[Tensor], *rest:
     return entropies._entropies.op(_aligned(grams, axes[0], info.batch_size), *rest), (batch, kept)
 
 
-def _pairs(info: Any, axes: tuple[Any, ...], maps: Tensor, target: Tensor, *rest: Any) -> Any:
-    """One layer after the other: each is a batch of pairs already."""
-    layers, targets = _in_front(maps, axes[0], info.batch_size), _in_front(target, axes[1], info.batch_size)
-    found = [ops.pairs(layer, x, *rest) for layer, x in zip(layers, targets, strict=True)]
-    return tuple(torch.stack(part) for part in zip(*found, strict=True)), (0, 0, 0)
+def _entropies_slope(
+    info: Any,
+    axes: tuple[Any, ...],
+    grad: Tensor,
+    grams: Sequence[Tensor],
+    reduced: Tensor,
+    wanted: Sequence[bool],
+    subsets: Sequence[int],
+    signs: Sequence[float],
+    *rest: Any,
+) -> Any:
+    size, batch = info.batch_size, 0 if signs else 1
+    grad = _in_front(grad, axes[0], size).movedim(0, batch)
+    aligned = _aligned(grams, axes[1], size)
+    if any(want and len(a) != size for a, want in zip(aligned, wanted, strict=True)):
+        # Each mapped function has a gradient of its own with respect to a Gram that all of them share.
+        aligned = [a.expand(size, *a.shape[1:]) if want else a for a, want in zip(aligned, wanted, strict=True)]
+        reduced = reduced.new_empty((0, *reduced.shape[1:]))
+    found = entropies._entropies_slope.op(grad, aligned, reduced, wanted, subsets, signs, *rest)
+    each = zip(found, grams, axes[1], wanted, strict=True)
+    shaped = (
+        part.reshape(size, *(a.shape if axis is None else a.movedim(axis, 0).shape[1:])) if want else part
+        for part, a, axis, want in each
+    )
+    return tuple(shaped), tuple(0 if want else None for want in wanted)
 
 
-_RULES: list[tuple[Any, Any]] = [
-    (ops._gram.op, _gram),
-    (ops._bandwidth, _bandwidth),
-    (ops._delta_gram, _delta_gram),
-    (ops._pooled, _pooled),
-    (ops._spectrum, _spectrum),
-    (entropies._entropies.op, _entropies),
-    (entropies._pairs, _pairs),
-]
-for _operation, _rule in _RULES:
-    torch.library.register_vmap(_operation, _rule)
+def _one_by_one(op: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the rule of an operation on a layer, which is a batch of pairs already: one layer after the other."""
+
+    def rule(info: Any, axes: tuple[Any, ...], *args: Any) -> Any:
+        count = sum(isinstance(x, Tensor) for x in args)
+        layers = [_in_front(x, axis, info.batch_size) for x, axis in zip(args[:count], axes, strict=False)]
+        found = [op(*layer, *args[count:]) for layer in zip(*layers, strict=True)]
+        return tuple(torch.stack(part) for part in zip(*found, strict=True)), (0,) * len(found[0])
+
+    return rule
+
+
+torch.library.register_vmap(ops._bandwidth, _bandwidth)
+torch.library.register_vmap(ops._delta_gram, _delta_gram)
+ops._gram.mapped(_gram)
+ops.pooled.mapped(_pooled)
+ops.spectrum.mapped(_spectrum)
+ops.spectrum_slope.mapped(_spectrum_slope)
+entropies._entropies.mapped(_entropies)
+entropies._entropies_slope.mapped(_entropies_slope)
+entropies.pairs.mapped(_one_by_one(entropies.pairs.op))
+entropies.pairs_slope.mapped(_one_by_one(entropies.pairs_slope.op))

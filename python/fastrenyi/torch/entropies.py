@@ -7,12 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import custom_op
 
 from fastrenyi import _slopes
 from fastrenyi.torch import gradients
 from fastrenyi.torch.placement import as_tensor, common_batch, computed_in, numbers_for, serves_core
-from fastrenyi.torch.registration import Operation, once, once_only, reverse_only
+from fastrenyi.torch.registration import Operation, once_only
 
 __all__ = ["entropies", "pairs"]
 
@@ -103,39 +102,30 @@ _entropies_slope = Operation(
 )
 
 
-class _Entropies(torch.autograd.Function):
-    """Its tensors come last, one by one: of a list autograd would see nothing."""
+def _entropies_saved(ctx: Any, inputs: Sequence[Any], output: tuple[Tensor, Tensor]) -> None:
+    grams, _labels, ctx.subsets, _names, ctx.signs, ctx.orders, ctx.unit, _keep = inputs
+    _, kept = output
+    ctx.mark_non_differentiable(kept)
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*grams, kept)
 
-    @staticmethod
-    def forward(
-        ctx: Any, labels: str, subsets: Any, names: str, signs: Any, orders: Any, unit: float, *grams: Any
-    ) -> Any:
-        ctx.subsets, ctx.signs, ctx.orders, ctx.unit = subsets, signs, orders, unit
-        # Order 2 alone needs no spectrum, and nothing of one is kept.
-        keep = orders != [2.0]
-        found, kept = _entropies.below_autograd(list(grams), labels, subsets, names, signs, orders, unit, keep)
-        ctx.mark_non_differentiable(kept)
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*grams, kept)
-        return found, kept
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        *grams, reduced = ctx.saved_tensors
-        wanted = list(ctx.needs_input_grad[6:])
-        if grads[0] is None:  # nothing depends on it
-            return None, None, None, None, None, None, *(None for _ in grams)
-        found = _entropies_slope(grads[0], grams, reduced, wanted, ctx.subsets, ctx.signs, ctx.orders, ctx.unit)
-        found = once("entropy", found, [grads[0], *grams])
-        to_grams = (part if want else None for part, want in zip(found, wanted, strict=True))
-        return None, None, None, None, None, None, *to_grams
+def _entropies_gradient(ctx: Any, grad: Tensor | None, _: None) -> tuple[Any, ...]:
+    *grams, reduced = ctx.saved_tensors
+    if grad is None:  # nothing depends on it
+        return ()
+    wanted = list(ctx.needs_input_grad[1 : 1 + len(grams)])
+    found = _entropies_slope(grad, grams, reduced, wanted, ctx.subsets, ctx.signs, ctx.orders, ctx.unit)
+    return ([part if want else None for part, want in zip(found, wanted, strict=True)],)
 
 
 _entropies.differentiable(
-    lambda grams, labels, subsets, names, signs, orders, unit, keep: _Entropies.apply(  # type: ignore[no-untyped-call]
-        labels, subsets, names, signs, orders, unit, *grams
-    )
+    _entropies_saved,
+    _entropies_gradient,
+    # Order 2 alone needs no spectrum, and nothing of one is kept.
+    lambda *args: (*args[:-1], args[-3] != [2.0]),
 )
+_entropies_slope.differentiable(lambda *_: None, once_only("entropy"))
 
 
 def entropies(
@@ -158,63 +148,43 @@ def entropies(
 # Pairs --------------------------------------------------------------------------------------------------------------
 
 
-@custom_op("fastrenyi::pairs", mutates_args=())
-def _pairs(
-    maps: Tensor, target: Tensor, every: bool, orders: Sequence[float], unit: float
+def _pairs_numbers(
+    maps: Tensor, target: Tensor, every: bool, orders: list[float], unit: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the entropies that the decomposition of a layer is made of, as ``_operations.pairs``."""
     s_x, s_maps, s_all = numbers_for(maps).pairs(maps, target, every, orders, unit)
     return as_tensor(s_x), as_tensor(s_maps), as_tensor(s_all)
 
 
-@_pairs.register_fake
-def _(maps: Tensor, target: Tensor, every: bool, orders: Sequence[float], unit: float) -> tuple[Tensor, Tensor, Tensor]:
+def _pairs_shapes(
+    maps: Tensor, target: Tensor, every: bool, orders: list[float], unit: float
+) -> tuple[Tensor, Tensor, Tensor]:
     dtype, count, m = computed_in(maps), maps.shape[0], len(orders)
     square = (2, count, count, m) if every else (2, count, m)
     return tuple(maps.new_empty(shape, dtype=dtype) for shape in ((m,), square, (2, m)))  # type: ignore[return-value]
 
 
-@custom_op("fastrenyi::pairs_backward", mutates_args=())
-def _pairs_backward(
-    to_x: Tensor,
-    to_maps: Tensor,
-    to_all: Tensor,
-    maps: Tensor,
-    target: Tensor,
-    every: bool,
-    orders: Sequence[float],
-    unit: float,
-) -> tuple[Tensor, Tensor]:
-    return gradients.of_pairs(to_x, to_maps, to_all, maps, target, every, orders, unit)
-
-
-@_pairs_backward.register_fake
-def _(
-    to_x: Tensor,
-    to_maps: Tensor,
-    to_all: Tensor,
-    maps: Tensor,
-    target: Tensor,
-    every: bool,
-    orders: Sequence[float],
-    unit: float,
-) -> tuple[Tensor, Tensor]:
-    return maps.new_empty(maps.shape), target.new_empty(target.shape)
-
-
-_pairs_backward.register_autograd(once_only("layer_decomposition"))
-
-
-def _pairs_saved(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+def _pairs_saved(ctx: Any, inputs: Sequence[Any], output: tuple[Tensor, ...]) -> None:
     maps, target, ctx.every, ctx.orders, ctx.unit = inputs
     ctx.save_for_backward(maps, target)
 
 
-def _pairs_gradient(ctx: Any, to_x: Tensor, to_maps: Tensor, to_all: Tensor) -> tuple[Any, ...]:
-    back = reverse_only("layer_decomposition", _pairs_backward)
-    found = back(to_x, to_maps, to_all, *ctx.saved_tensors, ctx.every, ctx.orders, ctx.unit)
-    return *found, None, None, None
+pairs = Operation(
+    "pairs(Tensor maps, Tensor target, bool every, float[] orders, float unit) -> (Tensor, Tensor, Tensor)",
+    _pairs_numbers,
+    _pairs_shapes,
+    "layer_decomposition",
+)
+"""The entropies that the decomposition of a layer is made of, as ``_operations.pairs``."""
 
+pairs_slope = Operation(
+    "pairs_slope(Tensor to_x, Tensor to_maps, Tensor to_all, Tensor maps, Tensor target, bool every, float[] orders, "
+    "float unit) -> (Tensor, Tensor)",
+    gradients.of_pairs,
+    lambda to_x, to_maps, to_all, maps, target, *_: (maps.new_empty(maps.shape), target.new_empty(target.shape)),
+    "layer_decomposition",
+)
 
-_pairs.register_autograd(_pairs_gradient, setup_context=_pairs_saved)
-pairs = reverse_only("layer_decomposition", _pairs)
+pairs.differentiable(
+    _pairs_saved, lambda ctx, *grads: pairs_slope(*grads, *ctx.saved_tensors, ctx.every, ctx.orders, ctx.unit)
+)
+pairs_slope.differentiable(lambda *_: None, once_only("layer_decomposition"))

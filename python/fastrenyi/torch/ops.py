@@ -21,7 +21,7 @@ from fastrenyi.kernels import shape_of_samples
 from fastrenyi.torch import gradients
 from fastrenyi.torch.entropies import entropies, pairs
 from fastrenyi.torch.placement import as_tensor, common_batch, computed_in, numbers_for, serves_core
-from fastrenyi.torch.registration import Operation, once_only, reverse_only
+from fastrenyi.torch.registration import Operation, once_only
 
 __all__ = ["bandwidth", "delta_gram", "entropies", "gram", "largest", "pairs", "pooled", "share", "spectrum"]
 
@@ -71,28 +71,22 @@ _gram_slope = Operation(
 )
 
 
-class _Gram(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, *args: Any) -> Any:
-        x, ctx.layout, width, ctx.sigma, ctx.kind, ctx.degree, ctx.gamma, ctx.coef0, *_ = args
-        a = _gram.below_autograd(*args)
-        ctx.save_for_backward(x, width, a)
-        return a
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:
-        x, width, a = ctx.saved_tensors
-        to_x = to_width = None
-        if ctx.needs_input_grad[0]:
-            # Of a second derivative every step must be known to autograd; else it is one compiled pass.
-            slope = gradients.of_samples if torch.is_grad_enabled() else _gram_slope
-            to_x = slope(grad, x, ctx.layout, width, ctx.sigma, a, ctx.kind, ctx.degree, ctx.gamma, ctx.coef0)
-        if ctx.needs_input_grad[2]:
-            to_width = gradients.of_width(width, a, grad, ctx.kind)
-        return to_x, None, to_width, None, None, None, None, None, None, None
+def _gram_saved(ctx: Any, inputs: Sequence[Any], output: Tensor) -> None:
+    x, ctx.layout, width, *ctx.of_kernel, _name, _given = inputs
+    ctx.save_for_backward(x, width, output)
 
 
-_gram.differentiable(_Gram.apply)
+def _gram_gradient(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+    x, width, a = ctx.saved_tensors
+    sigma, kind, *polynomial = ctx.of_kernel
+    _, of_x, _, of_width, *_ = ctx.needs_input_grad
+    # Of a second derivative every step must be known to autograd; else it is one compiled pass.
+    slope = gradients.of_samples if torch.is_grad_enabled() else _gram_slope
+    to_x = slope(grad, x, ctx.layout, width, sigma, a, kind, *polynomial) if of_x else None
+    return to_x, None, gradients.of_width(width, a, grad, kind) if of_width else None
+
+
+_gram.differentiable(_gram_saved, _gram_gradient)
 
 
 def gram(
@@ -158,60 +152,49 @@ def delta_gram(x: Tensor, layout: str, name: str) -> Tensor:
     return found
 
 
-@custom_op("fastrenyi::pooled", mutates_args=())
-def _pooled(x: Tensor, y: Tensor) -> Tensor:
-    """Return two sets of samples as one, (..., n, d) and (..., m, d) as (..., n + m, d); batch axes broadcast."""
-    return as_tensor(numbers_for(x).pooled(x, y)).to(x.dtype)
-
-
-@_pooled.register_fake
-def _(x: Tensor, y: Tensor) -> Tensor:
-    return x.new_empty((*common_batch([x, y]), x.shape[-2] + y.shape[-2], x.shape[-1]))
-
-
-def _pooled_saved(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _pooled_saved(ctx: Any, inputs: Sequence[Any], output: Tensor) -> None:
     ctx.shapes = [v.shape for v in inputs]
 
 
-def _pooled_backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+def _pooled_gradient(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
     parts = torch.split(grad, [shape[-2] for shape in ctx.shapes], dim=-2)
     return tuple(part.sum_to_size(shape) for part, shape in zip(parts, ctx.shapes, strict=True))
 
 
-_pooled.register_autograd(_pooled_backward, setup_context=_pooled_saved)
-pooled = reverse_only("divergence", _pooled)
+pooled = Operation(
+    "pooled(Tensor x, Tensor y) -> Tensor",
+    lambda x, y: as_tensor(numbers_for(x).pooled(x, y)).to(x.dtype),
+    lambda x, y: x.new_empty((*common_batch([x, y]), x.shape[-2] + y.shape[-2], x.shape[-1])),
+    "divergence",
+)
+"""Two sets of samples as one, (..., n, d) and (..., m, d) as (..., n + m, d); batch axes broadcast."""
+
+pooled.differentiable(_pooled_saved, _pooled_gradient)
 
 
 # Spectrum -----------------------------------------------------------------------------------------------------------
 
 
-@custom_op("fastrenyi::spectrum", mutates_args=())
-def _spectrum(a: Tensor, name: str) -> Tensor:
-    """Return the eigenvalues (..., n) of symmetric matrices (..., n, n)."""
-    return as_tensor(numbers_for(a).spectrum(a, name))
-
-
-@_spectrum.register_fake
-def _(a: Tensor, name: str) -> Tensor:
-    return a.new_empty(a.shape[:-1], dtype=computed_in(a))
-
-
-@custom_op("fastrenyi::spectrum_backward", mutates_args=())
-def _spectrum_backward(grad: Tensor, a: Tensor) -> Tensor:
-    return gradients.of_spectrum(grad, a)
-
-
-@_spectrum_backward.register_fake
-def _(grad: Tensor, a: Tensor) -> Tensor:
-    return torch.empty_like(a, memory_format=torch.contiguous_format)
-
-
-_spectrum_backward.register_autograd(once_only("spectrum"))
-_spectrum.register_autograd(
-    lambda ctx, grad: (reverse_only("spectrum", _spectrum_backward)(grad, *ctx.saved_tensors), None),
-    setup_context=lambda ctx, inputs, output: ctx.save_for_backward(inputs[0]),
+spectrum = Operation(
+    "spectrum(Tensor a, str name) -> Tensor",
+    lambda a, name: as_tensor(numbers_for(a).spectrum(a, name)),
+    lambda a, name: a.new_empty(a.shape[:-1], dtype=computed_in(a)),
+    "spectrum",
 )
-spectrum = reverse_only("spectrum", _spectrum)
+"""The eigenvalues (..., n) of symmetric matrices (..., n, n)."""
+
+spectrum_slope = Operation(
+    "spectrum_slope(Tensor grad, Tensor a) -> Tensor",
+    gradients.of_spectrum,
+    lambda grad, a: torch.empty_like(a, memory_format=torch.contiguous_format),
+    "spectrum",
+)
+
+spectrum.differentiable(
+    lambda ctx, inputs, output: ctx.save_for_backward(inputs[0]),
+    lambda ctx, grad: (spectrum_slope(grad, *ctx.saved_tensors),),
+)
+spectrum_slope.differentiable(lambda *_: None, once_only("spectrum"))
 
 
 # What PyTorch has, under the names of _operations --------------------------------------------------------------------

@@ -1,9 +1,10 @@
-"""How an operation that training runs in every step is made known to PyTorch.
+"""How operations are made known to PyTorch.
 
 ``torch.library.custom_op`` with ``register_autograd`` does the same at some 60 microseconds more a call, most of them
-spent on flattening lists of tensors; that is more than a Gram of a hundred samples takes. Here the schema, the numbers,
-the shapes and the gradient, an ``autograd.Function``, are registered one by one, as ``torch.library`` offers. Where no
-one but PyTorch's eager mode sees a call, its dispatcher is left out as well: it turns every list into its own and back.
+spent on flattening lists of tensors, which is more than a Gram of a hundred samples takes; and ``torch.func.grad``
+refuses what it registers. Here the schema, the numbers, the shapes, the gradient and the rule of ``torch.vmap`` are
+registered one by one, as ``torch.library`` offers. Where no one but PyTorch's eager mode sees a call, its dispatcher is
+left out as well: it turns every list into its own and back.
 """
 
 from __future__ import annotations
@@ -14,21 +15,15 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 from torch._functorch.pyfunctorch import temporarily_pop_interpreter_stack
+from torch._functorch.utils import enable_single_level_autograd_function
 from torch.autograd import forward_ad
+from torch.autograd.function import _SingleLevelFunction
 from torch.library import Library
 
-__all__ = ["Operation", "once", "once_only", "reverse_only"]
+__all__ = ["Operation", "once_only"]
 
 _LIBRARY: Any = Library("fastrenyi", "FRAGMENT")  # type: ignore[no-untyped-call]
-_PLAIN = (Tensor, torch.nn.Parameter, type(None))
-
-
-def _tensors(args: Sequence[Any]) -> list[Any]:
-    found = [x for x in args if isinstance(x, Tensor)]
-    for x in args:
-        if isinstance(x, list) and x and isinstance(x[0], Tensor):
-            found += x
-    return found
+_PLAIN = (Tensor, torch.nn.Parameter)
 
 
 def _unseen(tensors: Sequence[Tensor]) -> bool:
@@ -70,17 +65,6 @@ def _forward_mode() -> bool:
     return forward_ad._current_level >= 0
 
 
-def reverse_only(public: str, op: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a custom operation that refuses forward mode in the name of a public function."""
-
-    def call(*args: Any) -> Any:
-        if _forward_mode():
-            _refuse_forward_mode(public, _tensors(args))
-        return op(*args)
-
-    return call
-
-
 class Operation:
     """An operation of this schema; ``numbers`` computes it on any device, ``shapes`` is its fake.
 
@@ -88,44 +72,125 @@ class Operation:
     """
 
     def __init__(self, schema: str, numbers: Callable[..., Any], shapes: Callable[..., Any], public: str) -> None:
-        """Define it; ``differentiable`` gives it a gradient."""
+        """Define it; ``differentiable`` gives it a gradient, ``mapped`` a rule for ``torch.vmap``."""
         self._name = schema.partition("(")[0]
-        self._public = public
+        self.public = public
         self._numbers = numbers
         self._with_gradient: Callable[..., Any] | None = None
         _LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
         _LIBRARY.impl(self._name, numbers, "CompositeExplicitAutograd")
         torch.library.register_fake(f"fastrenyi::{self._name}", shapes, lib=_LIBRARY)
         self.op = getattr(torch.ops.fastrenyi, self._name).default
+        kinds = [str(argument.type) for argument in self.op._schema.arguments]
+        self._single = [at for at, kind in enumerate(kinds) if kind in ("Tensor", "Optional[Tensor]")]
+        self._listed = [at for at, kind in enumerate(kinds) if kind == "List[Tensor]"]
 
-    def differentiable(self, with_gradient: Callable[..., Any]) -> None:
-        """Register what is called in place of the operation where a gradient may be asked for."""
+    def differentiable(
+        self,
+        saved: Callable[[Any, Sequence[Any], Any], None],
+        backward: Callable[..., Sequence[Any]],
+        prepared: Callable[..., Sequence[Any]] = lambda *args: args,
+    ) -> None:
+        """Give it a gradient.
+
+        ``saved(ctx, inputs, output)`` keeps what ``backward(ctx, *grads)`` needs; that returns a gradient for each of
+        the first inputs, a list for a list. ``ctx.needs_input_grad`` counts the tensors of a list one by one, and
+        begins with one that is not an input. ``prepared`` are the arguments for a call that is to be gone back through.
+        """
+        function = _function(self, saved, backward)
+
+        def with_gradient(*args: Any) -> Any:
+            return function.apply(*self._flattened(prepared(*args)))
 
         def call(*args: Any) -> Any:
-            if torch.is_grad_enabled() and any(x.requires_grad for x in _tensors(args)):
+            if not self._asks_gradient(self._tensors(args)):
+                return self.below_autograd(*args)
+            with enable_single_level_autograd_function():
                 return with_gradient(*args)
-            return self.below_autograd(*args)
 
         self._with_gradient = with_gradient
         _LIBRARY.impl(self._name, call, "Autograd")
 
+    def mapped(self, rule: Callable[..., Any]) -> None:
+        """Give it a rule for ``torch.vmap``: ``rule(info, axes, *args)`` returns results and their axes."""
+        torch.library.register_vmap(self.op, rule, lib=_LIBRARY)
+
     def below_autograd(self, *args: Any) -> Any:
         """Call it as if no gradient could be asked for."""
-        if _unseen(_tensors(args)):
+        if _unseen(self._tensors(args)):
             return self._numbers(*args)
         with torch._C._AutoDispatchBelowAutograd():
             return self.op(*args)
 
     def __call__(self, *args: Any) -> Any:
         """Call it."""
-        tensors = _tensors(args)
+        tensors = self._tensors(args)
         if _forward_mode():
-            _refuse_forward_mode(self._public, tensors)
+            _refuse_forward_mode(self.public, tensors)
         if not _unseen(tensors):
             return self.op(*args)
-        if self._with_gradient and torch.is_grad_enabled() and any(x.requires_grad for x in tensors):
+        if self._with_gradient and self._asks_gradient(tensors):
             return self._with_gradient(*args)
         return self._numbers(*args)
+
+    def _asks_gradient(self, tensors: Sequence[Tensor]) -> bool:
+        return torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
+
+    def _tensors(self, args: Sequence[Any]) -> list[Tensor]:
+        found = [args[at] for at in self._single if args[at] is not None]
+        for at in self._listed:
+            found += args[at]
+        return found
+
+    def _flattened(self, args: Sequence[Any]) -> tuple[Any, ...]:
+        """Return arguments whose list of tensors is laid out, for autograd to see these; first, how long it is."""
+        if not self._listed:
+            return 0, *args
+        (at,) = self._listed
+        return len(args[at]), *args[:at], *args[at], *args[at + 1 :]
+
+    def nested(self, length: int, flat: Sequence[Any]) -> Sequence[Any]:
+        """Undo it."""
+        if not self._listed:
+            return flat
+        (at,) = self._listed
+        return *flat[:at], list(flat[at : at + length]), *flat[at + length :]
+
+
+def _function(
+    operation: Operation, saved: Callable[[Any, Sequence[Any], Any], None], backward: Callable[..., Sequence[Any]]
+) -> Any:
+    """Return an operation and its gradient as a node of autograd.
+
+    It is a node of one level of ``torch.func``, whose levels the dispatcher goes through: ``autograd.Function`` would
+    go through all of them itself, again at each.
+    """
+    to_inputs = backward
+
+    class Differentiable(_SingleLevelFunction):
+        @staticmethod
+        def forward(ctx: Any, length: int, *flat: Any) -> Any:
+            args = operation.nested(length, flat)
+            # Levels below this one, if there are any, may ask for gradients of their own.
+            with torch.set_grad_enabled(torch._C._are_functorch_transforms_active()):
+                found = operation.below_autograd(*args)
+            found = tuple(found) if isinstance(found, list) else found
+            saved(ctx, args, found)
+            return found
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Any) -> Any:
+            if any(grad is not None and torch._C._functorch.is_legacy_batchedtensor(grad) for grad in grads):
+                raise NotImplementedError(
+                    f"{operation.public}: expected one gradient at a time, got a batch of them (is_grads_batched=True "
+                    "or jacobian(vectorize=True)), which PyTorch does not pass on; use torch.func.jacrev, or a loop"
+                )
+            flat: list[Any] = [None]
+            for grad in to_inputs(ctx, *grads):
+                flat.extend(grad if isinstance(grad, list) else [grad])
+            return *flat, *(None for _ in ctx.needs_input_grad[len(flat) :])
+
+    return Differentiable
 
 
 def once_only(name: str) -> Callable[..., NoReturn]:
@@ -138,24 +203,3 @@ def once_only(name: str) -> Callable[..., NoReturn]:
         )
 
     return refuse
-
-
-class _Once(torch.autograd.Function):
-    """Passes on the first ``count`` tensors, made of the others, and refuses to go back to these."""
-
-    @staticmethod
-    def forward(ctx: Any, name: str, count: int, *tensors: Tensor) -> tuple[Tensor, ...]:
-        ctx.name = name
-        return tuple(x.clone() for x in tensors[:count])
-
-    @staticmethod
-    def backward(ctx: Any, *_: Any) -> NoReturn:
-        once_only(ctx.name)()
-
-
-def once(name: str, found: Sequence[Tensor], of: Sequence[Tensor]) -> Sequence[Tensor]:
-    """Return gradients that were found of these tensors; a graph that is made of them ends here, with an error."""
-    if not torch.is_grad_enabled():
-        return found
-    ended: tuple[Tensor, ...] = _Once.apply(name, len(found), *found, *of)  # type: ignore[no-untyped-call]
-    return ended
