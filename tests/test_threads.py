@@ -52,7 +52,7 @@ def operations(dtype: Any) -> dict[str, Callable[[int], Any]]:
         "eigh": lambda t: _core.eigh(grams, t),
         "eigh, one": lambda t: _core.eigh(one, t),
         "entropy": lambda t: _core.entropy(spectra, [0, 0.5, 1, 1.01, 2, 3, np.inf], epsilon, 1.0, t),
-        "collision entropy": lambda t: _core.collision_entropy([np.tile(grams, (5, 1, 1))], 1.0, t),
+        "collision entropy": lambda t: _core.collision_entropy([np.tile(grams, (5, 1, 1))], [[0]], 1.0, t),
         "pairs": lambda t: _core.pairs(grams, target, index, [1.0, 1.01], epsilon, 1.0, t),
         "pairs of order two": lambda t: _core.pairs(grams, target, index, [2.0], epsilon, 1.0, t),
         "few pairs of order two": lambda t: _core.pairs(grams, None, index[:60], [2.0], epsilon, 1.0, t),

@@ -68,6 +68,19 @@ py::object with_factors(const std::vector<py::array>& factors, F call) {
                                         [&](auto zero) { return call(factor_views<decltype(zero)>(factors)); });
 }
 
+using Subsets = std::vector<std::vector<index_t>>;
+
+/// Subsets that name each no other than `count` factors.
+inline void check(const Subsets& subsets, std::size_t count) {
+    if (subsets.empty()) throw std::invalid_argument("expected at least one subset");
+    for (const std::vector<index_t>& subset : subsets) {
+        if (subset.empty()) throw std::invalid_argument("expected subsets of at least one factor");
+        for (const index_t position : subset)
+            if (position < 0 || position >= static_cast<index_t>(count))
+                throw std::invalid_argument("expected positions of factors");
+    }
+}
+
 /// The memory of a dense array of the dtype and shape that is expected.
 template <class T>
 const T* dense(const py::array& a, const std::vector<index_t>& shape) {

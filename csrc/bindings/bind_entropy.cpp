@@ -24,17 +24,20 @@ py::object entropy(const py::array& spectra, const std::vector<double>& orders, 
     });
 }
 
-py::object collision_entropy(const std::vector<py::array>& factors, double unit, int threads) {
-    return with_factors(factors, [&](const auto& views) -> py::object {
+py::object collision_entropy(const std::vector<py::array>& grams, const Subsets& subsets, double unit, int threads) {
+    check(subsets, grams.size());
+    return with_factors(grams, [&](const auto& views) -> py::object {
         using T = std::remove_const_t<std::remove_pointer_t<decltype(views.front().data)>>;
-        py::array_t<T> out(views.front().batch);
+        py::array_t<T> out(static_cast<index_t>(subsets.size()) * views.front().batch);
+        py::array_t<double> purities({static_cast<index_t>(out.size()), index_t(2)});
         T* result = out.mutable_data();
+        auto* kept = reinterpret_cast<cpu::Purity*>(purities.mutable_data());
         Verdict verdict;
         {
             const py::gil_scoped_release release;
-            verdict = cpu::collision_entropy(views, unit, result, threads);
+            verdict = cpu::collision_entropy(views, subsets, unit, result, kept, threads);
         }
-        return py::make_tuple(out, to_python(verdict));
+        return py::make_tuple(out, purities, to_python(verdict));
     });
 }
 
@@ -43,7 +46,8 @@ py::object collision_entropy(const std::vector<py::array>& factors, double unit,
 void bind_entropy(py::module_& m) {
     m.def("entropy", &entropy, py::arg("spectra"), py::arg("orders"), py::arg("epsilon"), py::arg("unit"),
           py::arg("threads"));
-    m.def("collision_entropy", &collision_entropy, py::arg("factors"), py::arg("unit"), py::arg("threads"));
+    m.def("collision_entropy", &collision_entropy, py::arg("grams"), py::arg("subsets"), py::arg("unit"),
+          py::arg("threads"));
 }
 
 }  // namespace fastrenyi::bindings

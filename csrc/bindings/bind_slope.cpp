@@ -78,15 +78,18 @@ void joint_slope(const std::vector<py::array>& factors, const py::array& to_join
     });
 }
 
-void collision_slope(const std::vector<py::array>& factors, const py::array& grads, double unit,
-                     const std::vector<py::object>& out, int threads) {
-    with_factors(factors, [&](const auto& views) -> py::object {
+void collision_slope(const std::vector<py::array>& grams, const Subsets& subsets, const py::array& purities,
+                     const py::array& grads, double unit, const std::vector<py::object>& out, int threads) {
+    check(subsets, grams.size());
+    with_factors(grams, [&](const auto& views) -> py::object {
         using T = std::remove_const_t<std::remove_pointer_t<decltype(views.front().data)>>;
         const index_t batch = views.front().batch, n = views.front().rows;
-        const double* weights = dense<double>(grads, {batch});
-        const std::vector<T*> results = sums<T>(out, factors.size(), batch, n);
+        const index_t count = static_cast<index_t>(subsets.size()) * batch;
+        const auto* kept = reinterpret_cast<const cpu::Purity*>(dense<double>(purities, {count, 2}));
+        const double* weights = dense<double>(grads, {count});
+        const std::vector<T*> results = sums<T>(out, grams.size(), batch, n);
         const py::gil_scoped_release release;
-        cpu::collision_slope(views, weights, unit, results, threads);
+        cpu::collision_slope(views, subsets, kept, weights, unit, results, threads);
         return {};
     });
 }
@@ -116,8 +119,8 @@ py::object gram_slope(const py::array& x, const std::string& kind, const py::arr
 void bind_slope(py::module_& m) {
     m.def("reduce", &reduce, py::arg("matrices"), py::arg("threads"));
     m.def("joint_slope", &joint_slope, py::arg("factors"), py::arg("to_joint"), py::arg("out"), py::arg("threads"));
-    m.def("collision_slope", &collision_slope, py::arg("factors"), py::arg("grads"), py::arg("unit"), py::arg("out"),
-          py::arg("threads"));
+    m.def("collision_slope", &collision_slope, py::arg("grams"), py::arg("subsets"), py::arg("purities"),
+          py::arg("grads"), py::arg("unit"), py::arg("out"), py::arg("threads"));
     m.def("gram_slope", &gram_slope, py::arg("x"), py::arg("kind"), py::arg("width"), py::arg("a"), py::arg("grad"),
           py::arg("threads"));
     m.def("slope", &slope, py::arg("reduced"), py::arg("grads"), py::arg("orders"), py::arg("unit"),

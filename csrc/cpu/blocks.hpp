@@ -16,6 +16,18 @@ std::vector<View<T>> one_of_each(const std::vector<View<T>>& factors, index_t b)
     return matrices;
 }
 
+/// The arrays of each subset, by position.
+template <class T>
+std::vector<std::vector<T>> chosen(const std::vector<T>& all, const std::vector<std::vector<index_t>>& subsets) {
+    std::vector<std::vector<T>> found;
+    found.reserve(subsets.size());
+    for (const std::vector<index_t>& subset : subsets) {
+        found.emplace_back();
+        for (const index_t position : subset) found.back().push_back(all[static_cast<std::size_t>(position)]);
+    }
+    return found;
+}
+
 constexpr index_t block_rows = 64;
 
 /// Calls body(b, first, last, worker) for blocks of `block_rows` rows that cover each matrix, the same whatever the

@@ -4,7 +4,6 @@
 
 #include "common/parallel.hpp"
 #include "cpu/blocks.hpp"
-#include "cpu/collision.hpp"
 #include "cpu/product.hpp"
 
 namespace fastrenyi::cpu {
@@ -57,19 +56,25 @@ struct Room {
     std::vector<double> before, after;
 };
 
-/// Calls fill(product, b, i, row) for the gradient of each row, and takes it to the factors.
+/// Calls fill(product, k, b, i, row) for the gradient of each row of joint variable k, and takes it to the factors: all
+/// variables of a row in turn, as they may have factors in common.
 template <class T, class F>
-void for_each_row(const std::vector<View<T>>& factors, const std::vector<T*>& out, int threads, F fill) {
-    const index_t batch = factors.front().batch, n = factors.front().rows;
-    const auto count = static_cast<index_t>(factors.size());
-    threads = thread_count(threads, 6.0 * batch * n * n * count);
+void for_each_row(const std::vector<std::vector<View<T>>>& joints, const std::vector<std::vector<T*>>& out, int threads,
+                  F fill) {
+    const index_t batch = joints.front().front().batch, n = joints.front().front().rows;
+    index_t factors = 0;
+    for (const std::vector<View<T>>& joint : joints) factors += static_cast<index_t>(joint.size());
+    threads = thread_count(threads, 6.0 * batch * n * n * factors);
     for_each_block(batch, n, threads, [&](index_t b, index_t first, index_t last, int) {
-        const std::vector<View<T>> matrices = one_of_each(factors, b);
-        const Product<T> product(matrices.data(), count, n);
-        Room<T> room(count, n);
-        for (index_t i = first; i < last; ++i) {
-            fill(product, b, i, room.gradient());
-            room.add(product, b, i, out);
+        for (std::size_t k = 0; k < joints.size(); ++k) {
+            const std::vector<View<T>> matrices = one_of_each(joints[k], b);
+            const auto count = static_cast<index_t>(matrices.size());
+            const Product<T> product(matrices.data(), count, n);
+            Room<T> room(count, n);
+            for (index_t i = first; i < last; ++i) {
+                fill(product, k, b, i, room.gradient());
+                room.add(product, b, i, out[k]);
+            }
         }
     });
 }
@@ -79,28 +84,34 @@ void for_each_row(const std::vector<View<T>>& factors, const std::vector<T*>& ou
 template <class T>
 void joint_slope(const std::vector<View<T>>& factors, const T* to_joint, const std::vector<T*>& out, int threads) {
     const index_t n = factors.front().rows;
-    for_each_row(factors, out, threads, [&](const Product<T>& product, index_t b, index_t i, double* row) {
-        // Of one factor the gradient itself, of several that of the product before it is divided by its trace.
-        const double weight = factors.size() == 1 ? product.scale(0) : 1.0 / product.trace();
-        for (index_t j = 0; j < n; ++j) row[j] = weight * to_joint[(b * n + i) * n + j];
-    });
+    for_each_row<T>({factors}, {out}, threads,
+                    [&](const Product<T>& product, std::size_t, index_t b, index_t i, double* row) {
+                        // Of one factor the gradient itself, of several that of the product before it is divided by
+                        // its trace.
+                        const double weight = factors.size() == 1 ? product.scale(0) : 1.0 / product.trace();
+                        for (index_t j = 0; j < n; ++j) row[j] = weight * to_joint[(b * n + i) * n + j];
+                    });
 }
 
 template <class T>
-void collision_slope(const std::vector<View<T>>& factors, const double* grads, double unit, const std::vector<T*>& out,
+void collision_slope(const std::vector<View<T>>& grams, const std::vector<std::vector<index_t>>& subsets,
+                     const Purity* purities, const double* grads, double unit, const std::vector<T*>& out,
                      int threads) {
-    const std::vector<Purity> purities = collision_purities(factors, threads);
-    for_each_row(factors, out, threads, [&](const Product<T>& product, index_t b, index_t i, double* row) {
-        const double weight = 2.0 * unit * grads[b] / std::log(2.0);
-        product.row(i, -weight / purities[static_cast<std::size_t>(b)].squares, row);
-        row[i] += weight / product.trace();
-    });
+    const index_t batch = grams.front().batch;
+    for_each_row(chosen(grams, subsets), chosen(out, subsets), threads,
+                 [&](const Product<T>& product, std::size_t k, index_t b, index_t i, double* row) {
+                     const index_t m = static_cast<index_t>(k) * batch + b;
+                     const double weight = 2.0 * unit * grads[m] / std::log(2.0);
+                     product.row(i, -weight / purities[m].squares, row);
+                     row[i] += weight / product.trace();
+                 });
 }
 
 template void joint_slope(const std::vector<View<float>>&, const float*, const std::vector<float*>&, int);
 template void joint_slope(const std::vector<View<double>>&, const double*, const std::vector<double*>&, int);
-template void collision_slope(const std::vector<View<float>>&, const double*, double, const std::vector<float*>&, int);
-template void collision_slope(const std::vector<View<double>>&, const double*, double, const std::vector<double*>&,
-                              int);
+template void collision_slope(const std::vector<View<float>>&, const std::vector<std::vector<index_t>>&, const Purity*,
+                              const double*, double, const std::vector<float*>&, int);
+template void collision_slope(const std::vector<View<double>>&, const std::vector<std::vector<index_t>>&, const Purity*,
+                              const double*, double, const std::vector<double*>&, int);
 
 }  // namespace fastrenyi::cpu

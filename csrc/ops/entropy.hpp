@@ -19,14 +19,21 @@
 namespace fastrenyi {
 namespace cpu {
 
+/// Of a product of Grams, scaled (cpu/product.hpp): its squared Frobenius norm and its trace.
+struct Purity {
+    double squares = 0.0, trace = 0.0;
+};
+
 template <class T>
 Verdict entropy(const T* spectra, index_t batch, index_t n, const double* orders, index_t order_count, double epsilon,
                 double unit, T* out, int threads);
 
-/// Order 2 of the joint Grams of factors (b, n, n) as hadamard.hpp has them, without these and without a spectrum: S_2
-/// = -log2(|P|_F^2 / tr(P)^2) for the product P. out (b,). The verdict names the first product of trace zero.
+/// Order 2 of the joint variables of subsets of Grams (b, n, n), by position, without their joint Grams (hadamard.hpp)
+/// and without a spectrum: S_2 = -log2(|P|_F^2 / tr(P)^2) for the product P. out (subsets, b); `purities` (subsets, b),
+/// for the slope. The verdict names the first product of trace zero, of all.
 template <class T>
-Verdict collision_entropy(const std::vector<View<T>>& factors, double unit, T* out, int threads);
+Verdict collision_entropy(const std::vector<View<T>>& grams, const std::vector<std::vector<index_t>>& subsets,
+                          double unit, T* out, Purity* purities, int threads);
 
 }  // namespace cpu
 

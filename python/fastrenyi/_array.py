@@ -61,10 +61,11 @@ class Home(NamedTuple):
 def _library(x: object) -> str | None:
     if isinstance(x, np.ndarray):
         return "numpy"
-    for library, kind in (("torch", "Tensor"), ("cupy", "ndarray")):
-        module = sys.modules.get(library)
-        if module is not None and isinstance(x, getattr(module, kind, ())):
-            return library
+    # A module that is being imported does not have them yet.
+    if (torch := sys.modules.get("torch")) is not None and isinstance(x, getattr(torch, "Tensor", ())):
+        return "torch"
+    if (cupy := sys.modules.get("cupy")) is not None and isinstance(x, getattr(cupy, "ndarray", ())):
+        return "cupy"
     return None
 
 
@@ -84,14 +85,14 @@ def home_of(x: Array) -> Home:
 
 def wrap(x: Array) -> Values:
     """Return the same memory as a NumPy array, half precision as float32; of an array on a GPU, a copy."""
-    if _library(x) == "cupy":
-        x = x.get()
-    if isinstance(x, np.ndarray):
-        values = np.asarray(x)
-        if not values.dtype.isnative or not values.flags.aligned:
-            values = values.astype(values.dtype.newbyteorder("="))
-    else:
+    library = _library(x)
+    if library == "torch":
         if x.element_size() == 2 and x.dtype.is_floating_point:
             x = x.detach().float()
-        values = x.numpy(force=True)  # detached; a pending sign or conjugate, which NumPy does not know, carried out
+        # detached; a pending sign or conjugate, which NumPy does not know, is carried out
+        shared: Values = x.numpy(force=True)
+        return shared
+    values: Values = x.get() if library == "cupy" else np.asarray(x)
+    if not values.dtype.isnative or not values.flags.aligned:
+        values = values.astype(values.dtype.newbyteorder("="))
     return values.astype(np.float32) if values.dtype == np.float16 else values

@@ -76,6 +76,8 @@ def same_home(home: Home, name: str, first: Home, first_name: str) -> None:
 
 def flat_batch(values: Values, axes: int) -> Values:
     """Join all axes but the last ``axes`` into one; a view where the strides allow."""
+    if values.ndim == axes + 1:
+        return values
     batch = values.shape[: values.ndim - axes]
     return values.reshape(math.prod(batch), *values.shape[values.ndim - axes :])
 

@@ -145,9 +145,35 @@ def _joint(factors: Sequence[Values], name: str) -> Values:
 def _entropies(grams: Values, orders: Sequence[float], epsilon: float, unit: float) -> tuple[Values, Verdict]:
     """Return the (b, m) entropies of Grams (b, n, n), and the first matrix that has none."""
     if list(orders) == [2.0]:
-        found, verdict = _core.collision_entropy([grams], unit, _backend.threads())
+        found, _, verdict = _core.collision_entropy([grams], [[0]], unit, _backend.threads())
         return found[:, None], verdict
     return _core.entropy(_core.spectrum(grams, _backend.threads()), orders, epsilon, unit, _backend.threads())
+
+
+def _collisions(
+    grams: Sequence[Values], subsets: Sequence[Sequence[int]], batches: Sequence[tuple[int, ...]], unit: float
+) -> tuple[Values, Values, Verdict]:
+    """Return the entropies of order 2 of subsets of Grams, each at its batch shape, one after the other, (joints, 1).
+
+    And what a slope needs of them, (joints, 2), and the first joint variable that has none.
+    """
+    threads = _backend.threads()
+    if all(a.shape == grams[0].shape for a in grams):
+        flat = [_check.flat_batch(a, 2) for a in grams]
+        found, purities, verdict = _core.collision_entropy(flat, subsets, unit, threads)
+        return found[:, None], purities, verdict
+    parts: list[Values] = []
+    kept: list[Values] = []
+    first: Verdict = None
+    for subset, batch in zip(subsets, batches, strict=True):
+        factors = aligned([grams[i] for i in subset], batch)
+        found, purities, verdict = _core.collision_entropy(factors, [range(len(subset))], unit, threads)
+        if verdict is not None and first is None:
+            kind, index, value = verdict
+            first = kind, index + sum(len(part) for part in parts), value
+        parts.append(found)
+        kept.append(purities)
+    return np.concatenate(parts)[:, None], np.concatenate(kept), first
 
 
 def entropies(
@@ -177,39 +203,43 @@ def entropies_for_slope(
     unit: float,
     keep: bool,
 ) -> tuple[Values, Values]:
-    """Return ``entropies`` and, to ``keep`` for their gradients, the joint Grams reduced, or none (0, n + 3, n)."""
+    """Return ``entropies`` and what their gradients need, if it is to be kept.
+
+    That is the joint Grams reduced, (joints, n + 3, n), or at order 2 alone their ``Purity``, (joints, 2) in float64.
+    """
     checked = [_check.gram_contents(a, label) for a, label in zip(grams, labels, strict=True)]
-    epsilon, threads = home_of(grams[0]).epsilon, _backend.threads()
     factors = [[checked[i] for i in subset] for subset in subsets]
     # Each at its own batch shape: what does not vary over the batch is computed once.
     batches = [batch_shape(each) for each in factors]
     n = checked[0].shape[-1]
-    reduced = np.empty((0, n + 3, n), dtype=checked[0].dtype)
+    kept = np.empty((0, n + 3, n), dtype=checked[0].dtype)
     if list(orders) == [2.0]:
-        parts = []
-        for each, batch, name in zip(factors, batches, names, strict=True):
-            part, verdict = _core.collision_entropy(aligned(each, batch), unit, threads)
-            _check.verdict(verdict, name, batch)
-            parts.append(part[:, None])
+        found, purities, verdict = _collisions(checked, subsets, batches, unit)
+        kept = purities if keep else kept
     else:
+        threads = _backend.threads()
         joints = [_check.flat_batch(_joint(each, name), 2) for each, name in zip(factors, names, strict=True)]
         if keep:
-            values, reduced = _core.reduce(joints, threads)
+            values, kept = _core.reduce(joints, threads)
         else:
             values = _core.spectrum(joints[0] if len(joints) == 1 else np.concatenate(joints), threads)
-        found, verdict = _core.entropy(values, orders, epsilon, unit, threads)
-        ends = np.cumsum([len(a) for a in joints])
-        if verdict is not None:
-            kind, index, value = verdict
-            at = int(np.searchsorted(ends, index, side="right"))
-            within = index - int(ends[at]) + len(joints[at])
-            _check.verdict((kind, within, value), names[at], batches[at])
-        parts = np.split(found, ends[:-1])
-    shaped = [part.reshape(*batch, len(orders)) for part, batch in zip(parts, batches, strict=True)]
+        found, verdict = _core.entropy(values, orders, home_of(grams[0]).epsilon, unit, threads)
+    if verdict is not None:
+        kind, index, value = verdict
+        at = 0
+        while index >= math.prod(batches[at]):
+            index -= math.prod(batches[at])
+            at += 1
+        _check.verdict((kind, index, value), names[at], batches[at])
+    if all(batch == batches[0] for batch in batches):
+        shaped = found.reshape(len(subsets), *batches[0], len(orders))
+    else:
+        parts = np.split(found, np.cumsum([math.prod(batch) for batch in batches])[:-1])
+        each = (part.reshape(*batch, len(orders)) for part, batch in zip(parts, batches, strict=True))
+        shaped = np.stack(np.broadcast_arrays(*each))
     if len(signs):
-        total = sum(sign * part for sign, part in zip(signs, shaped, strict=True))
-        return np.ascontiguousarray(total, dtype=shaped[0].dtype), reduced
-    return np.ascontiguousarray(np.stack(np.broadcast_arrays(*shaped))), reduced
+        shaped = sum(sign * part for sign, part in zip(signs, shaped, strict=True))
+    return np.ascontiguousarray(shaped, dtype=found.dtype), kept
 
 
 def pairs(

@@ -78,8 +78,9 @@ def _spectral(
 def of_joints(a: Values, g: Values, orders: Sequence[float], epsilon: float, unit: float) -> Values:
     """Return the gradients of the entropies, weighed by g (b, m) in float64, of matrices (b, n, n) of any trace."""
     if list(orders) == [2.0]:
-        found = np.zeros_like(a)
-        _core.collision_slope([a], np.ascontiguousarray(g[:, 0]), unit, [found], _backend.threads())
+        found, threads = np.zeros_like(a), _backend.threads()
+        _, purities, _ = _core.collision_entropy([a], [[0]], unit, threads)
+        _core.collision_slope([a], [[0]], purities, np.ascontiguousarray(g[:, 0]), unit, [found], threads)
         return found
     _, reduced = _core.reduce([a], _backend.threads())
     return _spectral(reduced, [a], g, orders, epsilon, unit)
@@ -92,10 +93,35 @@ def _summed_to(values: Values, shape: tuple[int, ...]) -> Values:
     return values.sum(axis=(*range(added), *stretched)).reshape(shape) if added or stretched else values
 
 
+def _of_collisions(
+    grad: Array,
+    grams: Sequence[Array],
+    kept: Array,
+    wanted: Sequence[bool],
+    subsets: Sequence[Sequence[int]],
+    signs: Sequence[float],
+    unit: float,
+) -> list[Values]:
+    """Return ``of_entropies`` of order 2 for Grams of one shape, of which all subsets go back at once."""
+    threads = _backend.threads()
+    flat = [_check.flat_batch(wrap(a), 2) for a in grams]
+    out = [np.zeros(a.shape, a.dtype) if want else None for a, want in zip(flat, wanted, strict=True)]
+    jobs = [k for k, subset in enumerate(subsets) if any(wanted[i] for i in subset)]
+    if jobs:
+        gradient = wrap(grad).astype(np.float64).reshape(-1, len(flat[0]))
+        weights = np.multiply.outer(signs, gradient[0]) if len(signs) else gradient
+        purities = wrap(kept) if len(kept) else _core.collision_entropy(flat, subsets, unit, threads)[1]
+        purities = purities.reshape(len(subsets), -1, 2)[jobs].reshape(-1, 2)
+        listed = [subsets[k] for k in jobs]
+        _core.collision_slope(flat, listed, purities, weights[jobs].reshape(-1), unit, out, threads)
+    nothing = np.zeros(0, flat[0].dtype)
+    return [nothing if part is None else part.reshape(a.shape) for part, a in zip(out, grams, strict=True)]
+
+
 def of_entropies(
     grad: Array,
     grams: Sequence[Array],
-    reduced: Array,
+    kept: Array,
     wanted: Sequence[bool],
     subsets: Sequence[Sequence[int]],
     signs: Sequence[float],
@@ -104,8 +130,10 @@ def of_entropies(
 ) -> list[Values]:
     """Return the gradients with respect to Grams of ``_operations.entropies``; of those not wanted, nothing (0,).
 
-    ``reduced`` is what the forward pass has kept: all joint Grams, or nothing; if needed, they are then reduced again.
+    ``kept`` is what ``entropies_for_slope`` gave to keep, or nothing: then it is found again.
     """
+    if list(orders) == [2.0] and all(a.shape == grams[0].shape for a in grams):
+        return _of_collisions(grad, grams, kept, wanted, subsets, signs, unit)
     epsilon, threads = home_of(grams[0]).epsilon, _backend.threads()
     computed = [wrap(a) for a in grams]
     factors = [[computed[i] for i in subset] for subset in subsets]
@@ -136,24 +164,27 @@ def of_entropies(
             if mine is None and part is not None:
                 result[i] += _summed_to(part, result[i].shape)
 
+    sizes = [math.prod(batch) for batch in batches]
+    ends = np.cumsum(sizes)
     if list(orders) == [2.0]:
         for k in jobs:
-            factor = np.ascontiguousarray(weights(k)[:, 0])
-            add(k, _core.collision_slope, factor, unit)
+            alone = [range(len(subsets[k]))]
+            purities = wrap(kept)[ends[k] - sizes[k] : ends[k]]
+            if not len(kept):
+                _, purities, _ = _core.collision_entropy(aligned(factors[k], batches[k]), alone, unit, threads)
+            add(k, _core.collision_slope, alone, purities, np.ascontiguousarray(weights(k)[:, 0]), unit)
     elif jobs:
-        sizes = [math.prod(batch) for batch in batches]
-        ends = np.cumsum(sizes)
         joints: list[Values] = []
-        if not len(reduced) or max(orders) > LARGEST_BY_RESOLVENTS:
+        if not len(kept) or max(orders) > LARGEST_BY_RESOLVENTS:
             joints = [_joint(aligned(factors[k], batches[k])) for k in jobs]
-        kept = wrap(reduced)
-        if not len(kept):
-            _, kept = _core.reduce(joints, threads)
+        reduced = wrap(kept)
+        if not len(reduced):
+            _, reduced = _core.reduce(joints, threads)
         elif jobs == list(range(jobs[0], jobs[-1] + 1)):  # neighbours: a view
-            kept = kept[ends[jobs[0]] - sizes[jobs[0]] : ends[jobs[-1]]]
+            reduced = reduced[ends[jobs[0]] - sizes[jobs[0]] : ends[jobs[-1]]]
         else:
-            kept = np.concatenate([kept[ends[k] - sizes[k] : ends[k]] for k in jobs])
-        found = _spectral(kept, joints, np.concatenate([weights(k) for k in jobs]), orders, epsilon, unit)
+            reduced = np.concatenate([reduced[ends[k] - sizes[k] : ends[k]] for k in jobs])
+        found = _spectral(reduced, joints, np.concatenate([weights(k) for k in jobs]), orders, epsilon, unit)
         for k, to_joint in zip(jobs, np.split(found, np.cumsum([sizes[k] for k in jobs])[:-1]), strict=True):
             add(k, _core.joint_slope, to_joint)
     return result

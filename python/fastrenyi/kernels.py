@@ -191,18 +191,18 @@ def as_kernel(kernel: object, bandwidth: object = None) -> Kernel:
     if isinstance(kernel, str):
         if kernel not in _NAMED:
             _check.value_error("kernel", f"one of {', '.join(_NAMED)}", repr(kernel))
-        result: Kernel = _NAMED[kernel]()
+        kind = _NAMED[kernel]
     elif isinstance(kernel, Kernel):
-        result = kernel
+        kind = type(kernel)
     else:
         _check.kind_error("kernel", "a name or a kernel such as fastrenyi.Gaussian()", kernel)
     if bandwidth is None:
-        return result
-    if not isinstance(result, _Widthed):
+        return kind() if isinstance(kernel, str) else kernel
+    if not issubclass(kind, _Widthed):
         _check.value_error("bandwidth", f"none, as the kernel {kernel!r} has no width", bandwidth, "leave it out")
     if not isinstance(kernel, str):
         _check.value_error("bandwidth", f"none, as {kernel!r} has its own", bandwidth, "give the width in one place")
-    return type(result)(as_bandwidth(bandwidth))
+    return kind(as_bandwidth(bandwidth))
 
 
 def _accept(x: object, name: str, kernel: object, bandwidth: object) -> tuple[Home, Kernel]:

@@ -77,6 +77,8 @@ class _Call:
         self._check_batches()
 
     def _check_batches(self) -> None:
+        if all(a.shape == self.grams[0].shape for a in self.grams):
+            return
         shape: tuple[int, ...] = ()
         for name, members in zip(self.names, self.members, strict=True):
             for i in members:

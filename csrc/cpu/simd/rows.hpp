@@ -83,8 +83,7 @@ void weigh_rows(const T* g, const T* a, index_t n, index_t first, index_t height
 
 /// out_i = sum_j w_ij (x_j - x_i), or of signs of that, for `height` rows of x from `first` on, w (height, n). Rows of
 /// x and of out are `ld` apart, a multiple of the lanes, and zero beyond the features. Differences and not a product of
-/// matrices: no digit is lost far from the origin, or near one sample and far from another. Weights of zero are passed
-/// over, so that a difference that is infinite counts nothing where the kernel is zero.
+/// matrices: no digit is lost far from the origin, or near one sample and far from another. They are to be finite.
 template <class T, bool signs>
 void pull_rows(const T* x, index_t ld, const T* w, index_t n, index_t first, index_t height, T* out) {
     using V = Vec<T>;
@@ -107,7 +106,6 @@ void pull_rows(const T* x, index_t ld, const T* w, index_t n, index_t first, ind
                     for (int c = 0; c < vectors; ++c) other[c] = load(x + j * ld + k + c * L);
                     for (int r = 0; r < R; ++r) {
                         const T weight = weights[r][j];
-                        if (weight == T(0)) continue;
                         for (int c = 0; c < vectors; ++c) {
                             const V difference = other[c] - mine[r][c];
                             if (signs)

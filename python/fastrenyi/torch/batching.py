@@ -88,7 +88,7 @@ def _entropies_slope(
     axes: tuple[Any, ...],
     grad: Tensor,
     grams: Sequence[Tensor],
-    reduced: Tensor,
+    kept: Tensor,
     wanted: Sequence[bool],
     subsets: Sequence[int],
     signs: Sequence[float],
@@ -100,8 +100,8 @@ def _entropies_slope(
     if any(want and len(a) != size for a, want in zip(aligned, wanted, strict=True)):
         # Each mapped function has a gradient of its own with respect to a Gram that all of them share.
         aligned = [a.expand(size, *a.shape[1:]) if want else a for a, want in zip(aligned, wanted, strict=True)]
-        reduced = reduced.new_empty((0, *reduced.shape[1:]))
-    found = entropies._entropies_slope.op(grad, aligned, reduced, wanted, subsets, signs, *rest)
+        kept = kept.new_empty((0, *kept.shape[1:]))
+    found = entropies._entropies_slope.op(grad, aligned, kept, wanted, subsets, signs, *rest)
     each = zip(found, grams, axes[1], wanted, strict=True)
     shaped = (
         part.reshape(size, *(a.shape if axis is None else a.movedim(axis, 0).shape[1:])) if want else part

@@ -62,7 +62,9 @@ def _entropies_shapes(
     first = () if signs else (len(listed),)
     return (
         grams[0].new_empty((*first, *common_batch(grams), len(orders)), dtype=dtype),
-        grams[0].new_empty((count, n + 3, n), dtype=dtype),
+        grams[0].new_empty((count, 2), dtype=torch.float64)
+        if keep and orders == [2.0]
+        else grams[0].new_empty((count, n + 3, n), dtype=dtype),
     )
 
 
@@ -78,7 +80,7 @@ _entropies = Operation(
 def _entropies_slope_numbers(
     grad: Tensor,
     grams: list[Tensor],
-    reduced: Tensor,
+    kept: Tensor,
     wanted: list[bool],
     subsets: list[int],
     signs: list[float],
@@ -87,15 +89,15 @@ def _entropies_slope_numbers(
 ) -> list[Tensor]:
     if not serves_core(grad):
         return gradients.of_entropies(grad, grams, wanted, _split(subsets), signs, orders, unit)
-    found = _slopes.of_entropies(grad, grams, reduced, wanted, _split(subsets), signs, orders, unit)
+    found = _slopes.of_entropies(grad, grams, kept, wanted, _split(subsets), signs, orders, unit)
     return [torch.from_numpy(part).to(a.dtype) for part, a in zip(found, grams, strict=True)]
 
 
 _entropies_slope = Operation(
-    "entropies_slope(Tensor grad, Tensor[] grams, Tensor reduced, bool[] wanted, int[] subsets, float[] signs, "
+    "entropies_slope(Tensor grad, Tensor[] grams, Tensor kept, bool[] wanted, int[] subsets, float[] signs, "
     "float[] orders, float unit) -> Tensor[]",
     _entropies_slope_numbers,
-    lambda grad, grams, reduced, wanted, *_: [
+    lambda grad, grams, kept, wanted, *_: [
         a.new_empty(a.shape if want else (0,)) for a, want in zip(grams, wanted, strict=True)
     ],
     "entropy",
@@ -111,19 +113,18 @@ def _entropies_saved(ctx: Any, inputs: Sequence[Any], output: tuple[Tensor, Tens
 
 
 def _entropies_gradient(ctx: Any, grad: Tensor | None, _: None) -> tuple[Any, ...]:
-    *grams, reduced = ctx.saved_tensors
+    *grams, kept = ctx.saved_tensors
     if grad is None:  # nothing depends on it
         return ()
     wanted = list(ctx.needs_input_grad[1 : 1 + len(grams)])
-    found = _entropies_slope(grad, grams, reduced, wanted, ctx.subsets, ctx.signs, ctx.orders, ctx.unit)
+    found = _entropies_slope(grad, grams, kept, wanted, ctx.subsets, ctx.signs, ctx.orders, ctx.unit)
     return ([part if want else None for part, want in zip(found, wanted, strict=True)],)
 
 
 _entropies.differentiable(
     _entropies_saved,
     _entropies_gradient,
-    # Order 2 alone needs no spectrum, and nothing of one is kept.
-    lambda *args: (*args[:-1], args[-3] != [2.0]),
+    lambda *args: (*args[:-1], True),
 )
 _entropies_slope.differentiable(lambda *_: None, once_only("entropy"))
 
