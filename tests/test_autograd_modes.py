@@ -79,6 +79,7 @@ EMPTY: dict[str, Callable[[Any], Any]] = {
     "entropy": lambda x: fr.entropy(fr.gram(x)),
     "orders": lambda x: fr.entropy(fr.gram(x), [0.5, 2, 100, float("inf")]),
     "order 2": lambda x: fr.mutual_information(fr.gram(x), fr.gram(torch.ones(5, 1).double()), alpha=2),
+    "all empty": lambda x: fr.mutual_information(fr.gram(x), fr.gram(x + 1), alpha=2),
     "joint": lambda x: fr.joint_entropy(fr.gram(x), fr.gram(torch.ones(5, 1).double())),
     "divergence": lambda x: fr.divergence(x, x[:, :3]),
     "spectrum": lambda x: fr.spectrum(fr.gram(x)),

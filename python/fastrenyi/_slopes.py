@@ -108,7 +108,7 @@ def _of_collisions(
     out = [np.zeros(a.shape, a.dtype) if want else None for a, want in zip(flat, wanted, strict=True)]
     jobs = [k for k, subset in enumerate(subsets) if any(wanted[i] for i in subset)]
     if jobs:
-        gradient = wrap(grad).astype(np.float64).reshape(-1, len(flat[0]))
+        gradient = wrap(grad).astype(np.float64).reshape(1 if len(signs) else len(subsets), -1)
         weights = np.multiply.outer(signs, gradient[0]) if len(signs) else gradient
         purities = wrap(kept) if len(kept) else _core.collision_entropy(flat, subsets, unit, threads)[1]
         purities = purities.reshape(len(subsets), -1, 2)[jobs].reshape(-1, 2)
