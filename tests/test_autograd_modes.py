@@ -234,3 +234,28 @@ def test_compiled_inside_autocast_is_the_same(rng: np.random.Generator) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         (found,) = torch.autograd.grad(compiled(x), x)
     torch.testing.assert_close(found, expected)
+
+
+# Tracers, and those that look at the graph of autograd ----------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_trace_depends_on_its_input(leaf: Callable[..., Any]) -> None:
+    x, y = leaf(6, 3).detach(), leaf(6, 3).detach()
+    for f in (lambda x: fr.entropy(fr.gram(x, bandwidth=1.0)), lambda x: fr.spectrum(fr.gram(x, bandwidth=1.0))):
+        torch.testing.assert_close(torch.jit.trace(f, (x,), check_trace=False)(y), f(y))
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # dynamo's own look at a loss
+def test_a_compiled_backward_pass(leaf: Callable[..., Any]) -> None:
+    torch._dynamo.reset()
+    x = leaf(6, 3)
+    (expected,) = torch.autograd.grad(fr.entropy(fr.gram(x, bandwidth=1.0), alpha=2), x)
+    loss = fr.entropy(fr.gram(x, bandwidth=1.0), alpha=2)
+    with torch._dynamo.config.patch(compiled_autograd=True):
+        torch.compile(lambda: loss.backward(), backend="aot_eager")()
+    torch.testing.assert_close(x.grad, expected)
+
+
+def test_nodes_have_names(leaf: Callable[..., Any]) -> None:
+    assert fr.gram(leaf(6, 3), bandwidth=1.0).grad_fn.name() == "fastrenyi_gramBackward"

@@ -205,3 +205,26 @@ def test_batches_of_gradients_are_refused(name: str, samples: Callable[..., Any]
     x, y = samples(5, 2), samples(5, 2)
     with pytest.raises(NotImplementedError, match=r": expected one gradient at a time, got .*; use torch.func.jacrev"):
         torch.autograd.functional.jacobian(MAPPED[name], (x, y), vectorize=True)
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "laplacian"])
+@pytest.mark.parametrize("place", ["outlier", "clusters", "narrow", "huge"])
+def test_no_digit_is_lost(place: str, kernel: str, rng: np.random.Generator) -> None:
+    """In float32, where gradients by products of matrices would have few digits left, or none."""
+    x, width = torch.tensor(rng.normal(size=(24, 3)), dtype=torch.float32), 1.0
+    if place == "outlier":
+        x[-1] = 1e5
+    elif place == "clusters":
+        x[12:] += 1e4
+    else:
+        x, width = (x, 1e-39) if place == "narrow" else (x * 3e37, 3e37)
+
+    def f(x: Any) -> Any:
+        return fr.entropy(fr.gram(x, kernel, width), alpha=2)
+
+    leaf = x.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(f(leaf), leaf)
+    (with_graph,) = torch.autograd.grad(f(leaf), leaf, create_graph=True)
+    assert expected.isfinite().all()
+    for found in (torch.func.grad(f)(x), with_graph, torch.vmap(torch.func.grad(f))(x[None])[0]):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=0.0)

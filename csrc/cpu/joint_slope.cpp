@@ -70,6 +70,7 @@ void for_each_row(const std::vector<std::vector<View<T>>>& joints, const std::ve
             const std::vector<View<T>> matrices = one_of_each(joints[k], b);
             const auto count = static_cast<index_t>(matrices.size());
             const Product<T> product(matrices.data(), count, n);
+            if (product.trace() == 0.0) continue;  // nothing that has an entropy
             Room<T> room(count, n);
             for (index_t i = first; i < last; ++i) {
                 fill(product, k, b, i, room.gradient());

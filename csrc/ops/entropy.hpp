@@ -23,6 +23,7 @@ namespace cpu {
 struct Purity {
     double squares = 0.0, trace = 0.0;
 };
+static_assert(sizeof(Purity) == 2 * sizeof(double), "Python has them as rows of two");
 
 template <class T>
 Verdict entropy(const T* spectra, index_t batch, index_t n, const double* orders, index_t order_count, double epsilon,

@@ -37,6 +37,30 @@ def _gram(info: Any, axes: tuple[Any, ...], x: Tensor, layout: str, width: Tenso
     return ops._gram.op(samples, "samples", width, *rest), 0
 
 
+def _gram_slope(
+    info: Any,
+    axes: tuple[Any, ...],
+    grad: Tensor,
+    x: Tensor,
+    layout: str,
+    width: Tensor | None,
+    sigma: float,
+    a: Tensor,
+    *rest: Any,
+) -> Any:
+    size = info.batch_size
+    samples, each = _samples(x, axes[1], size, layout), _in_front(x, axes[1], size).shape
+    if width is not None:
+        width = _in_front(width, axes[3], size)
+        width = width.reshape(size, *(1,) * (samples.ndim - 2 - width.ndim), *width.shape[1:]).expand(
+            samples.shape[:-2]
+        )
+    found = ops._gram_slope.op(
+        _in_front(grad, axes[0], size), samples, "samples", width, sigma, _in_front(a, axes[5], size), *rest
+    )
+    return (found.swapaxes(1, 2) if layout == "maps" else found).reshape(each), 0
+
+
 def _bandwidth(
     info: Any, axes: tuple[Any, ...], x: Tensor, layout: str, rule: str, numbers: Any, target: Tensor | None, *rest: Any
 ) -> Any:
@@ -125,6 +149,7 @@ def _one_by_one(op: Callable[..., Any]) -> Callable[..., Any]:
 torch.library.register_vmap(ops._bandwidth, _bandwidth)
 torch.library.register_vmap(ops._delta_gram, _delta_gram)
 ops._gram.mapped(_gram)
+ops._gram_slope.mapped(_gram_slope)
 ops.pooled.mapped(_pooled)
 ops.spectrum.mapped(_spectrum)
 ops.spectrum_slope.mapped(_spectrum_slope)

@@ -1,9 +1,9 @@
 """The operations of ``fastrenyi._operations`` for tensors: PyTorch custom operations with gradients.
 
-Each is registered under ``torch.ops.fastrenyi`` with its shapes (so that ``torch.compile`` traces it without a break)
-and its gradient: Grams and entropies, which training runs in every step, as ``registration`` says, the others as
-``custom_op``. The numbers come from the compiled operations. Backward passes are operations too; those of entropies,
-spectra and pairs have no gradient of their own and say so.
+Each is registered under ``torch.ops.fastrenyi`` with its shapes, so that ``torch.compile`` traces it without a break,
+and, but for widths and the Delta kernel, which have none, with its gradient (``registration``). The numbers come from
+the compiled operations. Backward passes are operations too; those of entropies, spectra and pairs have no gradient of
+their own and say so.
 """
 
 from __future__ import annotations
@@ -80,13 +80,29 @@ def _gram_gradient(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     x, width, a = ctx.saved_tensors
     sigma, kind, *polynomial = ctx.of_kernel
     _, of_x, _, of_width, *_ = ctx.needs_input_grad
-    # Of a second derivative every step must be known to autograd; else it is one compiled pass.
-    slope = gradients.of_samples if torch.is_grad_enabled() else _gram_slope
-    to_x = slope(grad, x, ctx.layout, width, sigma, a, kind, *polynomial) if of_x else None
+    to_x = _gram_slope(grad, x, ctx.layout, width, sigma, a, kind, *polynomial) if of_x else None
     return to_x, None, gradients.of_width(width, a, grad, kind) if of_width else None
 
 
+def _gram_slope_saved(ctx: Any, inputs: Sequence[Any], output: Tensor) -> None:
+    grad, x, ctx.layout, width, ctx.sigma, a, *ctx.of_kernel = inputs
+    ctx.save_for_backward(grad, x, width, a)
+
+
+def _gram_slope_gradient(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
+    """Return the way back through a slope: through tensor operations that compute the same."""
+    grad, x, width, a = ctx.saved_tensors
+
+    def slope(grad: Tensor, x: Tensor, a: Tensor, *width: Tensor) -> Tensor:
+        return gradients.of_samples(grad, x, ctx.layout, width[0] if width else None, ctx.sigma, a, *ctx.of_kernel)
+
+    back = torch.func.vjp(slope, grad, x, a, *(() if width is None else (width,)))[1]
+    to_grad, to_x, to_a, *to_width = back(upstream)
+    return to_grad, to_x, None, to_width[0] if to_width else None, None, to_a
+
+
 _gram.differentiable(_gram_saved, _gram_gradient)
+_gram_slope.differentiable(_gram_slope_saved, _gram_slope_gradient)
 
 
 def gram(

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 from torch._functorch.pyfunctorch import temporarily_pop_interpreter_stack
 from torch._functorch.utils import enable_single_level_autograd_function
-from torch.autograd import forward_ad
-from torch.autograd.function import _SingleLevelFunction
+from torch.autograd import Function, forward_ad
 from torch.library import Library
 
 __all__ = ["Operation", "once_only"]
@@ -30,6 +29,7 @@ def _unseen(tensors: Sequence[Tensor]) -> bool:
     """Whether no mode, transformation, tracer or tensor of another class has a say in what is done with these."""
     return (
         not torch.compiler.is_compiling()
+        and torch._C._get_tracing_state() is None
         and torch._C._len_torch_dispatch_stack() == 0
         and not torch._C._are_functorch_transforms_active()
         and all(type(x) in _PLAIN for x in tensors)
@@ -73,14 +73,14 @@ class Operation:
 
     def __init__(self, schema: str, numbers: Callable[..., Any], shapes: Callable[..., Any], public: str) -> None:
         """Define it; ``differentiable`` gives it a gradient, ``mapped`` a rule for ``torch.vmap``."""
-        self._name = schema.partition("(")[0]
+        self.name = schema.partition("(")[0]
         self.public = public
         self._numbers = numbers
         self._with_gradient: Callable[..., Any] | None = None
         _LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
-        _LIBRARY.impl(self._name, numbers, "CompositeExplicitAutograd")
-        torch.library.register_fake(f"fastrenyi::{self._name}", shapes, lib=_LIBRARY)
-        self.op = getattr(torch.ops.fastrenyi, self._name).default
+        _LIBRARY.impl(self.name, numbers, "CompositeExplicitAutograd")
+        torch.library.register_fake(f"fastrenyi::{self.name}", shapes, lib=_LIBRARY)
+        self.op = getattr(torch.ops.fastrenyi, self.name).default
         kinds = [str(argument.type) for argument in self.op._schema.arguments]
         self._single = [at for at, kind in enumerate(kinds) if kind in ("Tensor", "Optional[Tensor]")]
         self._listed = [at for at, kind in enumerate(kinds) if kind == "List[Tensor]"]
@@ -97,10 +97,10 @@ class Operation:
         the first inputs, a list for a list. ``ctx.needs_input_grad`` counts the tensors of a list one by one, and
         begins with one that is not an input. ``prepared`` are the arguments for a call that is to be gone back through.
         """
-        function = _function(self, saved, backward)
+        apply = _node(self, saved, backward)
 
         def with_gradient(*args: Any) -> Any:
-            return function.apply(*self._flattened(prepared(*args)))
+            return apply(*self._flattened(prepared(*args)))
 
         def call(*args: Any) -> Any:
             if not self._asks_gradient(self._tensors(args)):
@@ -109,7 +109,7 @@ class Operation:
                 return with_gradient(*args)
 
         self._with_gradient = with_gradient
-        _LIBRARY.impl(self._name, call, "Autograd")
+        _LIBRARY.impl(self.name, call, "Autograd")
 
     def mapped(self, rule: Callable[..., Any]) -> None:
         """Give it a rule for ``torch.vmap``: ``rule(info, axes, *args)`` returns results and their axes."""
@@ -157,40 +157,38 @@ class Operation:
         return *flat[:at], list(flat[at : at + length]), *flat[at + length :]
 
 
-def _function(
-    operation: Operation, saved: Callable[[Any, Sequence[Any], Any], None], backward: Callable[..., Sequence[Any]]
-) -> Any:
-    """Return an operation and its gradient as a node of autograd.
+def _node(
+    operation: Operation, saved: Callable[[Any, Sequence[Any], Any], None], to_inputs: Callable[..., Sequence[Any]]
+) -> Callable[..., Any]:
+    """Return what calls an operation and makes a node of autograd for its gradient.
 
-    It is a node of one level of ``torch.func``, whose levels the dispatcher goes through: ``autograd.Function`` would
-    go through all of them itself, again at each.
+    It is a node of one level of ``torch.func``, whose levels the dispatcher goes through: the ``apply`` of
+    ``autograd.Function`` itself would go through all of them, again at each.
     """
-    to_inputs = backward
 
-    class Differentiable(_SingleLevelFunction):
-        @staticmethod
-        def forward(ctx: Any, length: int, *flat: Any) -> Any:
-            args = operation.nested(length, flat)
-            # Levels below this one, if there are any, may ask for gradients of their own.
-            with torch.set_grad_enabled(torch._C._are_functorch_transforms_active()):
-                found = operation.below_autograd(*args)
-            found = tuple(found) if isinstance(found, list) else found
-            saved(ctx, args, found)
-            return found
+    def forward(ctx: Any, length: int, *flat: Any) -> Any:
+        args = operation.nested(length, flat)
+        # Levels below this one, if there are any, may ask for gradients of their own.
+        with torch.set_grad_enabled(torch._C._are_functorch_transforms_active()):
+            found = operation.below_autograd(*args)
+        found = tuple(found) if isinstance(found, list) else found
+        saved(ctx, args, found)
+        return found
 
-        @staticmethod
-        def backward(ctx: Any, *grads: Any) -> Any:
-            if any(grad is not None and torch._C._functorch.is_legacy_batchedtensor(grad) for grad in grads):
-                raise NotImplementedError(
-                    f"{operation.public}: expected one gradient at a time, got a batch of them (is_grads_batched=True "
-                    "or jacobian(vectorize=True)), which PyTorch does not pass on; use torch.func.jacrev, or a loop"
-                )
-            flat: list[Any] = [None]
-            for grad in to_inputs(ctx, *grads):
-                flat.extend(grad if isinstance(grad, list) else [grad])
-            return *flat, *(None for _ in ctx.needs_input_grad[len(flat) :])
+    def backward(ctx: Any, *grads: Any) -> Any:
+        if any(grad is not None and torch._C._functorch.is_legacy_batchedtensor(grad) for grad in grads):
+            raise NotImplementedError(
+                f"{operation.public}: expected one gradient at a time, got a batch of them (is_grads_batched=True "
+                "or jacobian(vectorize=True)), which PyTorch does not pass on; use torch.func.jacrev, or a loop"
+            )
+        flat: list[Any] = [None]
+        for grad in to_inputs(ctx, *grads):
+            flat.extend(grad if isinstance(grad, list) else [grad])
+        return *flat, *(None for _ in ctx.needs_input_grad[len(flat) :])
 
-    return Differentiable
+    members = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
+    function: Any = type(Function)(f"fastrenyi_{operation.name}", (Function,), members)  # type: ignore[misc]
+    return super(Function, function).apply  # type: ignore[no-any-return]
 
 
 def once_only(name: str) -> Callable[..., NoReturn]:
