@@ -176,7 +176,9 @@ def _node(
         return found
 
     def backward(ctx: Any, *grads: Any) -> Any:
-        if any(grad is not None and torch._C._functorch.is_legacy_batchedtensor(grad) for grad in grads):
+        if not torch.compiler.is_compiling() and any(
+            grad is not None and torch._C._functorch.is_legacy_batchedtensor(grad) for grad in grads
+        ):
             raise NotImplementedError(
                 f"{operation.public}: expected one gradient at a time, got a batch of them (is_grads_batched=True "
                 "or jacobian(vectorize=True)), which PyTorch does not pass on; use torch.func.jacrev, or a loop"
