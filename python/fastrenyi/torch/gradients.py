@@ -79,12 +79,15 @@ def of_distance(x: Tensor, width: Tensor, a: Tensor, grad: Tensor, kind: str) ->
     weights = torch.where(sigma > 0, (grad + grad.mT) * a, 0)  # sigma = 0 is the narrow limit, flat almost everywhere
     weights = weights - torch.diag_embed(weights.diagonal(dim1=-2, dim2=-1))
     samples = x.to(a.dtype)
-    inverse = torch.where(sigma > 0, 1 / sigma, 0)
+    # A width whose inverse overflows must still make 0 of a weight of 0.
+    inverse = torch.where(sigma > 0, 1 / sigma, 0).clamp(max=torch.finfo(a.dtype).max)
     if kind == "laplacian":
         return (-_signed_sums(weights, samples) * inverse).to(x.dtype)
-    # Offsets cancel in the difference; of data without its mean fewer digits do.
-    z = (samples - samples.mean(dim=-2, keepdim=True)) * inverse
-    return ((weights @ z - weights.sum(dim=-1, keepdim=True) * z) * inverse).to(x.dtype)
+    # Offsets cancel in the difference; of data without its mean fewer digits do. Halves, and a mean of shares, so that
+    # neither overflows.
+    halves = samples / 2
+    z = halves - (halves / x.shape[-2]).sum(dim=-2, keepdim=True)
+    return ((weights @ z - weights.sum(dim=-1, keepdim=True) * z) * inverse * inverse * 2).to(x.dtype)
 
 
 @_in_its_own_dtype
