@@ -28,6 +28,14 @@ std::vector<std::vector<T>> chosen(const std::vector<T>& all, const std::vector<
     return found;
 }
 
+/// How many there are in all subsets.
+template <class T>
+index_t total(const std::vector<std::vector<T>>& subsets) {
+    std::size_t count = 0;
+    for (const std::vector<T>& subset : subsets) count += subset.size();
+    return static_cast<index_t>(count);
+}
+
 constexpr index_t block_rows = 64;
 
 /// Calls body(b, first, last, worker) for blocks of `block_rows` rows that cover each matrix, the same whatever the

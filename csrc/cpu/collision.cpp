@@ -8,7 +8,6 @@
 #include "cpu/product.hpp"
 
 namespace fastrenyi::cpu {
-
 namespace {
 
 /// Of each joint variable: of a batch of the first, then of the second.
@@ -16,11 +15,9 @@ template <class T>
 void find_purities(const std::vector<std::vector<View<T>>>& joints, Purity* found, int threads) {
     const index_t batch = joints.front().front().batch, n = joints.front().front().rows;
     const index_t count = batch * static_cast<index_t>(joints.size());
-    index_t factors = 0;
-    for (const std::vector<View<T>>& joint : joints) factors += static_cast<index_t>(joint.size());
     const index_t blocks = (n + block_rows - 1) / block_rows;
     std::vector<Purity> parts(static_cast<std::size_t>(count * blocks));
-    threads = thread_count(threads, 2.0 * batch * n * n * factors);
+    threads = thread_count(threads, 2.0 * batch * n * n * total(joints));
     for_each_block(count, n, threads, [&](index_t m, index_t first, index_t last, int) {
         const std::vector<View<T>> matrices = one_of_each(joints[static_cast<std::size_t>(m / batch)], m % batch);
         const Product<T> product(matrices.data(), static_cast<index_t>(matrices.size()), n);

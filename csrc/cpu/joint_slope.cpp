@@ -62,9 +62,7 @@ template <class T, class F>
 void for_each_row(const std::vector<std::vector<View<T>>>& joints, const std::vector<std::vector<T*>>& out, int threads,
                   F fill) {
     const index_t batch = joints.front().front().batch, n = joints.front().front().rows;
-    index_t factors = 0;
-    for (const std::vector<View<T>>& joint : joints) factors += static_cast<index_t>(joint.size());
-    threads = thread_count(threads, 6.0 * batch * n * n * factors);
+    threads = thread_count(threads, 6.0 * batch * n * n * total(joints));
     for_each_block(batch, n, threads, [&](index_t b, index_t first, index_t last, int) {
         for (std::size_t k = 0; k < joints.size(); ++k) {
             const std::vector<View<T>> matrices = one_of_each(joints[k], b);

@@ -28,13 +28,18 @@ def _samples(x: Tensor, axis: int | None, size: int, layout: str) -> Tensor:
     return x.reshape(*x.shape[:2], -1) if layout == "tensors" else x
 
 
+def _widths(width: Tensor | None, axis: int | None, samples: Tensor) -> Tensor | None:
+    """Return a width for each of the samples (size, ..., n, d), or the one that all of them share."""
+    if width is None or (axis is None and not width.ndim):
+        return width
+    width = _in_front(width, axis, len(samples))
+    inner = (1,) * (samples.ndim - 2 - width.ndim)
+    return width.reshape(len(samples), *inner, *width.shape[1:]).expand(samples.shape[:-2])
+
+
 def _gram(info: Any, axes: tuple[Any, ...], x: Tensor, layout: str, width: Tensor | None, *rest: Any) -> Any:
     samples = _samples(x, axes[0], info.batch_size, layout)
-    if width is not None and (axes[2] is not None or width.ndim):
-        width = _in_front(width, axes[2], info.batch_size)
-        width = width.reshape(info.batch_size, *(1,) * (samples.ndim - 2 - width.ndim), *width.shape[1:])
-        width = width.expand(samples.shape[:-2])
-    return ops._gram.op(samples, "samples", width, *rest), 0
+    return ops._gram.op(samples, "samples", _widths(width, axes[2], samples), *rest), 0
 
 
 def _gram_slope(
@@ -49,16 +54,11 @@ def _gram_slope(
     *rest: Any,
 ) -> Any:
     size = info.batch_size
-    samples, each = _samples(x, axes[1], size, layout), _in_front(x, axes[1], size).shape
-    if width is not None:
-        width = _in_front(width, axes[3], size)
-        width = width.reshape(size, *(1,) * (samples.ndim - 2 - width.ndim), *width.shape[1:]).expand(
-            samples.shape[:-2]
-        )
-    found = ops._gram_slope.op(
-        _in_front(grad, axes[0], size), samples, "samples", width, sigma, _in_front(a, axes[5], size), *rest
-    )
-    return (found.swapaxes(1, 2) if layout == "maps" else found).reshape(each), 0
+    samples = _samples(x, axes[1], size, layout)
+    grad, a = _in_front(grad, axes[0], size), _in_front(a, axes[5], size)
+    found = ops._gram_slope.op(grad, samples, "samples", _widths(width, axes[3], samples), sigma, a, *rest)
+    laid_out = found.swapaxes(1, 2) if layout == "maps" else found
+    return laid_out.reshape(_in_front(x, axes[1], size).shape), 0
 
 
 def _bandwidth(

@@ -124,7 +124,7 @@ def _entropies_gradient(ctx: Any, grad: Tensor | None, _: None) -> tuple[Any, ..
 _entropies.differentiable(
     _entropies_saved,
     _entropies_gradient,
-    lambda *args: (*args[:-1], True),
+    lambda *args: (*args[:-1], True),  # keep what the way back needs
 )
 _entropies_slope.differentiable(lambda *_: None, once_only("entropy"))
 
