@@ -6,6 +6,7 @@ Optional libraries are recognised through ``sys.modules``: whoever passes a tens
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -32,6 +33,15 @@ class Home(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.library} {self.dtype} on {self.device}"
+
+    @property
+    def xp(self) -> Any:
+        """The library itself: what NumPy, CuPy and torch have in common is written once, over this."""
+        return sys.modules[self.library]
+
+    def current(self, x: Array) -> AbstractContextManager[Any]:
+        """Make the device of an array the current one: CuPy computes there whatever it is given."""
+        return x.device if self.library == "cupy" else nullcontext()
 
     def leave(self, result: Array) -> Array:
         """Give a result of this library back in this dtype."""

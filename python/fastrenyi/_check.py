@@ -19,7 +19,7 @@ from fastrenyi._errors import NotPositiveSemidefiniteError
 
 __all__ = [
     "TRACE_TOLERANCE", "array", "finite", "flag", "flat_batch", "gram", "gram_contents", "integer", "kind_error",
-    "nonzero_rows", "orders", "positive", "real", "same_home", "unit", "value_error", "verdict",
+    "nonzero_rows", "orders", "positive", "real", "same_home", "unit", "value_error", "verdict", "widths",
 ]  # fmt: skip
 
 _REAL = ("float64", "float32", "float16", "bfloat16")
@@ -107,6 +107,13 @@ def nonzero_rows(values: Values, name: str, kernel: str) -> None:
             f"a zero sample at index {_at(index, values.shape[:-1])}",
             "use a Gaussian kernel, or a Polynomial with coef0 > 0",
         )
+
+
+def widths(found: Values, given: bool) -> NoReturn:
+    """Refuse widths that are not finite and above zero, given or found by a rule."""
+    if given:
+        value_error("bandwidth", "finite widths above zero", found)
+    value_error("bandwidth", "a rule that gives finite widths for this data", found, "rescale the data")
 
 
 def gram(x: Array, name: str) -> Home:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from fastrenyi._array import Array, home_of
 from fastrenyi._device import Device, Findings
+from fastrenyi._spec import KernelSpec
 
 __all__ = ["distances", "dtype_of", "eigh", "joint", "kernel_grams", "product", "spectra"]
 
@@ -23,15 +24,13 @@ def distances(device: Device, x: Array, metric: str) -> Array:
     return device.cast(found, "float64")
 
 
-def kernel_grams(
-    device: Device, x: Array, widths: Array | None, kind: str, degree: int, gamma: float, coef0: float
-) -> Array:
-    """Return the Grams (b, n, n) of samples (b, n, d); kinds as in ``_operations.gram``."""
+def kernel_grams(device: Device, x: Array, widths: Array | None, kernel: KernelSpec) -> Array:
+    """Return the Grams (b, n, n) of samples (b, n, d)."""
     b, n, _ = x.shape
     found = device.empty((b, n, n), dtype_of(x))
     address = 0 if widths is None else device.address(widths)
-    kernel = "polynomial" if kind == "cosine" else kind
-    device.run("gram", device.view(x), dtype_of(x), kernel, address, degree, gamma, coef0, device.address(found))
+    kind = kernel.kind if kernel.widthed else "polynomial"
+    device.run("gram", device.view(x), dtype_of(x), kind, address, *kernel[1:], device.address(found))
     return found
 
 

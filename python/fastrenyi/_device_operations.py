@@ -18,43 +18,21 @@ from fastrenyi._array import Array, home_of
 from fastrenyi._device import Device, Findings, as_numpy, on_its_device
 from fastrenyi._device_kernels import dtype_of, joint, kernel_grams, product, spectra
 from fastrenyi._device_widths import widths_of
-from fastrenyi._operations import aligned, batch_shape, samples
+from fastrenyi._operations import aligned, batch_shape
+from fastrenyi._spec import KernelSpec
 from fastrenyi.bandwidths import Bandwidth
 
-__all__ = ["bandwidth", "delta_gram", "entropies", "gram", "largest", "pairs", "pooled", "samples", "share", "spectrum"]
+__all__ = ["bandwidth", "delta_gram", "entropies", "gram", "pairs", "spectrum"]
 
 _INDEFINITE = 3  # what a word says of a matrix, besides which: csrc/common/stream.hpp
-
-
-@on_its_device
-def share(part: Array, whole: Array) -> Array:
-    """Divide, giving NaN for a share of nothing."""
-    xp = Device(part).xp
-    nothing = whole == 0
-    return xp.where(nothing, math.nan, part / xp.where(nothing, 1.0, whole))
-
-
-@on_its_device
-def largest(values: Array) -> Array:
-    """Return the largest along the first axis."""
-    return Device(values).xp.amax(values, 0)
-
-
-@on_its_device
-def pooled(x: Array, y: Array) -> Array:
-    """Return two sets of samples as one, (..., n, d) and (..., m, d) as (..., n + m, d); batch axes broadcast."""
-    device = Device(x)
-    both = [_finite_samples(device, v, "samples", name) for v, name in ((x, "x"), (y, "y"))]
-    batch = np.broadcast_shapes(*(tuple(v.shape[:-2]) for v in both))
-    return device.xp.concatenate([device.xp.broadcast_to(v, (*batch, *v.shape[-2:])) for v in both], -2)
 
 
 def _refuse_samples(device: Device, x: Array, name: str) -> None:
     _check.finite(as_numpy(device.host(device.computed(x))), name)
 
 
-def _finite_samples(device: Device, x: Array, layout: str, name: str) -> Array:
-    values = samples(device.computed(x), layout)
+def _finite(device: Device, x: Array, name: str) -> Array:
+    values = device.computed(x)
     if not dtype_of(values).startswith("float"):
         return values
     findings = Findings(device, 1)
@@ -68,10 +46,10 @@ def _finite_samples(device: Device, x: Array, layout: str, name: str) -> Array:
 
 
 @on_its_device
-def bandwidth(x: Array, layout: str, rule: Bandwidth, metric: str, name: str) -> Array:
+def bandwidth(x: Array, rule: Bandwidth, metric: str, name: str) -> Array:
     """Return the float64 widths (...) that a rule finds for samples (..., n, d)."""
     device = Device(x)
-    values = _finite_samples(device, x, layout, name)
+    values = _finite(device, x, name)
     flat = _check.flat_batch(values, 2)
     return widths_of(device, flat, rule, metric).reshape(tuple(values.shape[:-2]))
 
@@ -80,26 +58,16 @@ def bandwidth(x: Array, layout: str, rule: Bandwidth, metric: str, name: str) ->
 
 
 @on_its_device
-def gram(
-    x: Array,
-    layout: str,
-    width: float | Array | None,
-    kind: str,
-    degree: int,
-    gamma: float,
-    coef0: float,
-    name: str,
-    given: bool,
-) -> Array:
+def gram(x: Array, kernel: KernelSpec, width: float | Array | None, given: bool, name: str) -> Array:
     """Return the Grams (..., n, n) of samples (..., n, d), as ``_operations.gram``."""
     device = Device(x)
-    values = samples(device.computed(x), layout)
+    values = device.computed(x)
     flat = _check.flat_batch(values, 2)
     findings = Findings(device, 3)
     device.run("not_finite", device.view(flat), dtype_of(flat), findings.word(0))
     widths = None
-    if kind in ("polynomial", "cosine"):
-        if coef0 == 0:
+    if not kernel.widthed:
+        if kernel.coef0 == 0:
             device.run("zero_rows", device.view(flat), dtype_of(flat), findings.word(1))
     elif isinstance(width, float):
         widths = device.full((len(flat),), width, "float64")
@@ -107,23 +75,22 @@ def gram(
         each = device.xp.broadcast_to(device.here(width, "float64").reshape(-1), (len(flat),))
         widths = device.contiguous(each)
         findings.refuse(2, ~((widths > 0 if given else widths >= 0) & (widths < math.inf)))
-    result = kernel_grams(device, flat, widths, kind, degree, gamma, coef0)
+    result = kernel_grams(device, flat, widths, kernel)
     wrong = findings.read()
     if wrong[0]:
         _refuse_samples(device, x, name)
     if wrong[1]:
-        _check.nonzero_rows(as_numpy(device.host(values)), name, kind)
+        _check.nonzero_rows(as_numpy(device.host(values)), name, kernel.kind)
     if wrong[2]:
-        expected = "finite widths above zero" if given else "a rule that gives finite widths for this data"
-        _check.value_error("bandwidth", expected, as_numpy(device.host(widths)), "" if given else "rescale the data")
+        _check.widths(as_numpy(device.host(widths)), given)
     return result.reshape(*values.shape[:-1], values.shape[-2])
 
 
 @on_its_device
-def delta_gram(x: Array, layout: str, name: str) -> Array:
+def delta_gram(x: Array, name: str) -> Array:
     """Return the float64 Grams (..., n, n) of the Delta kernel; the samples (..., n, d) may be integers."""
     device = Device(x)
-    values = _finite_samples(device, x, layout, name)
+    values = _finite(device, x, name)
     if not dtype_of(values).startswith("float"):
         values = device.cast(values, "int64")
     flat = _check.flat_batch(values, 2)
@@ -292,7 +259,7 @@ def pairs(maps: Array, target: Array, every: bool, orders: Sequence[float], unit
 
 
 @on_its_device
-def entropies_for_slope(grams: Sequence[Array], *rest: Any) -> tuple[Array, Array]:
+def entropies_and_kept(grams: Sequence[Array], *rest: Any) -> tuple[Array, Array]:
     """Return ``entropies`` and, as nothing is kept for their gradients here, nothing (0, n + 3, n)."""
     *args, _ = rest
     device = Device(grams[0])

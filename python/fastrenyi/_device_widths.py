@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastrenyi import _check
 from fastrenyi._array import Array
 from fastrenyi._device import Device
 from fastrenyi._device_kernels import distances, dtype_of, kernel_grams
+from fastrenyi._spec import KernelSpec
 from fastrenyi.bandwidths import Alignment, Bandwidth, Median, NearestNeighbours, Scott
 
 __all__ = ["widths_of"]
@@ -26,7 +28,8 @@ def widths_of(device: Device, x: Array, rule: Bandwidth, metric: str) -> Array:
         rule._check_samples(n)
         nearest = _sorted(device, distances(device, x, metric))[:, :, : rule.k + 1]
         return (rule.scale / rule.k) * nearest.sum(-1).mean(-1)
-    assert isinstance(rule, (Median, Scott)), rule
+    if not isinstance(rule, (Median, Scott)):
+        _check.kind_error("bandwidth", "a rule of fastrenyi for arrays on a GPU", rule, "find the widths before")
     if n == 1:
         return device.full((b,), 0.0, "float64")
     if isinstance(rule, Median):
@@ -62,10 +65,10 @@ def _aligned_widths(device: Device, x: Array, rule: Alignment, metric: str) -> A
         grid = steps[:, None] * widths_of(device, x, Median(), metric)
     else:
         grid = device.here(np.repeat(np.asarray(rule.widths, dtype=np.float64)[:, None], b, axis=1), "float64")
-    kind = "gaussian" if metric == "euclidean" else "laplacian"
+    kernel = KernelSpec.plain("gaussian" if metric == "euclidean" else "laplacian")
     found = []
     for widths in grid:
-        a = kernel_grams(device, x, widths, kind, 1, 1.0, 0.0)
+        a = kernel_grams(device, x, widths, kernel)
         found.append((a * target).sum((1, 2)) / (a * a).sum((1, 2)) ** 0.5)
     best = xp.stack(found).argmax(0)
     return grid[best, device.here(np.arange(b), "int64")]

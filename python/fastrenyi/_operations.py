@@ -14,50 +14,21 @@ import numpy as np
 
 from fastrenyi import _backend, _check, _core
 from fastrenyi._array import Array, Values, Verdict, home_of, wrap
+from fastrenyi._spec import KernelSpec
 from fastrenyi.bandwidths import Bandwidth
 
-__all__ = ["bandwidth", "delta_gram", "entropies", "gram", "largest", "pairs", "pooled", "samples", "share", "spectrum"]
+__all__ = ["bandwidth", "delta_gram", "entropies", "gram", "pairs", "spectrum"]
 
 
-def share(part: Values, whole: Values) -> Values:
-    """Divide, giving NaN for a share of nothing."""
-    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole != 0)
-
-
-def largest(values: Values) -> Values:
-    """Return the largest along the first axis."""
-    return np.asarray(values.max(axis=0))
-
-
-def pooled(x: Array, y: Array) -> Values:
-    """Return two sets of samples as one, (..., n, d) and (..., m, d) as (..., n + m, d); batch axes broadcast."""
-    both = [_finite_samples(v, "samples", name) for v, name in ((x, "x"), (y, "y"))]
-    batch = np.broadcast_shapes(*(v.shape[:-2] for v in both))
-    # Left alone, NumPy lays the result out as the parts are.
-    return np.ascontiguousarray(np.concatenate([np.broadcast_to(v, (*batch, *v.shape[-2:])) for v in both], axis=-2))
-
-
-def samples(x: Array, layout: str) -> Array:
-    """Return the samples (..., n, d) of an array; a view where the strides allow.
-
-    ``layout`` says what x is: "samples" themselves, "maps" (n, C, *spatial), of which each channel is a sample set
-    (C, n, d), or "tensors" (n, ...), each one sample.
-    """
-    if layout == "maps":
-        return x.reshape(*x.shape[:2], math.prod(x.shape[2:])).swapaxes(0, 1)
-    return x.reshape(x.shape[0], math.prod(x.shape[1:])) if layout == "tensors" else x
-
-
-def _finite_samples(x: Array, layout: str, name: str) -> Values:
+def _finite(x: Array, name: str) -> Values:
     values = wrap(x)
-    _check.finite(values, name)  # before the layout, so that the index is one of what was given
-    laid_out: Values = samples(values, layout)
-    return laid_out
+    _check.finite(values, name)
+    return values
 
 
-def bandwidth(x: Array, layout: str, rule: Bandwidth, metric: str, name: str) -> Values:
+def bandwidth(x: Array, rule: Bandwidth, metric: str, name: str) -> Values:
     """Return the widths (...) that a rule finds for samples (..., n, d)."""
-    values = _finite_samples(x, layout, name)
+    values = _finite(x, name)
     return rule._widths(_check.flat_batch(values, 2), metric).reshape(values.shape[:-2])
 
 
@@ -69,43 +40,32 @@ def each_width(width: float | Array | None, count: int) -> Values:
     return np.ascontiguousarray(np.broadcast_to(widths.reshape(-1), (count,)))
 
 
-def gram(
-    x: Array,
-    layout: str,
-    width: float | Array | None,
-    kind: str,
-    degree: int,
-    gamma: float,
-    coef0: float,
-    name: str,
-    given: bool,
-) -> Values:
+def gram(x: Array, kernel: KernelSpec, width: float | Array | None, given: bool, name: str) -> Values:
     """Return the Grams (..., n, n) of samples (..., n, d).
 
-    ``kind`` is "gaussian" or "laplacian", with a width or widths (...), or "polynomial" or "cosine". ``given`` widths
-    must be above zero; a rule may find zero, the narrow limit.
+    A Gaussian or Laplacian has a width or widths (...). ``given`` widths must be above zero; a rule may find zero, the
+    narrow limit.
     """
-    values = _finite_samples(x, layout, name)
+    values = _finite(x, name)
     flat = _check.flat_batch(values, 2)
-    if kind in ("polynomial", "cosine"):
-        if coef0 == 0:
-            _check.nonzero_rows(values, name, kind)
-        result = _core.polynomial_gram(flat, degree, gamma, coef0, _backend.threads())
-    else:
+    if kernel.widthed:
         widths = each_width(width, len(flat))
         # One number was checked when it was given, or comes from a rule that does not look at the data.
         one = isinstance(width, float)
         if not one and (not np.isfinite(widths).all() or (widths < 0).any() or (given and (widths == 0).any())):
-            expected = "finite widths above zero" if given else "a rule that gives finite widths for this data"
-            _check.value_error("bandwidth", expected, widths, "" if given else "rescale the data")
-        make = _core.gaussian_gram if kind == "gaussian" else _core.laplacian_gram
+            _check.widths(widths, given)
+        make = _core.gaussian_gram if kernel.kind == "gaussian" else _core.laplacian_gram
         result = make(flat, widths, _backend.threads())
+    else:
+        if kernel.coef0 == 0:
+            _check.nonzero_rows(values, name, kernel.kind)
+        result = _core.polynomial_gram(flat, kernel.degree, kernel.gamma, kernel.coef0, _backend.threads())
     return result.reshape(*values.shape[:-1], values.shape[-2])
 
 
-def delta_gram(x: Array, layout: str, name: str) -> Values:
+def delta_gram(x: Array, name: str) -> Values:
     """Return the float64 Grams (..., n, n) of the Delta kernel; the samples (..., n, d) may be integers."""
-    values = _finite_samples(x, layout, name)
+    values = _finite(x, name)
     if values.dtype.kind in "iub":
         values = values.astype(np.int64, copy=False)
     result = _core.delta_gram(_check.flat_batch(values, 2), _backend.threads())
@@ -190,10 +150,10 @@ def entropies(
     With a sign for each subset, their signed sum (*batch, orders). ``labels`` name the Grams and ``names`` the subsets,
     for messages.
     """
-    return entropies_for_slope(grams, labels, subsets, names, signs, orders, unit, False)[0]
+    return entropies_and_kept(grams, labels, subsets, names, signs, orders, unit, False)[0]
 
 
-def entropies_for_slope(
+def entropies_and_kept(
     grams: Sequence[Array],
     labels: Sequence[str],
     subsets: Sequence[Sequence[int]],

@@ -17,7 +17,7 @@ import numpy as np
 
 from fastrenyi import _backend, _check, _core
 from fastrenyi._array import Array, Values, home_of, wrap
-from fastrenyi._operations import aligned, batch_shape, each_width, samples
+from fastrenyi._operations import aligned, batch_shape, each_width
 
 __all__ = ["LARGEST_BY_RESOLVENTS", "of_entropies", "of_gram", "of_joints"]
 
@@ -26,16 +26,11 @@ LARGEST_BY_RESOLVENTS = 64.0
 the order, and what rounding makes of a high one is not better."""
 
 
-def of_gram(grad: Array, x: Array, layout: str, width: float | Array, a: Array, kind: str) -> Values:
+def of_gram(grad: Array, x: Array, width: float | Array, a: Array, kind: str) -> Values:
     """Return the gradient with respect to x of its Gaussian or Laplacian Grams a (see csrc/ops/gram_slope.hpp)."""
-    laid_out: Values = samples(wrap(x), layout)
-    flat = _check.flat_batch(laid_out, 2)
+    flat = _check.flat_batch(wrap(x), 2)
     grams, grads = (np.ascontiguousarray(_check.flat_batch(wrap(v), 2)) for v in (a, grad))
-    found = _core.gram_slope(flat, kind, each_width(width, len(flat)), grams, grads, _backend.threads())
-    found = found.reshape(laid_out.shape)
-    shape = tuple(x.shape)
-    # Contiguous, as the operation's fake says: compiled code relies on the strides.
-    return np.ascontiguousarray(found.swapaxes(0, 1).reshape(shape)) if layout == "maps" else found.reshape(shape)
+    return _core.gram_slope(flat, kind, each_width(width, len(flat)), grams, grads, _backend.threads()).reshape(x.shape)
 
 
 def _by_eigenvectors(a: Values, g: Values, orders: Sequence[float], epsilon: float, unit: float) -> Values:
@@ -130,7 +125,7 @@ def of_entropies(
 ) -> list[Values]:
     """Return the gradients with respect to Grams of ``_operations.entropies``; of those not wanted, nothing (0,).
 
-    ``kept`` is what ``entropies_for_slope`` gave to keep, or nothing: then it is found again.
+    ``kept`` is what ``entropies_and_kept`` gave to keep, or nothing: then it is found again.
     """
     if list(orders) == [2.0] and all(a.shape == grams[0].shape for a in grams):
         return _of_collisions(grad, grams, kept, wanted, subsets, signs, unit)

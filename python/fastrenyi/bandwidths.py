@@ -266,12 +266,16 @@ _NAMED: dict[str, Callable[[], Bandwidth]] = {
 }
 
 
-def code(rule: Bandwidth) -> tuple[str, list[float], Array | None]:
-    """Return a rule as what a PyTorch operation can be given: a name, numbers, and an array."""
-    if isinstance(rule, Alignment):
+def code(rule: Bandwidth) -> tuple[str, list[float], Array | None] | None:
+    """Return a rule as what a PyTorch operation can be given: a name, numbers, and an array; None of a user's own."""
+    if type(rule) is Alignment:
         return "alignment", [float(width) for width in rule.widths] if rule.widths is not None else [], rule.target
-    name = next(name for name, kind in _NAMED.items() if kind is type(rule))
-    return name, [float(value) for value in vars(rule).values()], None
+    if type(rule) is NearestNeighbours:
+        return "neighbours", [float(rule.k), float(rule.scale)], None
+    for name, kind in _NAMED.items():
+        if type(rule) is kind:
+            return name, [float(rule.scale)], None  # type: ignore[attr-defined]
+    return None
 
 
 def decode(name: str, numbers: Sequence[float], target: Array | None) -> Bandwidth:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fastrenyi import _backend, _check
 from fastrenyi._array import Array
-from fastrenyi.measures import Alpha
+from fastrenyi.measures import Alpha, share
 
 __all__ = ["LayerDecomposition", "layer_decomposition"]
 
@@ -109,8 +109,8 @@ def layer_decomposition(
         mmi=leave(mmi),
         tradeoff=leave(tradeoff),
         nonredundant=leave(nonredundant),
-        tradeoff_share=leave(operations.share(tradeoff, mmi)),
-        nonredundant_share=leave(operations.share(nonredundant, mmi)),
+        tradeoff_share=leave(share(tradeoff, mmi, home)),
+        nonredundant_share=leave(share(nonredundant, mmi, home)),
         single=leave(single),
         pairwise=leave(information) if pairs else None,
         entropy=leave(s_all[0]),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from fastrenyi import _backend, _check
-from fastrenyi._array import Array, Home
+from fastrenyi._array import Array, Home, wrap
+from fastrenyi._spec import KernelSpec
 from fastrenyi.bandwidths import BandwidthLike, as_bandwidth
 
 __all__ = [
@@ -25,22 +27,14 @@ class Kernel(ABC):
         _check.real_dtype(home, name)
 
     @abstractmethod
-    def _gram(self, x: Array, layout: str, home: Home, name: str) -> Array:
-        """Return the Grams of the samples of x, which lie in it as ``_operations.samples`` says."""
+    def _gram(self, x: Array, home: Home, name: str) -> Array:
+        """Return the Grams (..., n, n) of samples (..., n, d)."""
 
     def _result_home(self, home: Home) -> Home:
         return home
 
 
 KernelLike: TypeAlias = "Kernel | str"
-
-
-def shape_of_samples(x: Array, layout: str) -> tuple[int, ...]:
-    """Return the shape (..., n, d) of ``_operations.samples`` without making them."""
-    shape = tuple(x.shape)
-    if layout == "maps":
-        return shape[1], shape[0], math.prod(shape[2:])
-    return (shape[0], math.prod(shape[1:])) if layout == "tensors" else shape
 
 
 @dataclass(frozen=True)
@@ -53,15 +47,15 @@ class _Widthed(Kernel):
         """Check the arguments."""
         as_bandwidth(self.bandwidth)
 
-    def _distance_gram(self, kind: str, metric: str, x: Array, layout: str, home: Home, name: str) -> Array:
+    def _distance_gram(self, spec: KernelSpec, x: Array, home: Home, name: str) -> Array:
         operations = _backend.operations(home.library, home.device)
         rule = as_bandwidth(self.bandwidth)
-        *batch, n, d = shape_of_samples(x, layout)
+        *batch, n, d = x.shape
         width = rule._known(tuple(batch), n, d)
         given = width is not None
         if width is None:
-            width = operations.bandwidth(x, layout, rule, metric, name)
-        return operations.gram(x, layout, width, kind, 1, 1.0, 0.0, name, given)
+            width = operations.bandwidth(x, rule, spec.metric, name)
+        return operations.gram(x, spec, width, given, name)
 
 
 @dataclass(frozen=True)
@@ -77,8 +71,8 @@ class Gaussian(_Widthed):
            [0.3033, 0.5   ]])
     """
 
-    def _gram(self, x: Array, layout: str, home: Home, name: str) -> Array:
-        return self._distance_gram("gaussian", "euclidean", x, layout, home, name)
+    def _gram(self, x: Array, home: Home, name: str) -> Array:
+        return self._distance_gram(KernelSpec.plain("gaussian"), x, home, name)
 
 
 @dataclass(frozen=True)
@@ -93,8 +87,8 @@ class Laplacian(_Widthed):
            [0.1839, 0.5   ]])
     """
 
-    def _gram(self, x: Array, layout: str, home: Home, name: str) -> Array:
-        return self._distance_gram("laplacian", "manhattan", x, layout, home, name)
+    def _gram(self, x: Array, home: Home, name: str) -> Array:
+        return self._distance_gram(KernelSpec.plain("laplacian"), x, home, name)
 
 
 @dataclass(frozen=True)
@@ -123,10 +117,10 @@ class Polynomial(Kernel):
         if self.coef0 != 0:
             _check.positive(self.coef0, "coef0")
 
-    def _gram(self, x: Array, layout: str, home: Home, name: str) -> Array:
-        gamma = 1.0 / shape_of_samples(x, layout)[-1] if self.gamma is None else self.gamma
-        operations = _backend.operations(home.library, home.device)
-        return operations.gram(x, layout, None, "polynomial", self.degree, gamma, self.coef0, name, True)
+    def _gram(self, x: Array, home: Home, name: str) -> Array:
+        gamma = 1.0 / x.shape[-1] if self.gamma is None else self.gamma
+        spec = KernelSpec("polynomial", self.degree, gamma, self.coef0)
+        return _backend.operations(home.library, home.device).gram(x, spec, None, True, name)
 
 
 @dataclass(frozen=True)
@@ -141,8 +135,8 @@ class Cosine(Kernel):
            [0.3, 0.5]])
     """
 
-    def _gram(self, x: Array, layout: str, home: Home, name: str) -> Array:
-        return _backend.operations(home.library, home.device).gram(x, layout, None, "cosine", 1, 1.0, 0.0, name, True)
+    def _gram(self, x: Array, home: Home, name: str) -> Array:
+        return _backend.operations(home.library, home.device).gram(x, KernelSpec.plain("cosine"), None, True, name)
 
 
 @dataclass(frozen=True)
@@ -172,8 +166,8 @@ class Delta(Kernel):
         if not home.dtype.startswith(("int", "uint", "bool")):
             super()._accept(home, name)
 
-    def _gram(self, x: Array, layout: str, home: Home, name: str) -> Array:
-        return _backend.operations(home.library, home.device).delta_gram(x, layout, name)
+    def _gram(self, x: Array, home: Home, name: str) -> Array:
+        return _backend.operations(home.library, home.device).delta_gram(x, name)
 
     def _result_home(self, home: Home) -> Home:
         if self.dtype is not None:
@@ -213,17 +207,34 @@ def _accept(x: object, name: str, kernel: object, bandwidth: object) -> tuple[Ho
     return home, chosen
 
 
-def _grams(x: Array, layout: str, home: Home, kernel: Kernel, name: str) -> Array:
-    """Return the Grams of sample sets, which lie in x as ``_operations.samples`` says."""
-    if 0 in shape_of_samples(x, layout)[-2:]:
+def _grams(x: Array, samples: Array, home: Home, kernel: Kernel, name: str) -> Array:
+    """Return the Grams of samples (..., n, d), which are x as it was given or a view of it."""
+    if 0 in samples.shape[-2:]:
         _check.value_error(name, "at least one sample and one feature", f"shape {tuple(x.shape)}")
-    return kernel._result_home(home).leave(kernel._gram(x, layout, home, name))
+    try:
+        found = kernel._gram(samples, home, name)
+    except ValueError:
+        if samples is not x:
+            with suppress(RuntimeError):  # a tensor that is mapped over has no numbers to look at
+                _check.finite(wrap(x), name)  # so that the index is one of what was given
+        raise
+    return kernel._result_home(home).leave(found)
 
 
-def grams_of(x: Array, layout: str, kernel: KernelLike, bandwidth: BandwidthLike | None, name: str) -> Array:
-    """Return the Grams of sample sets for a function that has its own name for them, and has looked at the shape."""
+def channels(maps: Array) -> Array:
+    """Return each channel of maps (n, C, *spatial) as a sample set, (C, n, d); a view where the strides allow."""
+    return maps.reshape(*maps.shape[:2], math.prod(maps.shape[2:])).swapaxes(0, 1)
+
+
+def vectors(tensors: Array) -> Array:
+    """Return tensors (n, ...) as samples (n, d); a view where the strides allow."""
+    return tensors.reshape(tensors.shape[0], math.prod(tensors.shape[1:]))
+
+
+def grams_of(x: Array, samples: Array, kernel: KernelLike, bandwidth: BandwidthLike | None, name: str) -> Array:
+    """Return the Grams of samples, a view of x, for a function that has a name of its own for x."""
     home, chosen = _accept(x, name, kernel, bandwidth)
-    return _grams(x, layout, home, chosen, name)
+    return _grams(x, samples, home, chosen, name)
 
 
 def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
@@ -269,7 +280,7 @@ def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | N
             f"shape {tuple(x.shape)}",
             "for n samples of one feature pass x[:, None]",
         )
-    return _grams(x, "samples", home, chosen, "x")
+    return _grams(x, x, home, chosen, "x")
 
 
 def channel_grams(maps: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
@@ -302,7 +313,7 @@ def channel_grams(maps: Array, kernel: KernelLike = "gaussian", bandwidth: Bandw
     home, chosen = _accept(maps, "maps", kernel, bandwidth)
     if maps.ndim < 2:
         _check.value_error("maps", "activations of shape (n, C, *spatial)", f"shape {tuple(maps.shape)}")
-    return _grams(maps, "maps", home, chosen, "maps")
+    return _grams(maps, channels(maps), home, chosen, "maps")
 
 
 def tensor_gram(maps: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
@@ -336,4 +347,4 @@ def tensor_gram(maps: Array, kernel: KernelLike = "gaussian", bandwidth: Bandwid
     home, chosen = _accept(maps, "maps", kernel, bandwidth)
     if maps.ndim < 1:
         _check.value_error("maps", "samples of shape (n, ...)", "a single number")
-    return _grams(maps, "tensors", home, chosen, "maps")
+    return _grams(maps, vectors(maps), home, chosen, "maps")

@@ -24,14 +24,16 @@ or tuple of Grams that together are one joint variable; batch axes broadcast. Al
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import combinations
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from fastrenyi import _backend, _check
-from fastrenyi._array import Array, Home
+from fastrenyi._array import Array, Home, wrap
 from fastrenyi.kernels import KernelLike, as_kernel
 
 __all__ = [
@@ -208,6 +210,13 @@ def conditional_mutual_information(
     return call.sum((1, (0, 2)), (1, (1, 2)), (-1, (0, 1, 2)), (-1, (2,)))
 
 
+def share(part: Array, whole: Array, home: Home) -> Array:
+    """Divide, giving NaN for a share of nothing; its gradient there is zero."""
+    with home.current(part):
+        nothing = whole == 0
+        return home.xp.where(nothing, math.nan, part / home.xp.where(nothing, 1.0, whole))
+
+
 def _singles_and_joint(call: _Call) -> tuple[Array, Array]:
     count = len(call.members)
     found = call.entropies(*((i,) for i in range(count)), tuple(range(count)))
@@ -236,7 +245,7 @@ def total_correlation(*grams: Variable, normalized: bool = False, alpha: Alpha =
     singles, joint = _singles_and_joint(call)
     result = singles.sum(axis=0) - joint
     if normalized:
-        result = call.operations.share(result, singles.sum(axis=0) - call.operations.largest(singles))
+        result = share(result, singles.sum(axis=0) - call.home.xp.amax(singles, 0), call.home)
     return call.leave(result)
 
 
@@ -256,7 +265,7 @@ def dual_total_correlation(*grams: Variable, normalized: bool = False, alpha: Al
     normalized = _check.flag(normalized, "normalized")
     others, joint = _all_but_one_and_joint(call)
     result = others.sum(axis=0) - (len(grams) - 1) * joint
-    return call.leave(call.operations.share(result, joint) if normalized else result)
+    return call.leave(share(result, joint, call.home) if normalized else result)
 
 
 def o_information(*grams: Variable, alpha: Alpha = 1.01, base: float = 2) -> Array:
@@ -306,6 +315,14 @@ def interaction_information(*grams: Variable, alpha: Alpha = 1.01, base: float =
     return call.sum(*(((-1) ** (len(subset) + 1), subset) for subset in subsets))
 
 
+def _pooled(x: Array, y: Array, home: Home) -> Array:
+    """Return two sets of samples as one, (..., n, d) and (..., m, d) as (..., n + m, d); batch axes broadcast."""
+    xp = home.xp
+    batch = np.broadcast_shapes(tuple(x.shape[:-2]), tuple(y.shape[:-2]))
+    with home.current(x):
+        return xp.concatenate([xp.broadcast_to(v, (*batch, *v.shape[-2:])) for v in (x, y)], -2)
+
+
 def divergence(
     x: Array,
     y: Array,
@@ -346,9 +363,15 @@ def divergence(
     unit = _check.unit(base)
     operations = _backend.operations(home.library, home.device)
     n, m = x.shape[-2], y.shape[-2]
-    pooled = operations.pooled(x, y)
+    pooled = _pooled(x, y, home)
+    try:
+        grams = chosen._gram(pooled, home, "x")
+    except ValueError:
+        with suppress(RuntimeError):  # tensors that are mapped over have no numbers to look at
+            for values, name in ((x, "x"), (y, "y")):
+                _check.finite(wrap(values), name)
+        raise
     home = chosen._result_home(home)
-    grams = chosen._gram(pooled, "samples", home, "x")
     s, s_x, s_y = (
         operations.entropies([part], ["x"], [[0]], ["x"], [1], orders, unit)
         for part in (grams, grams[..., :n, :n] * ((n + m) / n), grams[..., n:, n:] * ((n + m) / m))

@@ -7,8 +7,7 @@ except ModuleNotFoundError as error:
         raise
     raise ImportError("fastrenyi.torch needs torch: pip install 'fastrenyi[torch]'", name="torch") from error
 
-import fastrenyi.torch.batching
-import fastrenyi.torch.ops  # noqa: F401 - both: the operations of every public function for tensors
+import fastrenyi.torch.ops  # noqa: F401 - the operations of every public function for tensors
 from fastrenyi.torch import losses
 from fastrenyi.torch.average import Average
 from fastrenyi.torch.capture import Activations, capture

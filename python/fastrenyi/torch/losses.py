@@ -18,7 +18,7 @@ from torch.nn import functional
 import fastrenyi as fr
 from fastrenyi import _check
 from fastrenyi.bandwidths import BandwidthLike, NearestNeighbours, as_bandwidth
-from fastrenyi.kernels import KernelLike, as_kernel, grams_of
+from fastrenyi.kernels import KernelLike, as_kernel, channels, grams_of, vectors
 
 __all__ = ["DistillationLoss", "InformationBottleneckLoss", "MutualInformationLoss", "TotalCorrelationLoss"]
 
@@ -74,7 +74,7 @@ class _KernelLoss(nn.Module):
         if isinstance(bandwidth, NearestNeighbours) and x.shape[0] <= bandwidth.k:
             # The last batch of an epoch may have fewer samples than neighbours: all others then, one alone any width.
             bandwidth = as_bandwidth(1.0) if x.shape[0] == 1 else NearestNeighbours(x.shape[0] - 1, bandwidth.scale)
-        found: Tensor = grams_of(x, "tensors", self.kernel, bandwidth, name)
+        found: Tensor = grams_of(x, vectors(x), self.kernel, bandwidth, name)
         return found
 
     def _information(self, a: Any, b: Any) -> Tensor:
@@ -288,7 +288,7 @@ class TotalCorrelationLoss(_KernelLoss):
         _features(z, "z")
         if z.ndim != 2 or z.shape[1] < 2:
             _check.value_error("z", "shape (n, d) with d >= 2", f"shape {tuple(z.shape)}")
-        grams = grams_of(z, "maps", self.kernel, self.bandwidth, "z")
+        grams = grams_of(z, channels(z), self.kernel, self.bandwidth, "z")
         found: Tensor = fr.total_correlation(
             *grams.unbind(), normalized=self.normalized, alpha=self.alpha, base=self.base
         )

@@ -1,0 +1,13 @@
+"""The operations for tensors, with the names and arguments of ``fastrenyi._operations``, differentiable.
+
+One operation a file: its numbers, its shapes, its gradient and its rule under ``torch.vmap`` side by side. The numbers
+come from the compiled operations. Backward passes are operations too; those of entropies, spectra and pairs have no
+gradient of their own and say so.
+"""
+
+from fastrenyi.torch.ops.entropies import entropies
+from fastrenyi.torch.ops.gram import bandwidth, delta_gram, gram
+from fastrenyi.torch.ops.pairs import pairs
+from fastrenyi.torch.ops.spectrum import spectrum
+
+__all__ = ["bandwidth", "delta_gram", "entropies", "gram", "pairs", "spectrum"]

@@ -1,0 +1,86 @@
+"""How an operation is made known to PyTorch, by its public names alone.
+
+Under ``torch.ops.fastrenyi`` stands what computes the numbers, with the shapes of its results, for compilers to see; it
+knows no gradients. Around it, what has a gradient is a ``torch.autograd.Function`` with ``setup_context`` and ``vmap``,
+which ``torch.func`` takes through all of its levels. ``torch.compiler.allow_in_graph`` has compilers trace that
+Function as PyTorch runs it: their own reading of one, under ``torch.func.grad``, gives zeros without a word.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+from torch.autograd import Function, forward_ad
+from torch.library import Library
+
+__all__ = ["once_only", "operation"]
+
+_LIBRARY: Any = Library("fastrenyi", "FRAGMENT")  # type: ignore[no-untyped-call]
+
+
+def _has_tangent(x: object) -> bool:
+    if isinstance(x, list):
+        return any(_has_tangent(each) for each in x)
+    return isinstance(x, Tensor) and forward_ad.unpack_dual(x).tangent is not None  # type: ignore[no-untyped-call]
+
+
+def operation(schema: str, public: str, described: Any) -> Callable[..., Any]:
+    """Return the operation of this schema that a class describes; ``public`` is the function it is known by.
+
+    The static methods of the class are ``kernel(*args)``, the numbers; ``fake(*args)``, the shapes; ``vmap(info,
+    in_dims, *args)``; and of what has a gradient ``setup_context(ctx, inputs, output)`` and ``backward(ctx, *grads)``,
+    all as PyTorch has them. ``forward`` is needed where its arguments are others than the schema's: autograd sees no
+    tensors in lists.
+    """
+
+    name = schema.partition("(")[0]
+    _LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
+
+    def refuse_forward_mode(*_: object) -> NoReturn:
+        raise NotImplementedError(
+            f"{public}: expected gradients in reverse mode, got a tensor with a tangent of forward mode "
+            "(torch.func.jvp, torch.func.jacfwd, torch.autograd.forward_ad); use backward(), torch.autograd.grad "
+            "or torch.autograd.functional.jacobian"
+        )
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def kernel(*args: Any) -> Any:
+        if differentiable and any(_has_tangent(x) for x in args):  # compiled code knows no jvp
+            refuse_forward_mode()
+        return described.kernel(*args)
+
+    differentiable = hasattr(described, "backward")
+    _LIBRARY.impl(name, kernel, "CompositeExplicitAutograd")
+    torch.library.register_fake(f"fastrenyi::{name}", described.fake, lib=_LIBRARY)
+    op: Any = getattr(torch.ops.fastrenyi, name).default
+    if not differentiable:
+        torch.library.register_vmap(op, described.vmap, lib=_LIBRARY)
+        return op  # type: ignore[no-any-return]
+
+    members = {"jvp": staticmethod(refuse_forward_mode)}
+    if not hasattr(described, "forward"):
+        members["forward"] = staticmethod(op)
+    node: Any = types.new_class(f"fastrenyi_{name}", (described, Function), {}, lambda room: room.update(members))
+
+    def call(*args: Any) -> Any:
+        return node.apply(*args)
+
+    call.__name__ = call.__qualname__ = name
+    allowed: Callable[..., Any] = torch.compiler.allow_in_graph(call)  # type: ignore[no-untyped-call]
+    return allowed
+
+
+def once_only(name: str) -> Callable[..., NoReturn]:
+    """Return what stands for the gradient of a backward pass that has none."""
+
+    def refuse(*_: object) -> NoReturn:
+        raise NotImplementedError(
+            f"{name}: expected one backward pass, got a second through its gradient; second derivatives of spectra "
+            "are not computed (those of gram are): call backward without create_graph=True"
+        )
+
+    return refuse
