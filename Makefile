@@ -2,8 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# For tests, the kernels of the GPU on the host as well.
-INSTALL := $(BIN)/pip install --quiet -Ccmake.define.FASTRENYI_EMULATED=ON
+# For tests, the kernels of the GPU on the host as well. The pip that a new environment of Python 3.10 or of Debian 12 has
+# does not know -C, the short form of --config-settings.
+AS_TESTED := --config-settings=cmake.define.FASTRENYI_EMULATED=ON
+INSTALL := $(BIN)/pip install --quiet $(AS_TESTED)
 SOURCES := pyproject.toml requirements.txt CMakeLists.txt README.md $(shell find csrc python -type f ! -name '*.pyc')
 
 .PHONY: demo test bench check format sanitize tsan gpu-check clean
@@ -60,9 +62,9 @@ build/sanitize/.installed: FAULTS := address,undefined
 build/tsan/.installed: FAULTS := thread
 build/sanitize/.installed build/tsan/.installed: $(VENV)/.installed
 	rm -rf $(@D)/package
-	$(BIN)/pip install --quiet --no-deps --target $(@D)/package -Cbuild-dir=$(@D)/cmake -Cinstall.strip=false \
-		-Ccmake.build-type=RelWithDebInfo -Ccmake.define.FASTRENYI_SANITIZE=$(FAULTS) \
-		-Ccmake.define.FASTRENYI_EMULATED=ON .
+	$(BIN)/pip install --quiet --no-deps --target $(@D)/package $(AS_TESTED) --config-settings=build-dir=$(@D)/cmake \
+		--config-settings=install.strip=false --config-settings=cmake.build-type=RelWithDebInfo \
+		--config-settings=cmake.define.FASTRENYI_SANITIZE=$(FAULTS) .
 	touch $@
 
 $(VENV)/.installed: $(SOURCES)
