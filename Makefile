@@ -8,7 +8,7 @@ AS_TESTED := --config-settings=cmake.define.FASTRENYI_EMULATED=ON
 INSTALL := $(BIN)/pip install --quiet $(AS_TESTED)
 SOURCES := pyproject.toml requirements.txt CMakeLists.txt README.md $(shell find csrc python -type f ! -name '*.pyc')
 
-.PHONY: demo test bench check format sanitize tsan gpu-check clean
+.PHONY: demo test test-torch bench check format sanitize tsan gpu-check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/fastrenyi demo --out demo $(DEMO)
@@ -19,6 +19,14 @@ test: $(VENV)/.installed
 	$(if $(TEST),,$(BIN)/python -m pytest --kernels emulated $(ON_DEVICE:%=tests/test_%.py))
 
 ON_DEVICE := bandwidths errors errors_kernels functional gradients measures
+
+# What meets torch most closely, with another version of it than .venv's: make test-torch VERSION=2.14.1. In an environment
+# of its own, of this PYTHON when it is first made, with no more than these tests import.
+TORCH := build/torch-$(VERSION)
+ON_TORCH := gradients functional autograd_modes losses capture* monitor*
+
+test-torch: $(TORCH)/.installed
+	$(TORCH)/bin/python -m pytest $(wildcard $(ON_TORCH:%=tests/test_%.py)) $(TEST)
 
 bench: $(VENV)/.installed
 	$(BIN)/fastrenyi bench $(BENCH)
@@ -70,6 +78,12 @@ build/sanitize/.installed build/tsan/.installed: $(VENV)/.installed
 $(VENV)/.installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(INSTALL) -r requirements.txt '.[test]'
+	touch $@
+
+$(TORCH)/.installed: $(SOURCES)
+	$(if $(VERSION),,$(error Say which version of torch: make test-torch VERSION=2.14.1))
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet $(AS_TESTED) torch==$(VERSION) pytest hypothesis '.[report]'
 	touch $@
 
 $(VENV)/.checkers: $(VENV)/.installed
