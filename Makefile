@@ -2,11 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# For tests, the kernels of the GPU on the host as well.
-INSTALL := $(BIN)/pip install --quiet -Ccmake.define.FASTRENYI_EMULATED=ON
+# For tests, the kernels of the GPU on the host as well. The pip that a new environment of Python 3.10 or of Debian 12 has
+# does not know -C, the short form of --config-settings.
+AS_TESTED := --config-settings=cmake.define.FASTRENYI_EMULATED=ON
+INSTALL := $(BIN)/pip install --quiet $(AS_TESTED)
 SOURCES := pyproject.toml requirements.txt CMakeLists.txt README.md $(shell find csrc python -type f ! -name '*.pyc')
 
-.PHONY: demo test bench check format sanitize tsan gpu-check clean
+.PHONY: demo test test-torch bench check format sanitize tsan gpu-check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/fastrenyi demo --out demo $(DEMO)
@@ -17,6 +19,14 @@ test: $(VENV)/.installed
 	$(if $(TEST),,$(BIN)/python -m pytest --kernels emulated $(ON_DEVICE:%=tests/test_%.py))
 
 ON_DEVICE := bandwidths errors errors_kernels functional gradients measures
+
+# What meets torch most closely, with another version of it than .venv's: make test-torch VERSION=2.14.1. In an environment
+# of its own, of this PYTHON when it is first made, with no more than these tests import.
+TORCH := build/torch-$(VERSION)
+ON_TORCH := gradients functional autograd_modes losses capture* monitor*
+
+test-torch: $(TORCH)/.installed
+	$(TORCH)/bin/python -m pytest $(wildcard $(ON_TORCH:%=tests/test_%.py)) $(TEST)
 
 bench: $(VENV)/.installed
 	$(BIN)/fastrenyi bench $(BENCH)
@@ -60,14 +70,20 @@ build/sanitize/.installed: FAULTS := address,undefined
 build/tsan/.installed: FAULTS := thread
 build/sanitize/.installed build/tsan/.installed: $(VENV)/.installed
 	rm -rf $(@D)/package
-	$(BIN)/pip install --quiet --no-deps --target $(@D)/package -Cbuild-dir=$(@D)/cmake -Cinstall.strip=false \
-		-Ccmake.build-type=RelWithDebInfo -Ccmake.define.FASTRENYI_SANITIZE=$(FAULTS) \
-		-Ccmake.define.FASTRENYI_EMULATED=ON .
+	$(BIN)/pip install --quiet --no-deps --target $(@D)/package $(AS_TESTED) --config-settings=build-dir=$(@D)/cmake \
+		--config-settings=install.strip=false --config-settings=cmake.build-type=RelWithDebInfo \
+		--config-settings=cmake.define.FASTRENYI_SANITIZE=$(FAULTS) .
 	touch $@
 
 $(VENV)/.installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(INSTALL) -r requirements.txt '.[test]'
+	touch $@
+
+$(TORCH)/.installed: $(SOURCES)
+	$(if $(VERSION),,$(error Say which version of torch: make test-torch VERSION=2.14.1))
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet $(AS_TESTED) torch==$(VERSION) pytest hypothesis '.[report]'
 	touch $@
 
 $(VENV)/.checkers: $(VENV)/.installed

@@ -167,8 +167,9 @@ def build_step(found: Mapping[str, Any]) -> Step:
         "build",
         [
             sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index",
-            "--no-build-isolation", "--no-deps", "--target", str(BUILD / "package"), f"-Cbuild-dir={BUILD / 'cmake'}",
-            "-Ccmake.define.FASTRENYI_CUDA=ON", "-Ccmake.define.FASTRENYI_EMULATED=ON", ".",
+            "--no-build-isolation", "--no-deps", "--target", str(BUILD / "package"),
+            f"--config-settings=build-dir={BUILD / 'cmake'}", "--config-settings=cmake.define.FASTRENYI_CUDA=ON",
+            "--config-settings=cmake.define.FASTRENYI_EMULATED=ON", ".",
         ],
         {"CUDAARCHS": os.environ.get("CUDAARCHS", "native"), "CUDACXX": found["nvcc"]},
         1800,

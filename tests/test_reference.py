@@ -76,7 +76,7 @@ def test_bandwidths() -> None:
 
 def exact_entropy(p: list[float], alpha: float) -> float:
     """log2(sum p^alpha) / (1 - alpha), or its limit at 1, with fifty digits."""
-    with decimal.localcontext(prec=50):
+    with decimal.localcontext(decimal.Context(prec=50)):  # by keyword only from Python 3.11 on
         values = [decimal.Decimal(v) for v in p]
         values = [v / sum(values) for v in values]
         order = decimal.Decimal(alpha)

@@ -31,8 +31,9 @@ class DeviceGuard {
     DeviceGuard& operator=(const DeviceGuard&) = delete;
 
   private:
-    int former_;
-    bool changed_;
+    // An emulated device has no others, which clang remarks.
+    [[maybe_unused]] int former_;
+    [[maybe_unused]] bool changed_;
 };
 
 }  // namespace fastrenyi::cuda

@@ -63,16 +63,33 @@ FASTRENYI_INLINE Vec<T> root_of(Vec<T> x) {
     return result;
 }
 
+#ifdef __clang__  // which wants the indices as constants in the call; GCC has that call only since 12
+template <class T, T... q>
+struct Counted {
+    template <int size, int shift, class V>
+    static FASTRENYI_INLINE V blocks(V x, V y) {
+        return __builtin_shufflevector(x, y, ((q & size ? sizeof...(q) + q - size : q) + shift)...);
+    }
+};
+#endif
+
+/// Of each two blocks of `size` lanes the first of x, beside it the first of y; with shift = size, the second ones.
+template <int size, int shift, class T>
+FASTRENYI_INLINE Vec<T> blocks_of(Vec<T> x, Vec<T> y) {
+#ifdef __clang__
+    return __make_integer_seq<Counted, int, lanes<T>>::template blocks<size, shift, Vec<T>>(x, y);
+#else
+    using Int = typename LanesOf<T>::Int;
+    Mask<T> from;  // below `lanes` from x, else from y
+    for (int q = 0; q < lanes<T>; ++q) from[q] = static_cast<Int>((q & size ? lanes<T> + q - size : q) + shift);
+    return __builtin_shuffle(x, y, from);
+#endif
+}
+
 /// Lanes q and q + size of each two blocks of that size: the sum of both in x where x has q, in y where y has q + size.
 template <int size, class T>
 FASTRENYI_INLINE Vec<T> crosswise_sum(Vec<T> x, Vec<T> y) {
-    using Int = typename LanesOf<T>::Int;
-    Mask<T> from_first, from_second;
-    for (int q = 0; q < lanes<T>; ++q) {
-        from_first[q] = static_cast<Int>(q & size ? lanes<T> + q - size : q);
-        from_second[q] = static_cast<Int>(q & size ? lanes<T> + q : q + size);
-    }
-    return __builtin_shuffle(x, y, from_first) + __builtin_shuffle(x, y, from_second);
+    return blocks_of<size, 0, T>(x, y) + blocks_of<size, size, T>(x, y);
 }
 
 /// The sums over lanes of four vectors, which pairwise sums find at little more than the price of one.

@@ -22,17 +22,11 @@ FASTRENYI_INLINE Vec<T> load_some(const T* x, index_t count) {
 /// Exchanges the blocks of `size` off the diagonal in each square of twice that size.
 template <int size, class T>
 FASTRENYI_INLINE void exchange_blocks(Vec<T>* rows) {
-    using Int = typename LanesOf<T>::Int;
-    Mask<T> upper, lower;  // where two rows' new elements come from: below `lanes` from the first, else from the second
-    for (int q = 0; q < lanes<T>; ++q) {
-        upper[q] = static_cast<Int>(q & size ? lanes<T> + q - size : q);
-        lower[q] = static_cast<Int>(q & size ? lanes<T> + q : q + size);
-    }
     for (int r = 0; r < lanes<T>; ++r) {
         if (r & size) continue;
         const Vec<T> first = rows[r], second = rows[r + size];
-        rows[r] = __builtin_shuffle(first, second, upper);
-        rows[r + size] = __builtin_shuffle(first, second, lower);
+        rows[r] = blocks_of<size, 0, T>(first, second);
+        rows[r + size] = blocks_of<size, size, T>(first, second);
     }
 }
 
