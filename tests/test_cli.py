@@ -186,6 +186,52 @@ def test_a_fault_of_ours_is_not_hidden(monkeypatch):
         cli.main(["info"])
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", [["info"], ["--help"], ["--version"], ["bench", "--list"], ["report", "table"]])
+def test_a_reader_that_has_gone_ends_the_command_quietly(command, unbuffered, tmp_path):
+    if command[0] in ("bench", "report"):
+        pytest.importorskip("fastrenyi.demo")
+    # What a report and a demo do is more than this asks for: they print, as the others do.
+    code = """
+import sys
+from fastrenyi import cli
+cli._report = lambda options: print("report: page")
+sys.exit(cli.main(sys.argv[1:]))
+"""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code, *command],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )
+    finally:
+        os.close(writing)
+    assert done.stderr == ""
+    # argparse itself drops an error of writing where nothing is buffered.
+    assert done.returncode in ({0, 141} if unbuffered and command[0].startswith("--") else {141})
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_is_told_in_one_line(unbuffered):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "fastrenyi", "info"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )
+    assert done.returncode == 2
+    assert re.fullmatch(r"fastrenyi( info)?: error: .*No space left on device\n", done.stderr)
+
+
 def test_report_writes_figures_and_page(tmp_path, capsys):
     pytest.importorskip("fastrenyi.demo")
     import torch

@@ -7,6 +7,7 @@ and works without them.
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -20,8 +21,23 @@ _EXTRA = {"demo": "fastrenyi[demo]", "report": "fastrenyi[torch,report]", "bench
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 0, 2 for a user's error (said on stderr) or 130 after Ctrl-C."""
+    """Run one command; return 0, 2 for a user's error (said on stderr), 130 after Ctrl-C or 141 without a reader."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        try:
+            return _run(given)
+        finally:
+            if sys.stdout is not None:  # it is None where stdout was closed from the start
+                sys.stdout.flush()
+    except OSError as error:  # of stdout: all others are told by _run
+        # Python flushes once more at its end, and would say it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # `| head` has read enough; a shell says 141 of what SIGPIPE ended
+            return 141
+        return _fail("", str(error))
+
+
+def _run(given: list[str]) -> int:
     options = _parser().parse_args(given)
     try:
         if options.command == "demo":
@@ -38,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name not in _OPTIONAL:
             raise
         return _fail(options.command, f"needs {name}; pip install '{_EXTRA[options.command]}'")
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError) as error:
         return _fail(options.command, str(error))
     except KeyboardInterrupt:
@@ -51,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(command: str, message: str) -> int:
-    print(f"fastrenyi {command}: error: {message}", file=sys.stderr)
+    print(f"{f'fastrenyi {command}'.rstrip()}: error: {message}", file=sys.stderr)
     return 2
 
 
