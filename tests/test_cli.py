@@ -186,6 +186,21 @@ def test_a_fault_of_ours_is_not_hidden(monkeypatch):
         cli.main(["info"])
 
 
+def test_a_wrong_instruction_set_is_one_line(tmp_path):
+    script = tmp_path / "fastrenyi"  # as installers write it
+    script.write_text("import sys\nfrom fastrenyi.cli import main\nif __name__ == '__main__':\n    sys.exit(main())\n")
+    for start in (["-m", "fastrenyi"], ["-mfastrenyi"], ["-W", "error", str(script)]):
+        done = subprocess.run(
+            [sys.executable, *start, "info"],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "FASTRENYI_ISA": "foo"},
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert re.fullmatch(r"fastrenyi: error: FASTRENYI_ISA: expected one of .*, got 'foo'\n", done.stderr)
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("command", [["info"], ["--help"], ["--version"], ["bench", "--list"], ["report", "table"]])
 def test_a_reader_that_has_gone_ends_the_command_quietly(command, unbuffered, tmp_path):
