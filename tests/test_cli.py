@@ -47,7 +47,31 @@ def test_info_says_what_is_built_and_found(capsys):
     assert lines["BLAS"] == _core.blas_info()
     assert int(lines["threads"]) == _core.max_threads() >= 1
     assert lines["numpy"] == metadata.version("numpy")
-    assert {"OpenMP", "compiler", "torch", "cupy", "CUDA backend"} <= lines.keys()
+    assert lines["scipy"] == metadata.version("scipy")  # its LAPACK is used
+    assert lines["compiler"] == build["compiler"]
+    assert re.match(r"(GCC|.*(clang|LLVM)).* \d+\.\d+", build["compiler"], re.IGNORECASE)
+    assert {"OpenMP", "torch", "cupy", "CUDA backend"} <= lines.keys()
+
+
+@pytest.mark.parametrize(
+    ("described", "named"),
+    [
+        (
+            "processor\t: 0\nmodel name\t: Some Processor @ 2 GHz\nprocessor\t: 1\nmodel name\t: Other\n",
+            "Some Processor @ 2 GHz",
+        ),
+        ("processor\t: 0\nBogoMIPS\t: 243.75\n", "the platform's word"),
+        (None, "the platform's word"),
+    ],
+    ids=["x86", "arm", "no Linux"],
+)
+def test_info_names_the_processor(described, named, capsys, monkeypatch, tmp_path):
+    if described is not None:
+        (tmp_path / "cpuinfo").write_text(described)
+    monkeypatch.setattr(cli, "_CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(cli.platform, "processor", lambda: "the platform's word")
+    assert cli.main(["info"]) == 0
+    assert re.search(rf"^processor  +{named}$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_info_names_libraries_that_are_not_there(capsys, monkeypatch):

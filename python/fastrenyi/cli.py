@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import argparse
 import os
+import platform
+import re
 import shlex
 import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-_LIBRARIES = {"numpy": "numpy", "torch": "torch", "cupy": "cupy|cupy-cuda12x|cupy-cuda11x|cupy-cuda13x"}
+_LIBRARIES = {
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "torch": "torch",
+    "cupy": "cupy|cupy-cuda12x|cupy-cuda11x|cupy-cuda13x",
+}
+_CPUINFO = Path("/proc/cpuinfo")
 # Modules that come with an extra: their absence is the user's to mend, that of any other is a fault of ours.
 _OPTIONAL = {"torch", "pandas", "pyarrow", "matplotlib", "mlxtend", "sklearn", "tqdm", "rich", "threadpoolctl"}
 _EXTRA = {"demo": "fastrenyi[demo]", "report": "fastrenyi[torch,report]", "bench": "fastrenyi[bench]"}
@@ -138,7 +146,9 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
     bench.add_argument("--markdown", action="store_true", help="print the table of benchmarks/README.md")
 
-    commands.add_parser("info", help="version, instruction sets, BLAS, threads, array libraries", allow_abbrev=False)
+    commands.add_parser(
+        "info", help="version, processor, instruction sets, compiler, BLAS, threads, libraries", allow_abbrev=False
+    )
     return parser
 
 
@@ -190,6 +200,7 @@ def _info() -> str:
     lines = {
         "fastrenyi": metadata.version("fastrenyi"),
         "python": sys.version.split()[0],
+        "processor": _processor(),
         "instruction sets": f"{', '.join(build['isa'])}; {build['isa_in_use']} in use",
         "OpenMP": build["openmp"],
         "compiler": build["compiler"],
@@ -200,6 +211,15 @@ def _info() -> str:
     }
     width = max(map(len, lines))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in lines.items())
+
+
+def _processor() -> str:
+    try:
+        described = _CPUINFO.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not on Linux
+        described = ""
+    named = re.search(r"^model name\s*:\s*(.+)$", described, re.MULTILINE)  # not there on ARM
+    return named[1].strip() if named else platform.processor() or platform.machine()
 
 
 def _installed(distributions: list[str]) -> str:
