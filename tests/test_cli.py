@@ -187,8 +187,11 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
     assert "continue with: fastrenyi demo --out 'my run' --epochs 3 --resume\n" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("command", "extra"), [("demo", "[demo]"), ("report", "[torch,report]")])
-@pytest.mark.parametrize("missing", ["torch", "matplotlib", "pandas"])
+@pytest.mark.parametrize(
+    ("command", "extra", "missing"),
+    [("demo", "[demo]", missing) for missing in ("torch", "matplotlib", "pandas")]
+    + [("report", "[report]", missing) for missing in ("matplotlib", "pandas", "pyarrow")],
+)
 def test_a_missing_package_is_named_with_its_extra(command, extra, missing, tmp_path):
     pytest.importorskip("fastrenyi.demo")
     # mlxtend and scikit-learn are imported before the Monitor and would themselves fail without pandas.
@@ -294,6 +297,29 @@ def test_report_writes_figures_and_page(tmp_path, capsys):
     assert f"folder: expected a folder, got the file {table}" in failing(
         ["report", str(table), "--out", str(table)], capsys
     )
+
+
+def test_report_needs_no_torch(tmp_path):
+    for name in ("pandas", "pyarrow", "matplotlib"):
+        pytest.importorskip(name)
+    code = """
+import sys
+sys.modules["torch"] = None
+from pathlib import Path
+from fastrenyi import cli
+from fastrenyi.table.store import COLUMNS, Store, table
+path = Path(sys.argv[1])
+rows = [
+    {name: 1.0 for name in COLUMNS} | {"step": step, "batch": 0, "layer": layer, "depth": depth, "channels": 3}
+    for step in range(3) for depth, layer in enumerate(["conv", "fc"])
+]
+Store(path, {"probe_sizes": [20]}).append(table(rows))
+sys.exit(cli.main(["report", str(path)]))
+"""
+    done = python(code, str(tmp_path / "run.parquet"))
+    assert (done.returncode, done.stderr) == (0, "")
+    page = (tmp_path / "report.html").read_text()
+    assert "It holds at every link of all 3 measurements." in page
 
 
 def test_a_table_that_is_none_is_refused(tmp_path, capsys):

@@ -25,7 +25,7 @@ _LIBRARIES = {
 _CPUINFO = Path("/proc/cpuinfo")
 # Modules that come with an extra: their absence is the user's to mend, that of any other is a fault of ours.
 _OPTIONAL = {"torch", "pandas", "pyarrow", "matplotlib", "mlxtend", "sklearn", "tqdm", "rich", "threadpoolctl"}
-_EXTRA = {"demo": "fastrenyi[demo]", "report": "fastrenyi[torch,report]", "bench": "fastrenyi[bench]"}
+_EXTRA = {"demo": "fastrenyi[demo]", "report": "fastrenyi[report]", "bench": "fastrenyi[bench]"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

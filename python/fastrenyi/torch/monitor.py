@@ -18,9 +18,9 @@ import fastrenyi as fr
 from fastrenyi import _check
 from fastrenyi.bandwidths import BandwidthLike, Silverman, as_bandwidth
 from fastrenyi.kernels import Delta, Gaussian, Kernel, KernelLike, Laplacian, as_kernel
+from fastrenyi.table.store import Store, table
 from fastrenyi.torch.capture import Activations, Layers, network, select
 from fastrenyi.torch.probe import Loss, accept, default_loss, fingerprint, run
-from fastrenyi.torch.store import Store, table
 
 if TYPE_CHECKING:
     import pandas as pd
