@@ -1,5 +1,8 @@
 """capture: how layers are chosen, and the names they go by."""
 
+import io
+import warnings
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -107,6 +110,53 @@ def test_wrong_kinds_of_layers(layers):
 def test_wrong_kinds_of_model(model):
     with pytest.raises(TypeError, match=r"^model: expected a torch\.nn\.Module"):
         frt.capture(model)
+
+
+def scripted(way, model, x):
+    """What torch.jit makes of a model."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # newer versions deprecate torch.jit
+        if way == "trace":
+            return torch.jit.trace(model, x)
+        made = torch.jit.script(model)
+        if way == "script":
+            return made
+        file = io.BytesIO()
+        torch.jit.save(made, file)
+        file.seek(0)
+        return torch.jit.load(file)
+
+
+@pytest.mark.parametrize("wrap", [lambda model: model, nn.DataParallel], ids=["bare", "wrapped"])
+@pytest.mark.parametrize("way", ["script", "trace", "load"])
+def test_a_scripted_model_calls_no_hooks(way, wrap):
+    model = wrap(scripted(way, small().eval(), images()))
+    words = r"^model: expected .*, got a scripted model \(\w+ of Sequential\); pass the nn\.Module it was made of$"
+    for layers in (None, "0", nn.Module):
+        with pytest.raises(TypeError, match=words):
+            frt.capture(model, layers)
+    pytest.importorskip("pandas")
+    with pytest.raises(TypeError, match=words):
+        frt.Monitor(model, [(images(4), torch.arange(4) % 2)])
+
+
+@pytest.mark.parametrize("way", ["script", "trace"])
+def test_a_scripted_part_leaves_the_other_layers(way):
+    part = scripted(way, small().eval(), images())
+    model = nn.Sequential(part, nn.Linear(2, 3))
+    with frt.capture(model) as acts:
+        out = model(images())
+    assert list(acts) == ["1"]
+    assert torch.equal(acts["1"], out)
+    with pytest.raises(TypeError, match=r"^layers: expected .* Python, got the scripted '0\.2' \(Conv2d\); put"):
+        frt.capture(model, ["1", "0.2"])
+    if way == "trace":  # what is called from Python calls its hooks
+        with frt.capture(model, "0") as acts:
+            model(images())
+        assert list(acts) == ["0"]
+    else:
+        with pytest.raises(TypeError, match=r"^layers: .*the scripted '0' \(Sequential\)"):
+            frt.capture(model, "0")
 
 
 def test_output_that_is_no_tensor():

@@ -47,7 +47,31 @@ def test_info_says_what_is_built_and_found(capsys):
     assert lines["BLAS"] == _core.blas_info()
     assert int(lines["threads"]) == _core.max_threads() >= 1
     assert lines["numpy"] == metadata.version("numpy")
-    assert {"OpenMP", "compiler", "torch", "cupy", "CUDA backend"} <= lines.keys()
+    assert lines["scipy"] == metadata.version("scipy")  # its LAPACK is used
+    assert lines["compiler"] == build["compiler"]
+    assert re.match(r"(GCC|.*(clang|LLVM)).* \d+\.\d+", build["compiler"], re.IGNORECASE)
+    assert {"OpenMP", "torch", "cupy", "CUDA backend"} <= lines.keys()
+
+
+@pytest.mark.parametrize(
+    ("described", "named"),
+    [
+        (
+            "processor\t: 0\nmodel name\t: Some Processor @ 2 GHz\nprocessor\t: 1\nmodel name\t: Other\n",
+            "Some Processor @ 2 GHz",
+        ),
+        ("processor\t: 0\nBogoMIPS\t: 243.75\n", "the platform's word"),
+        (None, "the platform's word"),
+    ],
+    ids=["x86", "arm", "no Linux"],
+)
+def test_info_names_the_processor(described, named, capsys, monkeypatch, tmp_path):
+    if described is not None:
+        (tmp_path / "cpuinfo").write_text(described)
+    monkeypatch.setattr(cli, "_CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(cli.platform, "processor", lambda: "the platform's word")
+    assert cli.main(["info"]) == 0
+    assert re.search(rf"^processor  +{named}$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_info_names_libraries_that_are_not_there(capsys, monkeypatch):
@@ -163,8 +187,11 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
     assert "continue with: fastrenyi demo --out 'my run' --epochs 3 --resume\n" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("command", "extra"), [("demo", "[demo]"), ("report", "[torch,report]")])
-@pytest.mark.parametrize("missing", ["torch", "matplotlib", "pandas"])
+@pytest.mark.parametrize(
+    ("command", "extra", "missing"),
+    [("demo", "[demo]", missing) for missing in ("torch", "matplotlib", "pandas")]
+    + [("report", "[report]", missing) for missing in ("matplotlib", "pandas", "pyarrow")],
+)
 def test_a_missing_package_is_named_with_its_extra(command, extra, missing, tmp_path):
     pytest.importorskip("fastrenyi.demo")
     # mlxtend and scikit-learn are imported before the Monitor and would themselves fail without pandas.
@@ -184,6 +211,67 @@ def test_a_fault_of_ours_is_not_hidden(monkeypatch):
     monkeypatch.setattr(cli, "_info", broken)
     with pytest.raises(ModuleNotFoundError, match="ghost"):
         cli.main(["info"])
+
+
+def test_a_wrong_instruction_set_is_one_line(tmp_path):
+    script = tmp_path / "fastrenyi"  # as installers write it
+    script.write_text("import sys\nfrom fastrenyi.cli import main\nif __name__ == '__main__':\n    sys.exit(main())\n")
+    for start in (["-m", "fastrenyi"], ["-mfastrenyi"], ["-W", "error", str(script)]):
+        done = subprocess.run(
+            [sys.executable, *start, "info"],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "FASTRENYI_ISA": "foo"},
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert re.fullmatch(r"fastrenyi: error: FASTRENYI_ISA: expected one of .*, got 'foo'\n", done.stderr)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", [["info"], ["--help"], ["--version"], ["bench", "--list"], ["report", "table"]])
+def test_a_reader_that_has_gone_ends_the_command_quietly(command, unbuffered, tmp_path):
+    if command[0] in ("bench", "report"):
+        pytest.importorskip("fastrenyi.demo")
+    # What a report and a demo do is more than this asks for: they print, as the others do.
+    code = """
+import sys
+from fastrenyi import cli
+cli._report = lambda options: print("report: page")
+sys.exit(cli.main(sys.argv[1:]))
+"""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code, *command],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )
+    finally:
+        os.close(writing)
+    assert done.stderr == ""
+    # argparse itself drops an error of writing where nothing is buffered.
+    assert done.returncode in ({0, 141} if unbuffered and command[0].startswith("--") else {141})
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_is_told_in_one_line(unbuffered):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "fastrenyi", "info"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )
+    assert done.returncode == 2
+    assert re.fullmatch(r"fastrenyi( info)?: error: .*No space left on device\n", done.stderr)
 
 
 def test_report_writes_figures_and_page(tmp_path, capsys):
@@ -209,6 +297,29 @@ def test_report_writes_figures_and_page(tmp_path, capsys):
     assert f"folder: expected a folder, got the file {table}" in failing(
         ["report", str(table), "--out", str(table)], capsys
     )
+
+
+def test_report_needs_no_torch(tmp_path):
+    for name in ("pandas", "pyarrow", "matplotlib"):
+        pytest.importorskip(name)
+    code = """
+import sys
+sys.modules["torch"] = None
+from pathlib import Path
+from fastrenyi import cli
+from fastrenyi.table.store import COLUMNS, Store, table
+path = Path(sys.argv[1])
+rows = [
+    {name: 1.0 for name in COLUMNS} | {"step": step, "batch": 0, "layer": layer, "depth": depth, "channels": 3}
+    for step in range(3) for depth, layer in enumerate(["conv", "fc"])
+]
+Store(path, {"probe_sizes": [20]}).append(table(rows))
+sys.exit(cli.main(["report", str(path)]))
+"""
+    done = python(code, str(tmp_path / "run.parquet"))
+    assert (done.returncode, done.stderr) == (0, "")
+    page = (tmp_path / "report.html").read_text()
+    assert "It holds at every link of all 3 measurements." in page
 
 
 def test_a_table_that_is_none_is_refused(tmp_path, capsys):

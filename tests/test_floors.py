@@ -101,11 +101,12 @@ def test_the_checker_of_includes_can_fail(path: str, line: str) -> None:
 CORE = 2  # the highest floor that `import fastrenyi` reaches
 PYTHON_FLOORS = {
     "_core": 0, "_cuda": 0, "_emulated": 0,
-    "_array": 1, "_check": 1, "_spec": 1, "_backend": 1, "_errors": 1, "_device": 1, "_device_kernels": 1,
+    "_array": 1, "_check": 1, "_spec": 1, "_backend": 1, "_errors": 1, "_loading": 1, "_device": 1, "_device_kernels": 1,
     "_operations": CORE, "_slopes": CORE, "_device_operations": CORE, "_device_widths": CORE,
     "kernels": CORE, "bandwidths": CORE, "measures": CORE, "decomposition": CORE, "": CORE,
-    "torch": 3,
-    "report": 4, "demo": 4, "bench": 4, "cli": 4, "__main__": 4,
+    "table": 3,
+    "torch": 4,
+    "report": 5, "demo": 5, "bench": 5, "cli": 5, "__main__": 5,
 }  # fmt: skip
 CORE_LIBRARIES = {"numpy", "scipy"}
 
@@ -160,6 +161,8 @@ def python_faults(sources: Mapping[str, str]) -> Iterator[str]:
             if not ours:
                 if floor <= CORE and name not in CORE_LIBRARIES | sys.stdlib_module_names:
                     yield f"{path}: {name} in the core"
+                elif name == "torch" and floor < PYTHON_FLOORS["torch"]:
+                    yield f"{path}: torch below its room"
             elif PYTHON_FLOORS[room(name)] > floor:
                 yield f"{path}: {name} is a floor above"
             elif name == "" and floor <= CORE:
@@ -200,6 +203,7 @@ GOOD_PYTHON = {
     "_check.py": "from fastrenyi import _array, _core\nfrom fastrenyi._errors import Error\n",
     "kernels.py": "from fastrenyi import _check, _core\nfrom fastrenyi.bandwidths import Silverman\n",
     "bandwidths.py": "from scipy import special\nfrom fastrenyi._array import Array\n",
+    "table/store.py": "import pandas as pd\nfrom fastrenyi import _check\n",
     "torch/__init__.py": '"""Torch."""\nfrom .capture import capture\n',
     "torch/capture.py": "import torch\nimport fastrenyi as fr\nfrom fastrenyi._errors import Error\n",
     "report/__init__.py": "from .plots import plot\n",
@@ -222,6 +226,8 @@ GOOD_PYTHON = {
         ("kernels.py", "def f():\n    import torch.linalg"),
         ("bandwidths.py", "from fastrenyi.kernels import gram"),
         ("bandwidths.py", "import pandas as pd"),
+        ("table/store.py", "def f():\n    from torch import Tensor"),
+        ("table/store.py", "from fastrenyi.torch import capture"),
         ("torch/capture.py", "from ..report import plots"),
         ("torch/capture.py", "from . import capture as other\nfrom fastrenyi.demo import run"),
         ("report/plots.py", "from fastrenyi.cli import main\nimport fastrenyi.demo"),

@@ -1,5 +1,6 @@
 """Monitor: each argument wrong in turn."""
 
+import copy
 import subprocess
 import sys
 
@@ -200,6 +201,20 @@ def test_probe_of_a_dtype_that_the_model_does_not_take(layer):
     words = r"^step 0, probe\[0\]: probe: expected x of the model's dtype, torch.float32, got torch.float64 \(.*"
     with pytest.raises(TypeError, match=words + r"; pass x\.to\(torch\.float32\)$"):
         frt.Monitor(nn.Sequential(layer), [(x, y)], "0", errors=False).measure(0)
+
+
+@pytest.mark.parametrize("of", ["parameters", "buffers"])
+def test_a_model_made_in_inference_mode_has_no_errors(of):
+    with torch.inference_mode():
+        made = net()
+    model = made if of == "parameters" else net()
+    model.norm.running_mean = made.norm.running_mean
+    name = "conv1.weight" if of == "parameters" else "norm.running_mean"
+    words = rf"^step 0, probe\[0\]: model: expected .*, got '{name}' made under torch\.inference_mode\(\); make .*"
+    with pytest.raises(ValueError, match=words + r"copy\.deepcopy\(model\), or pass errors=False$"):
+        frt.Monitor(model, probes(1)).measure(0)
+    assert len(frt.Monitor(model, probes(1), errors=False).measure(0)) == 4
+    assert frt.Monitor(copy.deepcopy(model), probes(1)).measure(0)["mi_error"].notna().sum() == 3
 
 
 def test_other_errors_of_a_model_are_its_own():

@@ -10,7 +10,6 @@ import pytest
 
 pd = pytest.importorskip("pandas")
 pytest.importorskip("matplotlib")
-pytest.importorskip("torch")
 
 from fastrenyi.report import plots  # noqa: E402
 from fastrenyi.report.findings import findings, layers, layers_with_maps, trace  # noqa: E402
@@ -350,7 +349,7 @@ def test_a_record_that_names_no_table_is_refused(tmp_path):
 
 
 def test_without_a_record_the_settings_of_the_monitor_are_shown(tmp_path):
-    import torch
+    torch = pytest.importorskip("torch")
 
     import fastrenyi.torch as frt
 

@@ -245,7 +245,7 @@ def test_the_data_are_on_the_disk_before_the_name_changes(path, monkeypatch):
 WRITER = """
 import sys
 from pathlib import Path
-from fastrenyi.torch.store import COLUMNS, Store, table
+from fastrenyi.table.store import COLUMNS, Store, table
 store = Store(Path(sys.argv[1]), {"alpha": 1.01})
 print("ready", flush=True)
 for step in range(10**9):
@@ -267,7 +267,7 @@ def test_a_killed_process_leaves_a_whole_table(path):
     counts = pd.read_parquet(path).groupby("step").size()
     assert set(counts) == {500}
     assert list(counts.index) in ([*range(seen + 1)], [*range(seen + 2)])
-    from fastrenyi.torch.store import Store
+    from fastrenyi.table.store import Store
 
     assert len(Store(path, {"alpha": 1.01}).frame) == 500 * len(counts)
 

@@ -46,7 +46,11 @@ py::dict build_info() {
     info["isa"] = cpu::compiled_isas();
     info["isa_in_use"] = cpu::isa_in_use();
     info["openmp"] = std::to_string(_OPENMP);
+#if defined(__GNUC__) && !defined(__clang__)
+    info["compiler"] = "GCC " __VERSION__;  // the others' begins with their name
+#else
     info["compiler"] = __VERSION__;
+#endif
     return info;
 }
 

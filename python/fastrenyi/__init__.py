@@ -5,8 +5,8 @@ Make Gram matrices of samples with ``gram``, ``channel_grams`` and ``tensor_gram
 captures and measures the layers of a PyTorch network while it trains.
 """
 
-from fastrenyi._core import __version__
 from fastrenyi._errors import BackendUnavailableError, NotPositiveSemidefiniteError
+from fastrenyi._loading import __version__
 from fastrenyi.bandwidths import Alignment, Median, NearestNeighbours, Scott, Silverman
 from fastrenyi.decomposition import LayerDecomposition, layer_decomposition
 from fastrenyi.kernels import (

@@ -7,21 +7,45 @@ and works without them.
 from __future__ import annotations
 
 import argparse
+import os
+import platform
+import re
 import shlex
 import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-_LIBRARIES = {"numpy": "numpy", "torch": "torch", "cupy": "cupy|cupy-cuda12x|cupy-cuda11x|cupy-cuda13x"}
+_LIBRARIES = {
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "torch": "torch",
+    "cupy": "cupy|cupy-cuda12x|cupy-cuda11x|cupy-cuda13x",
+}
+_CPUINFO = Path("/proc/cpuinfo")
 # Modules that come with an extra: their absence is the user's to mend, that of any other is a fault of ours.
 _OPTIONAL = {"torch", "pandas", "pyarrow", "matplotlib", "mlxtend", "sklearn", "tqdm", "rich", "threadpoolctl"}
-_EXTRA = {"demo": "fastrenyi[demo]", "report": "fastrenyi[torch,report]", "bench": "fastrenyi[bench]"}
+_EXTRA = {"demo": "fastrenyi[demo]", "report": "fastrenyi[report]", "bench": "fastrenyi[bench]"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 0, 2 for a user's error (said on stderr) or 130 after Ctrl-C."""
+    """Run one command; return 0, 2 for a user's error (said on stderr), 130 after Ctrl-C or 141 without a reader."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        try:
+            return _run(given)
+        finally:
+            if sys.stdout is not None:  # it is None where stdout was closed from the start
+                sys.stdout.flush()
+    except OSError as error:  # of stdout: all others are told by _run
+        # Python flushes once more at its end, and would say it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # `| head` has read enough; a shell says 141 of what SIGPIPE ended
+            return 141
+        return _fail("", str(error))
+
+
+def _run(given: list[str]) -> int:
     options = _parser().parse_args(given)
     try:
         if options.command == "demo":
@@ -38,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name not in _OPTIONAL:
             raise
         return _fail(options.command, f"needs {name}; pip install '{_EXTRA[options.command]}'")
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError) as error:
         return _fail(options.command, str(error))
     except KeyboardInterrupt:
@@ -51,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(command: str, message: str) -> int:
-    print(f"fastrenyi {command}: error: {message}", file=sys.stderr)
+    print(f"{f'fastrenyi {command}'.rstrip()}: error: {message}", file=sys.stderr)
     return 2
 
 
@@ -120,7 +146,9 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
     bench.add_argument("--markdown", action="store_true", help="print the table of benchmarks/README.md")
 
-    commands.add_parser("info", help="version, instruction sets, BLAS, threads, array libraries", allow_abbrev=False)
+    commands.add_parser(
+        "info", help="version, processor, instruction sets, compiler, BLAS, threads, libraries", allow_abbrev=False
+    )
     return parser
 
 
@@ -172,6 +200,7 @@ def _info() -> str:
     lines = {
         "fastrenyi": metadata.version("fastrenyi"),
         "python": sys.version.split()[0],
+        "processor": _processor(),
         "instruction sets": f"{', '.join(build['isa'])}; {build['isa_in_use']} in use",
         "OpenMP": build["openmp"],
         "compiler": build["compiler"],
@@ -182,6 +211,15 @@ def _info() -> str:
     }
     width = max(map(len, lines))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in lines.items())
+
+
+def _processor() -> str:
+    try:
+        described = _CPUINFO.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not on Linux
+        described = ""
+    named = re.search(r"^model name\s*:\s*(.+)$", described, re.MULTILINE)  # not there on ARM
+    return named[1].strip() if named else platform.processor() or platform.machine()
 
 
 def _installed(distributions: list[str]) -> str:

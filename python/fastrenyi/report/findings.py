@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import fastrenyi.torch as frt
 from fastrenyi.report.run import Run, check_table
+from fastrenyi.table.inequalities import inequalities
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,7 @@ def findings(frame: pd.DataFrame, run: Run | None = None) -> list[Finding]:
     """
     check_table(frame)
     run = run or Run()
-    links = frt.inequalities(frame, tolerance=TOLERANCE)
+    links = inequalities(frame, tolerance=TOLERANCE)
     said = [_chain(frame, links, chain, run.moments_of(frame)) for chain in ("forward", "backward")]
     said.append(_saturation(frame, run))
     for layer in layers_with_maps(frame):

@@ -23,9 +23,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-import fastrenyi.torch as frt
 from fastrenyi.report.findings import TOLERANCE, layers, layers_with_maps, trace
 from fastrenyi.report.run import Run, check_table, write_whole
+from fastrenyi.table.inequalities import inequalities as links_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,7 +133,7 @@ def inequalities(
     absent = [step for step in moments.values() if step not in set(frame["step"])]
     if absent:
         raise ValueError(f"moments: expected measured steps, got {absent[0]}, which is not in the table")
-    links = frt.inequalities(frame, tolerance=TOLERANCE)
+    links = links_of(frame, tolerance=TOLERANCE)
     figure = _figure(2, 1, extra=1.0, width=1.6)
     axes = figure.subplots(1, 2)
     shades = colormaps["viridis"](np.linspace(0.0, 0.75, len(moments)))

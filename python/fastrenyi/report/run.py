@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastrenyi.torch.store import COLUMNS
+from fastrenyi.table.store import COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,6 +95,7 @@ def digest(frame: pd.DataFrame) -> str:
 def read_table(path: Path) -> pd.DataFrame:
     """Read the Parquet table of a Monitor; FileNotFoundError or ValueError saying what is wrong with it."""
     import pandas as pd
+    import pyarrow.parquet  # noqa: F401 - without it pandas raises an error that does not name it
 
     if not path.exists():
         raise FileNotFoundError(f"frame: there is no {path}; give the Parquet table that a Monitor keeps")

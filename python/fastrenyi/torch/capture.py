@@ -17,13 +17,14 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.jit._trace import TopLevelTracedModule
 from torch.nn.modules import activation, batchnorm, conv
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.hooks import RemovableHandle
 
 from fastrenyi import _check
 
-__all__ = ["Activations", "Layers", "capture", "select", "unwrap"]
+__all__ = ["Activations", "Layers", "capture", "network", "select"]
 
 Predicate: TypeAlias = Callable[[str, nn.Module], bool]
 Layers: TypeAlias = str | Sequence[str] | type[nn.Module] | Sequence[type[nn.Module]] | Predicate | None
@@ -54,7 +55,8 @@ def capture(model: nn.Module, layers: Layers = None, *, gradients: bool = False)
     model : torch.nn.Module
         Called in the block by the caller. A wrapper (DataParallel, DistributedDataParallel, AveragedModel,
         torch.compile) does not show in the names: ``module.conv1`` is reported as ``conv1`` and accepted as
-        both. A compiled model runs uncompiled inside the block, since compiled code calls no hooks.
+        both. A compiled model runs uncompiled inside the block, since compiled code calls no hooks. What
+        `torch.jit` has scripted or traced calls none at all: its layers cannot be kept.
     layers : optional
         - None: every convolution and linear layer. Where the very tensor a convolution puts out goes into an
           activation module of `torch.nn`, directly or through a batch, group, instance or layer
@@ -77,7 +79,8 @@ def capture(model: nn.Module, layers: Layers = None, *, gradients: bool = False)
     Raises
     ------
     TypeError
-        `model` is not a module; `layers` is none of the above; the output of a chosen layer is not a tensor.
+        `model` is not a module, or a scripted one; `layers` is none of the above, or a layer inside a scripted
+        module; the output of a chosen layer is not a tensor.
     ValueError
         `layers` matches nothing (the message lists the names there are); `model` is a DataParallel that runs
         a copy of each layer on several devices; with gradients=True, an output does not require grad.
@@ -100,8 +103,7 @@ def capture(model: nn.Module, layers: Layers = None, *, gradients: bool = False)
     >>> bool((acts["0"] >= 0).all()), tuple(acts.gradients["0"].shape)
     (True, (5, 4, 2, 2))
     """
-    if not isinstance(model, nn.Module):
-        _check.kind_error("model", "a torch.nn.Module", type(model).__name__)
+    network(model)
     for module in model.modules():
         if isinstance(module, nn.DataParallel) and len(module.device_ids) > 1:
             _check.value_error(
@@ -114,10 +116,15 @@ def capture(model: nn.Module, layers: Layers = None, *, gradients: bool = False)
     return _capturing(model, _Recorder(names, bool(gradients)), follow=layers is None)
 
 
-def unwrap(model: nn.Module) -> nn.Module:
-    """The network inside DataParallel, torch.compile and the like."""
+def network(model: nn.Module) -> nn.Module:
+    """The network inside DataParallel, torch.compile and the like; TypeError for what is none, or calls no hooks."""
+    if not isinstance(model, nn.Module):
+        _check.kind_error("model", "a torch.nn.Module", type(model).__name__)
     while (inside := _inside(model)) is not None:
         model = inside[1]
+    if isinstance(model, torch.jit.ScriptModule):
+        got = f"a scripted model ({type(model).__name__} of {model.original_name})"
+        _check.kind_error("model", "a torch.nn.Module that runs in Python", got, "pass the nn.Module it was made of")
     return model
 
 
@@ -196,6 +203,12 @@ def select(model: nn.Module, layers: Layers) -> dict[nn.Module, str]:
         _check.kind_error("layers", "None, a name, a module type, a list of either, or a predicate", got)
     if not chosen:
         _check.value_error("layers", f"a choice among the model's layers, {available}", f"none of them: {wanted}")
+    for module, name in chosen.items():
+        # A traced module calls its own hooks, but not those of the modules in it.
+        if isinstance(module, torch.jit.ScriptModule) and not isinstance(module, TopLevelTracedModule):
+            way_out = "put the nn.Module it was made of in its place"
+            got = f"the scripted {name!r} ({module.original_name})"
+            _check.kind_error("layers", "layers that run in Python", got, way_out)
     return chosen
 
 
@@ -209,7 +222,7 @@ def _capturing(model: nn.Module, recorder: _Recorder, follow: bool) -> Iterator[
         if "torch._dynamo" in sys.modules:  # something may be compiled
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.callback(recorder.release)
-        stack.callback(unwrap(model).register_forward_pre_hook(recorder.begin).remove)
+        stack.callback(network(model).register_forward_pre_hook(recorder.begin).remove)
         for module in recorder.names:
             stack.callback(module.register_forward_hook(recorder.layer).remove)
         for module in model.modules() if follow else ():

@@ -18,9 +18,9 @@ import fastrenyi as fr
 from fastrenyi import _check
 from fastrenyi.bandwidths import BandwidthLike, Silverman, as_bandwidth
 from fastrenyi.kernels import Delta, Gaussian, Kernel, KernelLike, Laplacian, as_kernel
-from fastrenyi.torch.capture import Activations, Layers, select, unwrap
+from fastrenyi.table.store import Store, table
+from fastrenyi.torch.capture import Activations, Layers, network, select
 from fastrenyi.torch.probe import Loss, accept, default_loss, fingerprint, run
-from fastrenyi.torch.store import Store, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,10 +127,8 @@ class Monitor:
     ) -> None:
         """Check the arguments, make the Grams of the probes, and open the store."""
         _need_pandas(parquet=store is not None)
-        if not isinstance(model, nn.Module):
-            _check.kind_error("model", "a torch.nn.Module", type(model).__name__)
         # Without a wrapper: what DataParallel and torch.compile add speeds up training, and disturbs here.
-        self._model = unwrap(model)
+        self._model = network(model)
         self._batches = accept(probe)
         names = list(select(self._model, layers).values())
         self._layers = layers

@@ -107,18 +107,32 @@ def run(model: nn.Module, layers: Layers, batch: Batch, loss: Loss | None) -> Ac
 
 
 def _put_out(model: nn.Module, x: Tensor) -> object:
-    """The model's output; where it fails over the dtype of x, an error that says so.
+    """The model's output; where it fails over the dtype of x or over inference tensors, an error that says so.
 
-    Not checked beforehand, since a model may convert its input.
+    Not checked beforehand, since a model may convert its input, and need not take part in autograd as a whole.
     """
     try:
         return model(x)
     except (RuntimeError, ValueError) as error:
+        told = str(error).splitlines()[0] if str(error) else ""
         dtypes = sorted({str(p.dtype) for p in model.parameters() if p.is_floating_point()})
-        if not dtypes or str(x.dtype) in dtypes or "type" not in str(error):
-            raise
-        got = f"{x.dtype} ({str(error).splitlines()[0]})"
-        _check.kind_error("probe", f"x of the model's dtype, {', '.join(dtypes)}", got, f"pass x.to({dtypes[0]})")
+        if dtypes and str(x.dtype) not in dtypes and "type" in str(error):
+            got = f"{x.dtype} ({told})"
+            _check.kind_error("probe", f"x of the model's dtype, {', '.join(dtypes)}", got, f"pass x.to({dtypes[0]})")
+        made = [name for name, tensor in _tensors(model) if tensor.is_inference()]
+        if made and told.startswith("Inference tensor"):
+            _check.value_error(
+                "model",
+                "parameters and buffers that gradients can flow by, as errors are gradients",
+                f"{made[0]!r} made under torch.inference_mode()",
+                "make the model outside it, pass copy.deepcopy(model), or pass errors=False",
+            )
+        raise
+
+
+def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from model.named_parameters()
+    yield from model.named_buffers()
 
 
 def _check_outputs(acts: Activations, n: int) -> None:
