@@ -101,7 +101,8 @@ def test_the_checker_of_includes_can_fail(path: str, line: str) -> None:
 CORE = 2  # the highest floor that `import fastrenyi` reaches
 PYTHON_FLOORS = {
     "_core": 0, "_cuda": 0, "_emulated": 0,
-    "_array": 1, "_check": 1, "_spec": 1, "_backend": 1, "_errors": 1, "_loading": 1, "_device": 1, "_device_kernels": 1,
+    "_array": 1, "_check": 1, "_spec": 1, "_backend": 1, "_errors": 1, "_loading": 1,
+    "_device": 1, "_device_kernels": 1,
     "_operations": CORE, "_slopes": CORE, "_device_operations": CORE, "_device_widths": CORE,
     "kernels": CORE, "bandwidths": CORE, "measures": CORE, "decomposition": CORE, "": CORE,
     "table": 3,
