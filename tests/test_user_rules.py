@@ -1,4 +1,4 @@
-"""A rule for widths that a user has written: served where numbers can be looked at, refused with the way out elsewhere."""
+"""A rule for widths that a user has written: served where numbers are there, refused with the way out elsewhere."""
 
 from __future__ import annotations
 

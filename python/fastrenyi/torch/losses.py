@@ -19,6 +19,7 @@ import fastrenyi as fr
 from fastrenyi import _check
 from fastrenyi.bandwidths import BandwidthLike, NearestNeighbours, as_bandwidth
 from fastrenyi.kernels import KernelLike, as_kernel, channels, grams_of, vectors
+from fastrenyi.torch.ops._shared import has_numbers
 
 __all__ = ["DistillationLoss", "InformationBottleneckLoss", "MutualInformationLoss", "TotalCorrelationLoss"]
 
@@ -48,9 +49,7 @@ def _same_device(x: Tensor, name: str, first: Tensor) -> None:
 
 def _known(x: Tensor) -> bool:
     """Whether the numbers can be looked at: not while they are traced, mapped over or recorded in a CUDA graph."""
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
-        return False
-    return not (x.is_cuda and torch.cuda.is_current_stream_capturing())
+    return has_numbers(x) and not (x.is_cuda and torch.cuda.is_current_stream_capturing())
 
 
 class _KernelLoss(nn.Module):

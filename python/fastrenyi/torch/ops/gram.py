@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +12,15 @@ from fastrenyi import _slopes
 from fastrenyi._spec import KernelSpec
 from fastrenyi.bandwidths import Bandwidth, code, decode
 from fastrenyi.torch.ops._operation import operation
-from fastrenyi.torch.ops._shared import as_tensor, computed_in, in_front, in_its_own_dtype, numbers_for, serves_core
+from fastrenyi.torch.ops._shared import (
+    as_tensor,
+    computed_in,
+    has_numbers,
+    in_front,
+    in_its_own_dtype,
+    numbers_for,
+    serves_core,
+)
 
 __all__ = ["bandwidth", "delta_gram", "gram"]
 
@@ -261,19 +269,11 @@ def bandwidth(x: Tensor, rule: Bandwidth, metric: str, name: str) -> Tensor:
 
 def _by_a_rule_of_the_user(x: Tensor, rule: Bandwidth, metric: str, name: str) -> Tensor:
     """Return the widths of a rule that no operation can be given: for tensors whose numbers are there."""
-
-    def refuse() -> NoReturn:
+    if not has_numbers(x):
         raise NotImplementedError(
             f"bandwidth: expected a rule of fastrenyi under torch.compile and torch.func, got {type(rule).__name__}; "
             "find the widths before and pass them as a tensor"
         )
-
-    if torch.compiler.is_compiling():
-        refuse()
-    try:
-        x.data_ptr()
-    except RuntimeError:  # mapped over or traced
-        refuse()
     return as_tensor(numbers_for(x).bandwidth(x, rule, metric, name))
 
 
