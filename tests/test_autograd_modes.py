@@ -17,7 +17,7 @@ from fastrenyi.kernels import channels  # noqa: E402
 from fastrenyi.torch import losses  # noqa: E402
 from fastrenyi.torch.ops import _joints  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # PyTorch uses it itself
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit")  # PyTorch uses it itself
 
 
 @pytest.fixture
