@@ -9,7 +9,7 @@ import math
 import numbers
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -18,8 +18,9 @@ from fastrenyi._array import Array, Home, Values, Verdict, home_of, is_array, wr
 from fastrenyi._errors import NotPositiveSemidefiniteError
 
 __all__ = [
-    "TRACE_TOLERANCE", "array", "finite", "flag", "flat_batch", "gram", "gram_contents", "integer", "kind_error",
-    "nonzero_rows", "orders", "positive", "real", "same_home", "unit", "value_error", "verdict", "widths",
+    "TRACE_TOLERANCE", "adopt", "array", "finite", "flag", "flat_batch", "gram", "gram_contents", "integer",
+    "kind_error", "listed", "nonzero_rows", "orders", "positive", "real", "same_home", "unit", "value_error",
+    "verdict", "widths",
 ]  # fmt: skip
 
 _REAL = ("float64", "float32", "float16", "bfloat16")
@@ -38,11 +39,56 @@ def value_error(name: str, expected: str, got: object, way_out: str = "") -> NoR
     raise ValueError(f"{name}: expected {expected}, got {got}" + (f"; {way_out}" if way_out else ""))
 
 
+_DLPACK_CPU = 1
+
+
+def adopt(x: Any, name: str) -> Array:
+    """Return an array of a library that is known here as it is, and what gives NumPy an array as that array.
+
+    It gives one by DLPack, as JAX does, or ``__array__``, as tables of pandas do. Other things are left to ``array``.
+    """
+    if is_array(x) or isinstance(x, np.generic):
+        return x
+    kind = type(x)
+    shared = hasattr(kind, "__dlpack__") and hasattr(kind, "__dlpack_device__")
+    if shared and (device := x.__dlpack_device__())[0] != _DLPACK_CPU:
+        got = f"{kind.__name__} on device {device[1]} of DLPack's type {int(device[0])}"
+        kind_error(name, "an array on the CPU, or one of torch or CuPy", got, f"pass torch.from_dlpack({name})")
+    if not shared and not hasattr(kind, "__array__"):
+        return x
+    try:
+        return np.from_dlpack(x) if shared else np.asarray(x)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        got = f"{kind.__name__}, for which it says: {error}"
+        kind_error(name, "an array that NumPy can read", got, "convert it to one of float64 first")
+
+
+def listed(x: Any, name: str) -> Array:
+    """Return nested lists of numbers as a float64 array, those of strings as an array of strings."""
+    if not isinstance(x, (list, tuple)):
+        return x
+    if not _plain(x):
+        kind_error(
+            name, "an array, or lists of numbers", "a list of other things", f"pass numpy.stack({name}) of arrays"
+        )
+    try:
+        values = np.asarray(x)
+    except (ValueError, OverflowError) as error:
+        value_error(name, "lists of equal lengths", f"others ({error})")
+    return values.astype(np.float64) if values.dtype.kind in "iuf" else values
+
+
+def _plain(x: object) -> bool:
+    return isinstance(x, (numbers.Number, str)) or (isinstance(x, (list, tuple)) and all(map(_plain, x)))
+
+
 def array(x: Array, name: str) -> Home:
     """Accept an array of any dtype on a device that is served; its numbers are not looked at."""
     if not is_array(x):
         way_out = f"pass numpy.asarray({name})" if isinstance(x, (list, tuple, numbers.Number)) else ""
-        kind_error(name, "a NumPy or CuPy array or a torch tensor", x, way_out)
+        if hasattr(x, "toarray"):
+            way_out = f"pass {name}.toarray()"
+        kind_error(name, "an array (NumPy, CuPy, torch, or what gives NumPy one)", x, way_out)
     if isinstance(x, np.ma.MaskedArray):
         kind_error(name, "an array without a mask", "a masked array", f"pass {name}.filled(value)")
     home = home_of(x)
@@ -58,6 +104,8 @@ def real_dtype(home: Home, name: str) -> None:
     """Refuse what is not real numbers, saying how to convert it."""
     if home.dtype not in _REAL:
         cast = f"{name}.double()" if home.library == "torch" else f"{name}.astype(numpy.float64)"
+        if home.dtype == "object":
+            cast += f", or of a table its columns of numbers, {name}.select_dtypes('number')"
         kind_error(name, f"real numbers ({', '.join(_REAL)})", f"dtype {home.dtype}", f"pass {cast}")
 
 

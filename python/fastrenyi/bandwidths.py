@@ -222,6 +222,7 @@ class Alignment(Bandwidth):
 
     def __post_init__(self) -> None:
         """Check the arguments."""
+        object.__setattr__(self, "target", _check.adopt(self.target, "target"))
         _check.gram(self.target, "target")
         if len(self.target.shape) != 2:
             _check.value_error("target", "one Gram of shape (n, n)", f"shape {tuple(self.target.shape)}")

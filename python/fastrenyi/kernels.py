@@ -199,12 +199,13 @@ def as_kernel(kernel: object, bandwidth: object = None) -> Kernel:
     return kind(as_bandwidth(bandwidth))
 
 
-def _accept(x: object, name: str, kernel: object, bandwidth: object) -> tuple[Home, Kernel]:
-    """Check samples, kernel and bandwidth, in this order."""
+def _accept(x: object, name: str, kernel: object, bandwidth: object) -> tuple[Array, Home, Kernel]:
+    """Check samples, kernel and bandwidth, in this order; the samples come back as an array of a known library."""
+    x = _check.adopt(x, name)
     home = _check.array(x, name)
     chosen = as_kernel(kernel, bandwidth)
     chosen._accept(home, name)
-    return home, chosen
+    return x, home, chosen
 
 
 def _grams(x: Array, samples: Array, home: Home, kernel: Kernel, name: str) -> Array:
@@ -233,7 +234,7 @@ def vectors(tensors: Array) -> Array:
 
 def grams_of(x: Array, samples: Array, kernel: KernelLike, bandwidth: BandwidthLike | None, name: str) -> Array:
     """Return the Grams of samples, a view of x, for a function that has a name of its own for x."""
-    home, chosen = _accept(x, name, kernel, bandwidth)
+    _, home, chosen = _accept(x, name, kernel, bandwidth)
     return _grams(x, samples, home, chosen, name)
 
 
@@ -244,6 +245,8 @@ def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | N
     ----------
     x
         Samples (..., n, d): n samples of d features, real numbers; for the Delta kernel also integers, and labels (n,).
+        A NumPy or CuPy array, a torch tensor, or lists of numbers; what gives NumPy an array by DLPack on the CPU or
+        ``__array__``, such as a table of pandas, is taken as that array.
     kernel
         "gaussian", "laplacian", "cosine", "polynomial", "delta", or a kernel such as ``Gaussian(bandwidth=2.0)``.
     bandwidth
@@ -270,7 +273,7 @@ def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | N
     >>> a.shape, float(np.trace(a))
     ((3, 3), 1.0)
     """
-    home, chosen = _accept(x, "x", kernel, bandwidth)
+    x, home, chosen = _accept(_check.listed(x, "x"), "x", kernel, bandwidth)
     if x.ndim == 1 and isinstance(chosen, Delta):
         x = x[:, None]
     if x.ndim < 2:
@@ -310,7 +313,7 @@ def channel_grams(maps: Array, kernel: KernelLike = "gaussian", bandwidth: Bandw
     >>> fr.channel_grams(maps).shape
     (4, 10, 10)
     """
-    home, chosen = _accept(maps, "maps", kernel, bandwidth)
+    maps, home, chosen = _accept(maps, "maps", kernel, bandwidth)
     if maps.ndim < 2:
         _check.value_error("maps", "activations of shape (n, C, *spatial)", f"shape {tuple(maps.shape)}")
     return _grams(maps, channels(maps), home, chosen, "maps")
@@ -344,7 +347,7 @@ def tensor_gram(maps: Array, kernel: KernelLike = "gaussian", bandwidth: Bandwid
     >>> fr.tensor_gram(images).shape
     (10, 10)
     """
-    home, chosen = _accept(maps, "maps", kernel, bandwidth)
+    maps, home, chosen = _accept(maps, "maps", kernel, bandwidth)
     if maps.ndim < 1:
         _check.value_error("maps", "samples of shape (n, ...)", "a single number")
     return _grams(maps, vectors(maps), home, chosen, "maps")
