@@ -19,8 +19,8 @@ from fastrenyi._errors import NotPositiveSemidefiniteError
 
 __all__ = [
     "TRACE_TOLERANCE", "adopt", "array", "finite", "flag", "flat_batch", "gram", "gram_contents", "integer",
-    "kind_error", "listed", "nonzero_rows", "orders", "positive", "real", "same_home", "unit", "value_error",
-    "verdict", "widths",
+    "kind_error", "listed", "nonzero_rows", "orders", "positive", "positive_diagonal", "real", "same_home", "unit",
+    "value_error", "verdict", "widths",
 ]  # fmt: skip
 
 _REAL = ("float64", "float32", "float16", "bfloat16")
@@ -194,8 +194,20 @@ def gram_contents(x: Array, name: str, *, trace_one: bool = True) -> Values:
     where = "" if values.ndim == 2 else f" at index {_at(index, values.shape[:-2])}"
     value_error(
         name, "Grams of trace one", f"a trace of {value:g}{where}",
-        "divide each matrix by its trace, or make Grams of samples with fastrenyi.gram",
+        f"pass fastrenyi.normalize({name}) of a kernel matrix, or make Grams of samples with fastrenyi.gram",
     )  # fmt: skip
+
+
+def positive_diagonal(diagonal: Values, name: str) -> None:
+    """Refuse kernel matrices with an entry on the diagonal (..., n) that is not above zero."""
+    wrong = ~(diagonal > 0)
+    if wrong.any():
+        index = np.unravel_index(int(wrong.argmax()), wrong.shape)
+        where = _at(int(wrong.argmax()), wrong.shape)
+        value_error(
+            name, "kernel matrices with a positive diagonal", f"{diagonal[index]:g} for the sample at index {where}",
+            "leave that sample out",
+        )  # fmt: skip
 
 
 def verdict(found: Verdict, name: str, shape: tuple[int, ...]) -> None:
