@@ -34,6 +34,11 @@ def kind_error(name: str, expected: str, got: object, way_out: str = "") -> NoRe
     raise TypeError(f"{name}: expected {expected}, got {shown}" + (f"; {way_out}" if way_out else ""))
 
 
+def _quoted(x: object) -> object:
+    """A string that came where a number belongs, to be told from words of the message."""
+    return repr(x) if isinstance(x, str) else x
+
+
 def value_error(name: str, expected: str, got: object, way_out: str = "") -> NoReturn:
     """Raise ValueError for an argument of the right kind and a wrong value or shape."""
     raise ValueError(f"{name}: expected {expected}, got {got}" + (f"; {way_out}" if way_out else ""))
@@ -228,7 +233,7 @@ def verdict(found: Verdict, name: str, shape: tuple[int, ...]) -> None:
 def positive(x: object, name: str) -> float:
     """Accept a finite number above zero."""
     if isinstance(x, (bool, np.bool_)) or not isinstance(x, numbers.Real):
-        kind_error(name, "a number", x)
+        kind_error(name, "a number", _quoted(x))
     number = float(x)
     if not (math.isfinite(number) and number > 0):
         value_error(name, "a finite number above zero", x)
@@ -238,7 +243,7 @@ def positive(x: object, name: str) -> float:
 def integer(x: object, name: str, least: int) -> int:
     """Accept an integer not below ``least``."""
     if isinstance(x, (bool, np.bool_)) or not isinstance(x, numbers.Integral):
-        kind_error(name, "an integer", x)
+        kind_error(name, "an integer", _quoted(x))
     number = int(x)
     if not least <= number < 2**31:
         value_error(name, f"an integer of at least {least} and below 2**31", x)
@@ -248,7 +253,7 @@ def integer(x: object, name: str, least: int) -> int:
 def flag(x: object, name: str) -> bool:
     """Accept True or False."""
     if not isinstance(x, (bool, np.bool_)):
-        kind_error(name, "True or False", x)
+        kind_error(name, "True or False", _quoted(x))
     return bool(x)
 
 
@@ -265,7 +270,8 @@ def orders(alpha: object) -> tuple[list[float], bool]:
     accepted = []
     for order in listed:
         if isinstance(order, (bool, np.bool_)) or not isinstance(order, numbers.Real):
-            kind_error("alpha", "a number in [0, inf] or a sequence of them", order)
+            way_out = "pass math.inf" if isinstance(order, str) and "inf" in order.lower() else ""
+            kind_error("alpha", "a number in [0, inf] or a sequence of them", _quoted(order), way_out)
         number = float(order)
         if not number >= 0:
             value_error("alpha", "orders in [0, inf]", order)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from fastrenyi import _backend, _check
-from fastrenyi._array import Array, Home, wrap
+from fastrenyi._array import Array, Home, key, wrap
 from fastrenyi._spec import KernelSpec
 from fastrenyi.bandwidths import BandwidthLike, as_bandwidth
 
@@ -37,7 +37,7 @@ class Kernel(ABC):
 KernelLike: TypeAlias = "Kernel | str"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Widthed(Kernel):
     """A kernel of the distance between two samples over a width."""
 
@@ -46,6 +46,17 @@ class _Widthed(Kernel):
     def __post_init__(self) -> None:
         """Check the arguments."""
         as_bandwidth(self.bandwidth)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether other is the same kernel with the same width; of arrays the numbers count."""
+        return isinstance(other, _Widthed) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        """Return a hash of the numbers, which an array of widths must keep as long as the hash is used."""
+        return hash(self._key())
+
+    def _key(self) -> tuple[type, Any]:
+        return type(self), key(self.bandwidth)
 
     def _distance_gram(self, spec: KernelSpec, x: Array, home: Home, name: str) -> Array:
         operations = _backend.operations(home.library, home.device)
@@ -58,7 +69,7 @@ class _Widthed(Kernel):
         return operations.gram(x, spec, width, given, name)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Gaussian(_Widthed):
     """The Gaussian kernel: k(x, y) = exp(-|x - y|^2 / (2 sigma^2)).
 
@@ -75,7 +86,7 @@ class Gaussian(_Widthed):
         return self._distance_gram(KernelSpec.plain("gaussian"), x, home, name)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Laplacian(_Widthed):
     """The Laplacian kernel: k(x, y) = exp(-|x - y|_1 / sigma), with the Manhattan distance as in scikit-learn.
 
