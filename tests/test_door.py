@@ -11,6 +11,7 @@ import scipy.sparse
 import torch
 
 import fastrenyi as fr
+import reference
 from conftest import refused
 
 pd = pytest.importorskip("pandas")
@@ -100,10 +101,60 @@ def test_lists_of_numbers_are_samples() -> None:
     refused(ValueError, "x", lambda: fr.gram([[1.0], [2.0, 3.0]]))
     refused(ValueError, "x", lambda: fr.gram([1.0, 2.0]))
     refused(ValueError, "x", lambda: fr.gram([]))
-    for x in [[[1.0], None], [["a"], ["b"]], [[1j], [2]], [{}, {}]]:
+    for x in [[[1.0], None], [["a"], ["b"]], [["a"], [1]], [[1j], [2]], [{}, {}]]:
         refused(TypeError, "x", lambda x=x: fr.gram(x))
     for x in [[torch.ones(2), torch.ones(2)], [[torch.tensor(1.0)]], [np.ones(2), np.ones(2)]]:
         assert "numpy.stack(x)" in refused(TypeError, "x", lambda x=x: fr.gram(x))
+
+
+LABELS = ["cat", "dog", "cat", "eel", "dog", "cat"]
+STRINGS: dict[str, Any] = {
+    "numpy": np.array(LABELS),
+    "bytes": np.array(LABELS, dtype="S"),
+    "objects": np.array(LABELS, dtype=object),
+    "list": LABELS,
+    "series": pd.Series(LABELS),
+    "series of objects": pd.Series(LABELS, dtype=object),
+    "categories": pd.Series(LABELS, dtype="category"),
+    "index": pd.Index(LABELS),
+    "table": pd.DataFrame({"a": LABELS}),
+}
+
+
+@pytest.mark.parametrize("kind", STRINGS)
+def test_labels_that_are_strings(kind: str) -> None:
+    found = fr.gram(STRINGS[kind], "delta")
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, reference.gram_delta(np.array(LABELS)))
+    refused(TypeError, "x", lambda: fr.gram(STRINGS[kind]))
+
+
+def test_labels_of_several_features_and_in_every_layout() -> None:
+    rows = np.array([LABELS, LABELS[::-1]]).T
+    np.testing.assert_array_equal(fr.gram(rows, "delta"), reference.gram_delta(rows))
+    np.testing.assert_array_equal(fr.gram(pd.DataFrame(rows), "delta"), reference.gram_delta(rows))
+    np.testing.assert_array_equal(fr.gram(rows[None], "delta")[0], reference.gram_delta(rows))
+    np.testing.assert_array_equal(fr.tensor_gram(rows, "delta"), reference.gram_delta(rows))
+    expected = np.stack([reference.gram_delta(column) for column in rows.T])
+    np.testing.assert_array_equal(fr.channel_grams(rows, "delta"), expected)
+    numbered = pd.Series([3, 1, 3], dtype="category")
+    np.testing.assert_array_equal(fr.gram(numbered, "delta"), reference.gram_delta(np.array([3, 1, 3])))
+    assert fr.gram(np.array(LABELS), fr.Delta("float32")).dtype == np.float32
+
+
+def test_labels_that_are_missing() -> None:
+    for missing in [None, np.nan]:
+        labels = pd.Series(["a", missing, "b"], dtype=object)
+        message = refused(TypeError, "x", lambda labels=labels: fr.gram(labels, "delta"))
+        assert "at index (1,)" in message
+        assert "x.astype(str)" in message
+    refused(TypeError, "x", lambda: fr.gram(pd.Series(["a", None], dtype="category"), "delta"))
+    refused(ValueError, "x", lambda: fr.gram(np.array([], dtype=str), "delta"))
+
+
+def test_strings_for_other_kernels_are_told_of_the_delta_kernel() -> None:
+    assert "the Delta kernel" in refused(TypeError, "x", lambda: fr.gram(np.array([["a"], ["b"]])))
+    assert "the Delta kernel" in refused(TypeError, "x", lambda: fr.divergence(*[np.array([["a"]])] * 2, "delta"))
 
 
 def test_lists_of_numbers_are_no_grams() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import numbers
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -18,7 +18,7 @@ from fastrenyi._array import Array, Home, Values, Verdict, home_of, is_array, wr
 from fastrenyi._errors import NotPositiveSemidefiniteError
 
 __all__ = [
-    "TRACE_TOLERANCE", "adopt", "array", "finite", "flag", "flat_batch", "gram", "gram_contents", "integer",
+    "TRACE_TOLERANCE", "adopt", "array", "codes", "finite", "flag", "flat_batch", "gram", "gram_contents", "integer",
     "kind_error", "listed", "nonzero_rows", "orders", "positive", "positive_diagonal", "real", "same_home", "unit",
     "value_error", "verdict", "widths",
 ]  # fmt: skip
@@ -72,10 +72,9 @@ def listed(x: Any, name: str) -> Array:
     """Return nested lists of numbers as a float64 array, those of strings as an array of strings."""
     if not isinstance(x, (list, tuple)):
         return x
-    if not _plain(x):
-        kind_error(
-            name, "an array, or lists of numbers", "a list of other things", f"pass numpy.stack({name}) of arrays"
-        )
+    items = list(_items(x))
+    if not any(all(isinstance(item, kind) for item in items) for kind in (numbers.Number, str)):
+        kind_error(name, "an array, or lists of numbers", "other lists", f"pass numpy.stack({name}) of arrays")
     try:
         values = np.asarray(x)
     except (ValueError, OverflowError) as error:
@@ -83,8 +82,29 @@ def listed(x: Any, name: str) -> Array:
     return values.astype(np.float64) if values.dtype.kind in "iuf" else values
 
 
-def _plain(x: object) -> bool:
-    return isinstance(x, (numbers.Number, str)) or (isinstance(x, (list, tuple)) and all(map(_plain, x)))
+def _items(x: object) -> Iterator[object]:
+    for item in x if isinstance(x, (list, tuple)) else ():
+        if isinstance(item, (list, tuple)):
+            yield from _items(item)
+        else:
+            yield item
+
+
+def codes(x: Array, name: str) -> Array:
+    """Return labels that are strings as integers, the same for the same string; other arrays as they are."""
+    if not isinstance(x, np.ndarray) or x.dtype.kind not in "OSTU":
+        return x
+    if x.dtype.kind == "O":
+        strings = np.array([isinstance(label, str) for label in x.flat], dtype=bool)
+        if not strings.any():
+            return x
+        if not strings.all():
+            index = int(strings.argmin())
+            kind_error(
+                name, "labels that are all strings", f"{x.flat[index]!r} at index {_at(index, x.shape)}",
+                f"fill in what is missing, or pass {name}.astype(str)",
+            )  # fmt: skip
+    return np.unique(x, return_inverse=True)[1].reshape(x.shape)
 
 
 def array(x: Array, name: str) -> Home:
@@ -111,6 +131,8 @@ def real_dtype(home: Home, name: str) -> None:
         cast = f"{name}.double()" if home.library == "torch" else f"{name}.astype(numpy.float64)"
         if home.dtype == "object":
             cast += f", or of a table its columns of numbers, {name}.select_dtypes('number')"
+        if home.dtype.lower().startswith(("str", "bytes")):
+            cast += ", or labels to gram with the Delta kernel"
         kind_error(name, f"real numbers ({', '.join(_REAL)})", f"dtype {home.dtype}", f"pass {cast}")
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from fastrenyi import _backend, _check
-from fastrenyi._array import Array, Home, key, wrap
+from fastrenyi._array import Array, Home, home_of, key, wrap
 from fastrenyi._spec import KernelSpec
 from fastrenyi.bandwidths import BandwidthLike, as_bandwidth
 
@@ -154,9 +154,10 @@ class Cosine(Kernel):
 class Delta(Kernel):
     """The Delta kernel: k(x, y) = 1 if x = y in every feature, else 0.
 
-    The kernel for class labels and other discrete data: integers and booleans are accepted, also as labels of shape
-    (n,). It is the limit of a narrow Gaussian; its entropies of order 1 are Shannon's of the frequencies. Results
-    for integers are float64 (NumPy) or torch's default dtype, or ``dtype`` ("float32" or "float64").
+    The kernel for class labels and other discrete data: integers, booleans and, in NumPy or pandas, strings are
+    accepted, also as labels of shape (n,). It is the limit of a narrow Gaussian; its entropies of order 1 are Shannon's
+    of the frequencies. Results for these are float64 (NumPy) or torch's default dtype, or ``dtype`` ("float32" or
+    "float64").
 
     >>> import numpy as np, fastrenyi as fr
     >>> float(fr.entropy(fr.gram(np.array([0, 1, 2, 3]), kernel="delta")))
@@ -215,6 +216,9 @@ def _accept(x: object, name: str, kernel: object, bandwidth: object) -> tuple[Ar
     x = _check.adopt(x, name)
     home = _check.array(x, name)
     chosen = as_kernel(kernel, bandwidth)
+    if isinstance(chosen, Delta) and home.library == "numpy":
+        x = _check.codes(x, name)
+        home = home_of(x)
     chosen._accept(home, name)
     return x, home, chosen
 
@@ -255,7 +259,8 @@ def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | N
     Parameters
     ----------
     x
-        Samples (..., n, d): n samples of d features, real numbers; for the Delta kernel also integers, and labels (n,).
+        Samples (..., n, d): n samples of d features, real numbers; for the Delta kernel also integers,
+        strings, and labels (n,).
         A NumPy or CuPy array, a torch tensor, or lists of numbers; what gives NumPy an array by DLPack on the CPU or
         ``__array__``, such as a table of pandas, is taken as that array.
     kernel
