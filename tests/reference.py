@@ -66,6 +66,11 @@ def normalised(kernel: Any) -> Array:
     return result.astype(np.float64)
 
 
+def normalize(kernel: ArrayLike) -> Array:
+    """A_ij = K_ij / (n sqrt(K_ii K_jj)) of a kernel matrix."""
+    return normalised(np.asarray(kernel).astype(WIDE))
+
+
 def gram_gaussian(x: ArrayLike, sigma: float) -> Array:
     """exp(-|x - y|^2 / (2 sigma^2)) / n; at sigma = 0 its narrow limit: 1 / n for equal rows, else 0."""
     d = distances(x, "euclidean")

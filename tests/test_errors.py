@@ -75,6 +75,9 @@ def of_samples(request: pytest.FixtureRequest) -> tuple[str, Callable[[Any], Any
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_not_an_array_of_real_numbers(kind: str, of_samples: Any) -> None:
     name, call = of_samples
+    if name == "x" and kind in ("list", "tuple") and call is not OF_SAMPLES["divergence x"][1]:
+        assert call(KINDS[kind]).shape == (2, 2)  # gram alone takes lists of numbers
+        return
     refused(TypeError, name, lambda: call(KINDS[kind]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -121,7 +122,46 @@ def test_polynomial() -> None:
 def test_delta() -> None:
     for dtype in ["float16", "int64", "single", 3, np.int32, torch.float16]:
         refused(ValueError, "dtype", lambda dtype=dtype: fr.Delta(dtype))
-    for x in [[0, 1], np.ones(3, dtype=complex), np.array(["a", "b"]), None]:
+    for x in [np.ones(3, dtype=complex), np.ones(3, dtype=object), None]:
         refused(TypeError, "x", lambda x=x: fr.gram(x, "delta"))
     for x in [np.array(1), np.ones(0, dtype=int), np.ones((2, 0), dtype=int), np.array([1.0, NAN])]:
         refused(ValueError, "x", lambda x=x: fr.gram(x, "delta"))
+
+
+@pytest.mark.parametrize("kernel", [fr.Gaussian, fr.Laplacian])
+def test_kernels_of_arrays_compare_by_value(kernel: Any) -> None:
+    widths = np.array([1.0, 2.0])
+    same = [kernel(widths), kernel(widths.copy())]
+    others = [
+        kernel(widths + 1), kernel(widths.astype(np.float32)), kernel(torch.tensor(widths)), kernel(widths[None]),
+        kernel(2.0), kernel(), fr.Cosine(), "gaussian",
+    ]  # fmt: skip
+    assert same[0] == same[1]
+    assert len({*same, *others}) == 1 + len(others)
+    assert all(same[0] != other for other in others)
+    assert fr.Gaussian(1.0) != fr.Laplacian(1.0)
+    assert kernel(2) == kernel(2.0)
+    assert kernel() == kernel("silverman")
+
+
+def test_alignments_compare_by_value() -> None:
+    rules = [fr.Alignment(GRAM), fr.Alignment(OTHER), fr.Alignment(GRAM, [1.0, 2.0])]
+    assert len({*rules, fr.Alignment(GRAM.copy()), fr.Alignment(GRAM, np.array([1.0, 2.0]))}) == 3
+    assert fr.Gaussian(rules[0]) == fr.Gaussian(fr.Alignment(GRAM.copy())) != fr.Gaussian(rules[1])
+
+
+def test_alignments_print_short() -> None:
+    grams = [np.eye(100) / 100, np.full((100, 100), 0.01)]
+    first, second = (repr(fr.Gaussian(fr.Alignment(gram))) for gram in grams)
+    assert first != second
+    target = r"<numpy float64 on cpu, shape \(100, 100\), crc32 \w{8}>"
+    assert re.fullmatch(rf"Gaussian\(bandwidth=Alignment\(target={target}, widths=None\)\)", first)
+
+
+def test_strings_where_numbers_belong_are_shown_as_such() -> None:
+    for alpha in ["inf", "Infinity", [1, "inf"]]:
+        message = refused(TypeError, "alpha", lambda alpha=alpha: fr.entropy(GRAM, alpha))
+        assert message.endswith("; pass math.inf")
+        assert "got '" in message
+    assert "got '2'" in refused(TypeError, "base", lambda: fr.entropy(GRAM, base="2"))
+    assert "got '3'" in refused(TypeError, "degree", lambda: fr.Polynomial("3"))

@@ -38,7 +38,7 @@ def test_use_loads_no_optional_library() -> None:
         fr.gram(rng.normal(size=(12, 3)), "gaussian", rule)
     fr.layer_decomposition(fr.channel_grams(rng.normal(size=(12, 3, 4))), fr.gram(np.arange(12) % 3, "delta"))
     try:
-        fr.gram([1.0])
+        fr.entropy([1.0])
     except TypeError:
         pass
 """)

@@ -1,8 +1,8 @@
 """fastrenyi: matrix-based Renyi entropy of data and of the layers of a network, exact and fast.
 
-Make Gram matrices of samples with ``gram``, ``channel_grams`` and ``tensor_gram``; measure them with ``entropy``,
-``mutual_information`` and their family, or a whole layer at once with ``layer_decomposition``. ``fastrenyi.torch``
-captures and measures the layers of a PyTorch network while it trains.
+Make Gram matrices of samples with ``gram``, ``channel_grams`` and ``tensor_gram``, or of a kernel matrix of your own
+with ``normalize``; measure them with ``entropy``, ``mutual_information`` and their family, or a whole layer at once
+with ``layer_decomposition``. ``fastrenyi.torch`` captures and measures the layers of a PyTorch network while it trains.
 """
 
 from fastrenyi._errors import BackendUnavailableError, NotPositiveSemidefiniteError
@@ -32,6 +32,7 @@ from fastrenyi.measures import (
     spectrum,
     total_correlation,
 )
+from fastrenyi.normalization import normalize
 
 __all__ = [
     "Alignment",
@@ -59,6 +60,7 @@ __all__ = [
     "joint_entropy",
     "layer_decomposition",
     "mutual_information",
+    "normalize",
     "o_information",
     "spectrum",
     "tensor_gram",

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Array", "Home", "Values", "Verdict", "home_of", "is_array", "wrap"]
+__all__ = ["Array", "Home", "Values", "Verdict", "home_of", "is_array", "key", "wrap"]
 
 Values: TypeAlias = npt.NDArray[Any]
 """A NumPy array inside the house."""
@@ -106,3 +106,11 @@ def wrap(x: Array) -> Values:
     if not values.dtype.isnative or not values.flags.aligned:
         values = values.astype(values.dtype.newbyteorder("="))
     return values.astype(np.float32) if values.dtype == np.float16 else values
+
+
+def key(value: object) -> Any:
+    """Return what stands for a setting where it is compared or hashed: of an array its home, shape and numbers."""
+    if is_array(value):
+        array: Array = value
+        return home_of(array), tuple(array.shape), wrap(array).tobytes()
+    return tuple(map(key, value)) if isinstance(value, (list, tuple)) else value

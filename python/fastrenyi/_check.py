@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 import numbers
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -18,8 +18,9 @@ from fastrenyi._array import Array, Home, Values, Verdict, home_of, is_array, wr
 from fastrenyi._errors import NotPositiveSemidefiniteError
 
 __all__ = [
-    "TRACE_TOLERANCE", "array", "finite", "flag", "flat_batch", "gram", "gram_contents", "integer", "kind_error",
-    "nonzero_rows", "orders", "positive", "real", "same_home", "unit", "value_error", "verdict", "widths",
+    "TRACE_TOLERANCE", "adopt", "array", "codes", "finite", "flag", "flat_batch", "gram", "gram_contents", "integer",
+    "kind_error", "listed", "nonzero_rows", "orders", "positive", "positive_diagonal", "real", "same_home", "unit",
+    "value_error", "verdict", "widths",
 ]  # fmt: skip
 
 _REAL = ("float64", "float32", "float16", "bfloat16")
@@ -33,16 +34,86 @@ def kind_error(name: str, expected: str, got: object, way_out: str = "") -> NoRe
     raise TypeError(f"{name}: expected {expected}, got {shown}" + (f"; {way_out}" if way_out else ""))
 
 
+def _quoted(x: object) -> object:
+    """A string that came where a number belongs, to be told from words of the message."""
+    return repr(x) if isinstance(x, str) else x
+
+
 def value_error(name: str, expected: str, got: object, way_out: str = "") -> NoReturn:
     """Raise ValueError for an argument of the right kind and a wrong value or shape."""
     raise ValueError(f"{name}: expected {expected}, got {got}" + (f"; {way_out}" if way_out else ""))
+
+
+_DLPACK_CPU = 1
+
+
+def adopt(x: Any, name: str) -> Array:
+    """Return an array of a library that is known here as it is, and what gives NumPy an array as that array.
+
+    It gives one by DLPack, as JAX does, or ``__array__``, as tables of pandas do. Other things are left to ``array``.
+    """
+    if is_array(x) or isinstance(x, np.generic):
+        return x
+    kind = type(x)
+    shared = hasattr(kind, "__dlpack__") and hasattr(kind, "__dlpack_device__")
+    if shared and (device := x.__dlpack_device__())[0] != _DLPACK_CPU:
+        got = f"{kind.__name__} on device {device[1]} of DLPack's type {int(device[0])}"
+        kind_error(name, "an array on the CPU, or one of torch or CuPy", got, f"pass torch.from_dlpack({name})")
+    if not shared and not hasattr(kind, "__array__"):
+        return x
+    try:
+        return np.from_dlpack(x) if shared else np.asarray(x)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        got = f"{kind.__name__}, for which it says: {error}"
+        kind_error(name, "an array that NumPy can read", got, "convert it to one of float64 first")
+
+
+def listed(x: Any, name: str) -> Array:
+    """Return nested lists of numbers as a float64 array, those of strings as an array of strings."""
+    if not isinstance(x, (list, tuple)):
+        return x
+    items = list(_items(x))
+    if not any(all(isinstance(item, kind) for item in items) for kind in (numbers.Number, str)):
+        kind_error(name, "an array, or lists of numbers", "other lists", f"pass numpy.stack({name}) of arrays")
+    try:
+        values = np.asarray(x)
+    except (ValueError, OverflowError) as error:
+        value_error(name, "lists of equal lengths", f"others ({error})")
+    return values.astype(np.float64) if values.dtype.kind in "iuf" else values
+
+
+def _items(x: object) -> Iterator[object]:
+    for item in x if isinstance(x, (list, tuple)) else ():
+        if isinstance(item, (list, tuple)):
+            yield from _items(item)
+        else:
+            yield item
+
+
+def codes(x: Array, name: str) -> Array:
+    """Return labels that are strings as integers, the same for the same string; other arrays as they are."""
+    if not isinstance(x, np.ndarray) or x.dtype.kind not in "OSTU":
+        return x
+    if x.dtype.kind == "O":
+        strings = np.array([isinstance(label, str) for label in x.flat], dtype=bool)
+        if not strings.any():
+            return x
+        if not strings.all():
+            index = int(strings.argmin())
+            kind_error(
+                name, "labels that are all strings", f"{x.flat[index]!r} at index {_at(index, x.shape)}",
+                f"fill in what is missing, or pass {name}.astype(str)",
+            )  # fmt: skip
+    return np.unique(x, return_inverse=True)[1].reshape(x.shape)
 
 
 def array(x: Array, name: str) -> Home:
     """Accept an array of any dtype on a device that is served; its numbers are not looked at."""
     if not is_array(x):
         way_out = f"pass numpy.asarray({name})" if isinstance(x, (list, tuple, numbers.Number)) else ""
-        kind_error(name, "a NumPy or CuPy array or a torch tensor", x, way_out)
+        if hasattr(x, "toarray"):
+            way_out = f"pass {name}.toarray()"
+        kind_error(name, "an array (NumPy, CuPy, torch, or what gives NumPy one)", x, way_out)
     if isinstance(x, np.ma.MaskedArray):
         kind_error(name, "an array without a mask", "a masked array", f"pass {name}.filled(value)")
     home = home_of(x)
@@ -58,6 +129,10 @@ def real_dtype(home: Home, name: str) -> None:
     """Refuse what is not real numbers, saying how to convert it."""
     if home.dtype not in _REAL:
         cast = f"{name}.double()" if home.library == "torch" else f"{name}.astype(numpy.float64)"
+        if home.dtype == "object":
+            cast += f", or of a table its columns of numbers, {name}.select_dtypes('number')"
+        if home.dtype.lower().startswith(("str", "bytes")):
+            cast += ", or labels to gram with the Delta kernel"
         kind_error(name, f"real numbers ({', '.join(_REAL)})", f"dtype {home.dtype}", f"pass {cast}")
 
 
@@ -146,8 +221,20 @@ def gram_contents(x: Array, name: str, *, trace_one: bool = True) -> Values:
     where = "" if values.ndim == 2 else f" at index {_at(index, values.shape[:-2])}"
     value_error(
         name, "Grams of trace one", f"a trace of {value:g}{where}",
-        "divide each matrix by its trace, or make Grams of samples with fastrenyi.gram",
+        f"pass fastrenyi.normalize({name}) of a kernel matrix, or make Grams of samples with fastrenyi.gram",
     )  # fmt: skip
+
+
+def positive_diagonal(diagonal: Values, name: str) -> None:
+    """Refuse kernel matrices with an entry on the diagonal (..., n) that is not above zero."""
+    wrong = ~(diagonal > 0)
+    if wrong.any():
+        index = np.unravel_index(int(wrong.argmax()), wrong.shape)
+        where = _at(int(wrong.argmax()), wrong.shape)
+        value_error(
+            name, "kernel matrices with a positive diagonal", f"{diagonal[index]:g} for the sample at index {where}",
+            "leave that sample out",
+        )  # fmt: skip
 
 
 def verdict(found: Verdict, name: str, shape: tuple[int, ...]) -> None:
@@ -168,7 +255,7 @@ def verdict(found: Verdict, name: str, shape: tuple[int, ...]) -> None:
 def positive(x: object, name: str) -> float:
     """Accept a finite number above zero."""
     if isinstance(x, (bool, np.bool_)) or not isinstance(x, numbers.Real):
-        kind_error(name, "a number", x)
+        kind_error(name, "a number", _quoted(x))
     number = float(x)
     if not (math.isfinite(number) and number > 0):
         value_error(name, "a finite number above zero", x)
@@ -178,7 +265,7 @@ def positive(x: object, name: str) -> float:
 def integer(x: object, name: str, least: int) -> int:
     """Accept an integer not below ``least``."""
     if isinstance(x, (bool, np.bool_)) or not isinstance(x, numbers.Integral):
-        kind_error(name, "an integer", x)
+        kind_error(name, "an integer", _quoted(x))
     number = int(x)
     if not least <= number < 2**31:
         value_error(name, f"an integer of at least {least} and below 2**31", x)
@@ -188,7 +275,7 @@ def integer(x: object, name: str, least: int) -> int:
 def flag(x: object, name: str) -> bool:
     """Accept True or False."""
     if not isinstance(x, (bool, np.bool_)):
-        kind_error(name, "True or False", x)
+        kind_error(name, "True or False", _quoted(x))
     return bool(x)
 
 
@@ -205,7 +292,8 @@ def orders(alpha: object) -> tuple[list[float], bool]:
     accepted = []
     for order in listed:
         if isinstance(order, (bool, np.bool_)) or not isinstance(order, numbers.Real):
-            kind_error("alpha", "a number in [0, inf] or a sequence of them", order)
+            way_out = "pass math.inf" if isinstance(order, str) and "inf" in order.lower() else ""
+            kind_error("alpha", "a number in [0, inf] or a sequence of them", _quoted(order), way_out)
         number = float(order)
         if not number >= 0:
             value_error("alpha", "orders in [0, inf]", order)

@@ -6,6 +6,7 @@ for the number of features.
 
 from __future__ import annotations
 
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from fastrenyi import _backend, _check, _core
-from fastrenyi._array import Array, Values, is_array, wrap
+from fastrenyi._array import Array, Values, home_of, is_array, key, wrap
 
 __all__ = ["Alignment", "Bandwidth", "BandwidthLike", "Median", "NearestNeighbours", "Scott", "Silverman"]
 
@@ -38,11 +39,19 @@ class Bandwidth(ABC):
 BandwidthLike: TypeAlias = "Bandwidth | float | str | Array"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Given(Bandwidth):
     """Widths that the caller has chosen: one for all, or one for each sample set."""
 
     value: Any
+
+    def __eq__(self, other: object) -> bool:
+        """Whether other is the same widths."""
+        return isinstance(other, _Given) and key(self.value) == key(other.value)
+
+    def __hash__(self) -> int:
+        """Return a hash of the numbers, which an array must keep as long as the hash is used."""
+        return hash(key(self.value))
 
     def _known(self, batch: tuple[int, ...], n: int, d: int) -> float | Array | None:
         shape = tuple(self.value.shape) if is_array(self.value) else ()
@@ -195,7 +204,7 @@ class NearestNeighbours(Bandwidth):
         return np.asarray(self.scale / self.k * nearest.sum(axis=2, dtype=np.float64).mean(axis=1))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Alignment(Bandwidth):
     """The width on a grid whose Gram is best aligned with a target Gram.
 
@@ -222,6 +231,7 @@ class Alignment(Bandwidth):
 
     def __post_init__(self) -> None:
         """Check the arguments."""
+        object.__setattr__(self, "target", _check.adopt(self.target, "target"))
         _check.gram(self.target, "target")
         if len(self.target.shape) != 2:
             _check.value_error("target", "one Gram of shape (n, n)", f"shape {tuple(self.target.shape)}")
@@ -233,6 +243,24 @@ class Alignment(Bandwidth):
                 _check.value_error("widths", "at least one width", "none")
             for width in self.widths:
                 _check.positive(width, "widths")
+
+    def __eq__(self, other: object) -> bool:
+        """Whether other is the same target and grid, by their numbers."""
+        return isinstance(other, Alignment) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        """Return a hash of the numbers, which an array must keep as long as the hash is used."""
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        """Return the arguments, the target by its shape and a checksum that tells targets apart."""
+        checksum = zlib.crc32(wrap(self.target).tobytes())
+        target = f"<{home_of(self.target)}, shape {tuple(self.target.shape)}, crc32 {checksum:08x}>"
+        return f"Alignment(target={target}, widths={self.widths!r})"
+
+    def _key(self) -> tuple[Any, Any]:
+        widths = None if self.widths is None else tuple(map(float, self.widths))
+        return key(self.target), widths
 
     def _grid(self, x: Values, metric: str) -> Values:
         """Return the widths to try for each sample set, (number of widths, b)."""

@@ -77,9 +77,11 @@ def layer_decomposition(
     >>> round(float(xor.mmi), 9), round(float(xor.tradeoff), 9), round(float(xor.nonredundant), 9)
     (1.0, -1.0, 2.0)
     """
+    maps = _check.adopt(maps, "maps")
     home = _check.gram(maps, "maps")
     if maps.ndim != 3 or maps.shape[0] == 0:
         _check.value_error("maps", "Grams of shape (C, n, n) with C >= 1", f"shape {tuple(maps.shape)}")
+    target = _check.adopt(target, "target")
     _check.same_home(_check.gram(target, "target"), "target", home, "maps")
     if target.shape != maps.shape[1:]:
         _check.value_error("target", f"one Gram of shape {tuple(maps.shape[1:])}", f"shape {tuple(target.shape)}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from fastrenyi import _backend, _check
-from fastrenyi._array import Array, Home, wrap
+from fastrenyi._array import Array, Home, home_of, key, wrap
 from fastrenyi._spec import KernelSpec
 from fastrenyi.bandwidths import BandwidthLike, as_bandwidth
 
@@ -37,7 +37,7 @@ class Kernel(ABC):
 KernelLike: TypeAlias = "Kernel | str"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Widthed(Kernel):
     """A kernel of the distance between two samples over a width."""
 
@@ -46,6 +46,17 @@ class _Widthed(Kernel):
     def __post_init__(self) -> None:
         """Check the arguments."""
         as_bandwidth(self.bandwidth)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether other is the same kernel with the same width; of arrays the numbers count."""
+        return isinstance(other, _Widthed) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        """Return a hash of the numbers, which an array of widths must keep as long as the hash is used."""
+        return hash(self._key())
+
+    def _key(self) -> tuple[type, Any]:
+        return type(self), key(self.bandwidth)
 
     def _distance_gram(self, spec: KernelSpec, x: Array, home: Home, name: str) -> Array:
         operations = _backend.operations(home.library, home.device)
@@ -58,7 +69,7 @@ class _Widthed(Kernel):
         return operations.gram(x, spec, width, given, name)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Gaussian(_Widthed):
     """The Gaussian kernel: k(x, y) = exp(-|x - y|^2 / (2 sigma^2)).
 
@@ -75,7 +86,7 @@ class Gaussian(_Widthed):
         return self._distance_gram(KernelSpec.plain("gaussian"), x, home, name)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Laplacian(_Widthed):
     """The Laplacian kernel: k(x, y) = exp(-|x - y|_1 / sigma), with the Manhattan distance as in scikit-learn.
 
@@ -143,9 +154,10 @@ class Cosine(Kernel):
 class Delta(Kernel):
     """The Delta kernel: k(x, y) = 1 if x = y in every feature, else 0.
 
-    The kernel for class labels and other discrete data: integers and booleans are accepted, also as labels of shape
-    (n,). It is the limit of a narrow Gaussian; its entropies of order 1 are Shannon's of the frequencies. Results
-    for integers are float64 (NumPy) or torch's default dtype, or ``dtype`` ("float32" or "float64").
+    The kernel for class labels and other discrete data: integers, booleans and, in NumPy or pandas, strings are
+    accepted, also as labels of shape (n,). It is the limit of a narrow Gaussian; its entropies of order 1 are Shannon's
+    of the frequencies. Results for these are float64 (NumPy) or torch's default dtype, or ``dtype`` ("float32" or
+    "float64").
 
     >>> import numpy as np, fastrenyi as fr
     >>> float(fr.entropy(fr.gram(np.array([0, 1, 2, 3]), kernel="delta")))
@@ -199,12 +211,16 @@ def as_kernel(kernel: object, bandwidth: object = None) -> Kernel:
     return kind(as_bandwidth(bandwidth))
 
 
-def _accept(x: object, name: str, kernel: object, bandwidth: object) -> tuple[Home, Kernel]:
-    """Check samples, kernel and bandwidth, in this order."""
+def _accept(x: object, name: str, kernel: object, bandwidth: object) -> tuple[Array, Home, Kernel]:
+    """Check samples, kernel and bandwidth, in this order; the samples come back as an array of a known library."""
+    x = _check.adopt(x, name)
     home = _check.array(x, name)
     chosen = as_kernel(kernel, bandwidth)
+    if isinstance(chosen, Delta) and home.library == "numpy":
+        x = _check.codes(x, name)
+        home = home_of(x)
     chosen._accept(home, name)
-    return home, chosen
+    return x, home, chosen
 
 
 def _grams(x: Array, samples: Array, home: Home, kernel: Kernel, name: str) -> Array:
@@ -233,7 +249,7 @@ def vectors(tensors: Array) -> Array:
 
 def grams_of(x: Array, samples: Array, kernel: KernelLike, bandwidth: BandwidthLike | None, name: str) -> Array:
     """Return the Grams of samples, a view of x, for a function that has a name of its own for x."""
-    home, chosen = _accept(x, name, kernel, bandwidth)
+    _, home, chosen = _accept(x, name, kernel, bandwidth)
     return _grams(x, samples, home, chosen, name)
 
 
@@ -243,7 +259,10 @@ def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | N
     Parameters
     ----------
     x
-        Samples (..., n, d): n samples of d features, real numbers; for the Delta kernel also integers, and labels (n,).
+        Samples (..., n, d): n samples of d features, real numbers; for the Delta kernel also integers,
+        strings, and labels (n,).
+        A NumPy or CuPy array, a torch tensor, or lists of numbers; what gives NumPy an array by DLPack on the CPU or
+        ``__array__``, such as a table of pandas, is taken as that array.
     kernel
         "gaussian", "laplacian", "cosine", "polynomial", "delta", or a kernel such as ``Gaussian(bandwidth=2.0)``.
     bandwidth
@@ -270,7 +289,7 @@ def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | N
     >>> a.shape, float(np.trace(a))
     ((3, 3), 1.0)
     """
-    home, chosen = _accept(x, "x", kernel, bandwidth)
+    x, home, chosen = _accept(_check.listed(x, "x"), "x", kernel, bandwidth)
     if x.ndim == 1 and isinstance(chosen, Delta):
         x = x[:, None]
     if x.ndim < 2:
@@ -310,7 +329,7 @@ def channel_grams(maps: Array, kernel: KernelLike = "gaussian", bandwidth: Bandw
     >>> fr.channel_grams(maps).shape
     (4, 10, 10)
     """
-    home, chosen = _accept(maps, "maps", kernel, bandwidth)
+    maps, home, chosen = _accept(maps, "maps", kernel, bandwidth)
     if maps.ndim < 2:
         _check.value_error("maps", "activations of shape (n, C, *spatial)", f"shape {tuple(maps.shape)}")
     return _grams(maps, channels(maps), home, chosen, "maps")
@@ -344,7 +363,7 @@ def tensor_gram(maps: Array, kernel: KernelLike = "gaussian", bandwidth: Bandwid
     >>> fr.tensor_gram(images).shape
     (10, 10)
     """
-    home, chosen = _accept(maps, "maps", kernel, bandwidth)
+    maps, home, chosen = _accept(maps, "maps", kernel, bandwidth)
     if maps.ndim < 1:
         _check.value_error("maps", "samples of shape (n, ...)", "a single number")
     return _grams(maps, vectors(maps), home, chosen, "maps")

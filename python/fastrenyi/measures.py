@@ -1,7 +1,8 @@
 """Entropies and the information measures composed of them.
 
 Every measure is a signed sum of joint entropies. An argument that names a variable is a Gram (..., n, n), or a list
-or tuple of Grams that together are one joint variable; batch axes broadcast. All measures share these:
+or tuple of Grams that together are one joint variable; batch axes broadcast. What gives NumPy an array by DLPack on the
+CPU or ``__array__`` is taken as that array. All measures share these:
 
 - ``alpha`` is an order in [0, inf] or a sequence of orders, which then are the last axis of the result. 0, 1, 2 and
   inf are the
@@ -63,6 +64,7 @@ class _Call:
             first = len(self.grams)
             for k, x in enumerate(variable if is_joint else [variable]):
                 label = f"{name}[{k}]" if is_joint else name
+                x = _check.adopt(x, label)
                 homes.append(_check.gram(x, label))
                 self.grams.append(x)
                 self.labels.append(label)
@@ -131,6 +133,7 @@ def spectrum(a: Array) -> Array:
     >>> fr.spectrum(np.array([[2.0, 1.0], [1.0, 2.0]]))
     array([1., 3.])
     """
+    a = _check.adopt(a, "a")
     home = _check.gram(a, "a")
     return home.leave(_backend.operations(home.library, home.device).spectrum(a, "a"))
 
@@ -344,7 +347,9 @@ def divergence(
     >>> abs(round(float(fr.divergence(x, x)), 9)), round(float(fr.divergence(x, x + 1000, bandwidth=1.0)), 9)
     (0.0, 1.0)
     """
+    x = _check.adopt(x, "x")
     home = _check.array(x, "x")
+    y = _check.adopt(y, "y")
     home_y = _check.array(y, "y")
     chosen = as_kernel(kernel, bandwidth)
     chosen._accept(home, "x")
