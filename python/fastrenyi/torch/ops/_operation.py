@@ -8,8 +8,9 @@ Function as PyTorch runs it: their own reading of one, under ``torch.func.grad``
 
 from __future__ import annotations
 
+import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import torch
@@ -22,10 +23,18 @@ __all__ = ["once_only", "operation"]
 _LIBRARY: Any = Library("fastrenyi", "FRAGMENT")  # type: ignore[no-untyped-call]
 
 
-def _has_tangent(x: object) -> bool:
-    if isinstance(x, list):
-        return any(_has_tangent(each) for each in x)
-    return isinstance(x, Tensor) and forward_ad.unpack_dual(x).tangent is not None  # type: ignore[no-untyped-call]
+_ANY = inspect.Signature([inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)])
+"""What is found at once where PyTorch looks for defaults of ``forward``, which it does at each call."""
+
+
+def _has_tangent(args: Sequence[Any]) -> bool:
+    for x in args:
+        if isinstance(x, Tensor):
+            if forward_ad.unpack_dual(x).tangent is not None:  # type: ignore[no-untyped-call]
+                return True
+        elif type(x) is list and _has_tangent(x):
+            return True
+    return False
 
 
 def operation(schema: str, public: str, described: Any) -> Callable[..., Any]:
@@ -49,7 +58,7 @@ def operation(schema: str, public: str, described: Any) -> Callable[..., Any]:
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def kernel(*args: Any) -> Any:
-        if differentiable and any(_has_tangent(x) for x in args):  # compiled code knows no jvp
+        if differentiable and _has_tangent(args):  # compiled code knows no jvp
             refuse_forward_mode()
         return described.kernel(*args)
 
@@ -61,9 +70,12 @@ def operation(schema: str, public: str, described: Any) -> Callable[..., Any]:
         torch.library.register_vmap(op, described.vmap, lib=_LIBRARY)
         return op  # type: ignore[no-any-return]
 
-    members = {"jvp": staticmethod(refuse_forward_mode)}
-    if not hasattr(described, "forward"):
-        members["forward"] = staticmethod(op)
+    def forward(*args: Any) -> Any:
+        return numbers(*args)
+
+    numbers = getattr(described, "forward", op)
+    forward.__signature__ = _ANY  # type: ignore[attr-defined]
+    members = {"forward": staticmethod(forward), "jvp": staticmethod(refuse_forward_mode)}
     node: Any = types.new_class(f"fastrenyi_{name}", (described, Function), {}, lambda room: room.update(members))
 
     def call(*args: Any) -> Any:
