@@ -257,7 +257,7 @@ def positive(x: object, name: str) -> float:
     if isinstance(x, (bool, np.bool_)) or not isinstance(x, numbers.Real):
         kind_error(name, "a number", _quoted(x))
     number = float(x)
-    if not (math.isfinite(number) and number > 0):
+    if not 0 < number < math.inf:  # comparisons are what every torch.compile traces of a symbol
         value_error(name, "a finite number above zero", x)
     return number
 
