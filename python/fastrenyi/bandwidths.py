@@ -10,14 +10,17 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from fastrenyi import _backend, _check, _core
-from fastrenyi._array import Array, Values, home_of, is_array, key, wrap
+from fastrenyi._array import AnyArray, Array, Values, home_of, is_array, key, wrap
 
-__all__ = ["Alignment", "Bandwidth", "BandwidthLike", "Median", "NearestNeighbours", "Scott", "Silverman"]
+__all__ = [
+    "Alignment", "Bandwidth", "BandwidthLike", "BandwidthName", "Median", "NearestNeighbours", "Scott", "Silverman",
+]  # fmt: skip
 
 
 class Bandwidth(ABC):
@@ -36,7 +39,8 @@ class Bandwidth(ABC):
         """Return one width for each of the b sample sets in x (b, n, d)."""
 
 
-BandwidthLike: TypeAlias = "Bandwidth | float | str | Array"
+BandwidthName: TypeAlias = Literal["silverman", "scott", "median", "neighbours"]
+BandwidthLike: TypeAlias = Bandwidth | float | BandwidthName | AnyArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,8 +230,8 @@ class Alignment(Bandwidth):
     True
     """
 
-    target: Array
-    widths: Any = None
+    target: AnyArray
+    widths: Sequence[float] | npt.NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         """Check the arguments."""
@@ -308,7 +312,7 @@ def code(rule: Bandwidth) -> tuple[str, list[float], Array | None] | None:
 
 def decode(name: str, numbers: Sequence[float], target: Array | None) -> Bandwidth:
     """Return the rule of a ``code``."""
-    if name == "alignment":
+    if target is not None:
         return Alignment(target, list(numbers) or None)
     if name == "neighbours":
         return NearestNeighbours(int(numbers[0]), numbers[1])

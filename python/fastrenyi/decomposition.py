@@ -4,42 +4,43 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Generic
 
 from fastrenyi import _backend, _check
-from fastrenyi._array import Array
+from fastrenyi._array import Array, ArrayT
 from fastrenyi.measures import Alpha, share
 
 __all__ = ["LayerDecomposition", "layer_decomposition"]
 
 
 @dataclass(frozen=True, eq=False)
-class LayerDecomposition:
+class LayerDecomposition(Generic[ArrayT]):
     """The information C feature maps T_1..T_C have of a target X; all in the unit of the base, shares of 1.
 
     For a sequence of m orders every field has one more axis of length m, the last.
     """
 
-    mmi: Array
+    mmi: ArrayT
     """Multivariate mutual information I(X; {T_1..T_C})."""
-    tradeoff: Array
+    tradeoff: ArrayT
     """Redundancy-synergy trade-off: mean over pairs of I(X;Ti) + I(X;Tj) - I(X;{Ti,Tj}) = redundancy - synergy."""
-    nonredundant: Array
+    nonredundant: ArrayT
     """Weighted non-redundant information: mean over pairs of 2 I(X;{Ti,Tj}) - I(X;Ti) - I(X;Tj)."""
-    tradeoff_share: Array
+    tradeoff_share: ArrayT
     """tradeoff / mmi."""
-    nonredundant_share: Array
+    nonredundant_share: ArrayT
     """nonredundant / mmi."""
-    single: Array
+    single: ArrayT
     """(C,): I(X; Ti)."""
-    pairwise: Array | None
+    pairwise: ArrayT | None
     """(C, C), symmetric: I(X; {Ti, Tj}), and I(X; Ti) on the diagonal; None with pairs=False."""
-    entropy: Array
+    entropy: ArrayT
     """S(T_1, ..., T_C)."""
 
 
 def layer_decomposition(
-    maps: Array, target: Array, alpha: Alpha = 1.01, base: float = 2, pairs: bool = True
-) -> LayerDecomposition:
+    maps: ArrayT, target: ArrayT, alpha: Alpha = 1.01, base: float = 2, pairs: bool = True
+) -> LayerDecomposition[ArrayT]:
     """Return the paper's three quantities of a convolutional layer, and what they are made of.
 
     mmi = I(X; {T_1..T_C}); tradeoff = 2/(C(C-1)) sum_{i<j} [I(X;Ti) + I(X;Tj) - I(X;{Ti,Tj})];
@@ -104,8 +105,9 @@ def layer_decomposition(
         single = information[:, 0] if pairs else information
         tradeoff = nonredundant = mmi * math.nan
 
-    def leave(values: Array) -> Array:
-        return home.leave(values[..., 0] if one_order else values)
+    def leave(values: Array) -> ArrayT:
+        found: ArrayT = home.leave(values[..., 0] if one_order else values)
+        return found
 
     return LayerDecomposition(
         mmi=leave(mmi),

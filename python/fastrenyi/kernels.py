@@ -6,16 +6,16 @@ import math
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, overload
 
 from fastrenyi import _backend, _check
-from fastrenyi._array import Array, Home, home_of, key, wrap
+from fastrenyi._array import Array, ArrayT, Foreign, Home, Values, home_of, key, wrap
 from fastrenyi._spec import KernelSpec
 from fastrenyi.bandwidths import BandwidthLike, as_bandwidth
 
 __all__ = [
-    "Cosine", "Delta", "Gaussian", "Kernel", "KernelLike", "Laplacian", "Polynomial", "channel_grams", "gram",
-    "tensor_gram",
+    "Cosine", "Delta", "Gaussian", "Kernel", "KernelLike", "KernelName", "Laplacian", "Polynomial", "channel_grams",
+    "gram", "tensor_gram",
 ]  # fmt: skip
 
 
@@ -34,7 +34,8 @@ class Kernel(ABC):
         return home
 
 
-KernelLike: TypeAlias = "Kernel | str"
+KernelName: TypeAlias = Literal["gaussian", "laplacian", "cosine", "polynomial", "delta"]
+KernelLike: TypeAlias = Kernel | KernelName
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,6 +254,14 @@ def grams_of(x: Array, samples: Array, kernel: KernelLike, bandwidth: BandwidthL
     return _grams(x, samples, home, chosen, name)
 
 
+@overload
+def gram(x: Values, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> Values: ...
+@overload
+def gram(x: ArrayT, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> ArrayT: ...
+@overload
+def gram(
+    x: Foreign | list[Any] | tuple[Any, ...], kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...
+) -> Values: ...
 def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
     """Return the normalised Gram matrix of samples: A_ij = K_ij / (n sqrt(K_ii K_jj)).
 
@@ -302,6 +311,12 @@ def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | N
     return _grams(x, x, home, chosen, "x")
 
 
+@overload
+def channel_grams(maps: Values, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> Values: ...
+@overload
+def channel_grams(maps: ArrayT, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> ArrayT: ...
+@overload
+def channel_grams(maps: Foreign, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> Values: ...
 def channel_grams(maps: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
     """Return one Gram per feature map of a layer, each map flattened and with a width of its own.
 
@@ -335,6 +350,12 @@ def channel_grams(maps: Array, kernel: KernelLike = "gaussian", bandwidth: Bandw
     return _grams(maps, channels(maps), home, chosen, "maps")
 
 
+@overload
+def tensor_gram(maps: Values, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> Values: ...
+@overload
+def tensor_gram(maps: ArrayT, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> ArrayT: ...
+@overload
+def tensor_gram(maps: Foreign, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> Values: ...
 def tensor_gram(maps: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
     """Return the Gram of n samples, each a whole tensor taken as one vector.
 

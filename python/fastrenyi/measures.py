@@ -29,12 +29,14 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import combinations
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from fastrenyi import _backend, _check
-from fastrenyi._array import Array, Home, wrap
+from fastrenyi._array import Array, ArrayT, Home, wrap
+from fastrenyi.bandwidths import BandwidthLike
 from fastrenyi.kernels import KernelLike, as_kernel
 
 __all__ = [
@@ -43,14 +45,14 @@ __all__ = [
     "o_information", "spectrum", "total_correlation",
 ]  # fmt: skip
 
-Alpha: TypeAlias = float | Sequence[float]
-Variable: TypeAlias = Array | Sequence[Array]
+Alpha: TypeAlias = float | Sequence[float] | npt.NDArray[np.floating | np.integer]
+Variable: TypeAlias = ArrayT | Sequence[ArrayT]
 
 
-class _Call:
+class _Call(Generic[ArrayT]):
     """One call of a measure: its variables, checked, and the entropies of their combinations."""
 
-    def __init__(self, variables: dict[str, Variable], alpha: Alpha, base: float) -> None:
+    def __init__(self, variables: dict[str, Variable[ArrayT]], alpha: Alpha, base: float) -> None:
         self.names = list(variables)
         self.grams: list[Array] = []
         self.labels: list[str] = []
@@ -62,7 +64,8 @@ class _Call:
             if is_joint and not variable:
                 _check.value_error(name, "at least one Gram", "an empty sequence")
             first = len(self.grams)
-            for k, x in enumerate(variable if is_joint else [variable]):
+            listed: Any = variable if is_joint else [variable]
+            for k, x in enumerate(listed):
                 label = f"{name}[{k}]" if is_joint else name
                 x = _check.adopt(x, label)
                 homes.append(_check.gram(x, label))
@@ -96,7 +99,7 @@ class _Call:
         """Return the joint entropies of subsets of the variables, by position: (subsets, *batch, orders)."""
         return self._found(subsets, [])
 
-    def sum(self, *terms: tuple[float, tuple[int, ...]]) -> Array:
+    def sum(self, *terms: tuple[float, tuple[int, ...]]) -> ArrayT:
         """Return the sum of joint entropies of subsets, each with its sign, as the caller is to have it."""
         return self.leave(self._found([subset for _, subset in terms], [sign for sign, _ in terms]))
 
@@ -111,18 +114,19 @@ class _Call:
             self.unit,
         )
 
-    def leave(self, result: Array) -> Array:
+    def leave(self, result: Array) -> ArrayT:
         """Give a result (*batch, orders) back to the caller."""
-        return self.home.leave(result.squeeze(-1) if self.one_order else result)
+        found: ArrayT = self.home.leave(result.squeeze(-1) if self.one_order else result)
+        return found
 
 
-def _numbered(grams: tuple[Variable, ...], least: int) -> dict[str, Variable]:
+def _numbered(grams: tuple[Variable[ArrayT], ...], least: int) -> dict[str, Variable[ArrayT]]:
     if len(grams) < least:
         _check.value_error("grams", f"at least {least} variable{'s' if least > 1 else ''}", len(grams))
     return {f"grams[{i}]": gram for i, gram in enumerate(grams)}
 
 
-def spectrum(a: Array) -> Array:
+def spectrum(a: ArrayT) -> ArrayT:
     """Return the eigenvalues of symmetric matrices in ascending order.
 
     Shapes: a (..., n, n) symmetric, of any trace; the result (..., n), in the library, dtype and device of a. Cost
@@ -135,10 +139,11 @@ def spectrum(a: Array) -> Array:
     """
     a = _check.adopt(a, "a")
     home = _check.gram(a, "a")
-    return home.leave(_backend.operations(home.library, home.device).spectrum(a, "a"))
+    found: ArrayT = home.leave(_backend.operations(home.library, home.device).spectrum(a, "a"))
+    return found
 
 
-def entropy(a: Variable, alpha: Alpha = 1.01, base: float = 2) -> Array:
+def entropy(a: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2) -> ArrayT:
     """Return the matrix-based Renyi entropy: S_alpha(A) = log2(sum_i lambda_i^alpha) / (1 - alpha).
 
     Source: Sanchez Giraldo, Rao, Principe, IEEE TIT 61(1), 2015. Shapes, units, errors and cost as above in this
@@ -153,7 +158,7 @@ def entropy(a: Variable, alpha: Alpha = 1.01, base: float = 2) -> Array:
     return call.sum((1, (0,)))
 
 
-def joint_entropy(*grams: Variable, alpha: Alpha = 1.01, base: float = 2) -> Array:
+def joint_entropy(*grams: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2) -> ArrayT:
     """Return the joint entropy: S(A_1, ..., A_C) = S(A_1 o ... o A_C / tr(A_1 o ... o A_C)), o the entrywise product.
 
     Source: Yu, Sanchez Giraldo, Jenssen, Principe, IEEE TPAMI 42(11), 2020.
@@ -167,7 +172,9 @@ def joint_entropy(*grams: Variable, alpha: Alpha = 1.01, base: float = 2) -> Arr
     return call.sum((1, tuple(range(len(grams)))))
 
 
-def conditional_entropy(a: Variable, given: Variable, *, alpha: Alpha = 1.01, base: float = 2) -> Array:
+def conditional_entropy(
+    a: Variable[ArrayT], given: Variable[ArrayT], *, alpha: Alpha = 1.01, base: float = 2
+) -> ArrayT:
     """Return the conditional entropy: S(A | G) = S(A, G) - S(G).
 
     Source: Sanchez Giraldo, Rao, Principe, IEEE TIT 61(1), 2015.
@@ -181,7 +188,7 @@ def conditional_entropy(a: Variable, given: Variable, *, alpha: Alpha = 1.01, ba
     return call.sum((1, (0, 1)), (-1, (1,)))
 
 
-def mutual_information(a: Variable, b: Variable, *, alpha: Alpha = 1.01, base: float = 2) -> Array:
+def mutual_information(a: Variable[ArrayT], b: Variable[ArrayT], *, alpha: Alpha = 1.01, base: float = 2) -> ArrayT:
     """Return the mutual information: I(A; B) = S(A) + S(B) - S(A, B).
 
     Source: arXiv 1804.06537.
@@ -197,8 +204,8 @@ def mutual_information(a: Variable, b: Variable, *, alpha: Alpha = 1.01, base: f
 
 
 def conditional_mutual_information(
-    a: Variable, b: Variable, given: Variable, *, alpha: Alpha = 1.01, base: float = 2
-) -> Array:
+    a: Variable[ArrayT], b: Variable[ArrayT], given: Variable[ArrayT], *, alpha: Alpha = 1.01, base: float = 2
+) -> ArrayT:
     """Return the conditional mutual information: I(A; B | G) = S(A, G) + S(B, G) - S(A, B, G) - S(G).
 
     Source: Yu, Sanchez Giraldo, Jenssen, Principe, IEEE TPAMI 42(11), 2020.
@@ -220,19 +227,21 @@ def share(part: Array, whole: Array, home: Home) -> Array:
         return home.xp.where(nothing, math.nan, part / home.xp.where(nothing, 1.0, whole))
 
 
-def _singles_and_joint(call: _Call) -> tuple[Array, Array]:
+def _singles_and_joint(call: _Call[ArrayT]) -> tuple[Array, Array]:
     count = len(call.members)
     found = call.entropies(*((i,) for i in range(count)), tuple(range(count)))
     return found[:-1], found[-1]
 
 
-def _all_but_one_and_joint(call: _Call) -> tuple[Array, Array]:
+def _all_but_one_and_joint(call: _Call[ArrayT]) -> tuple[Array, Array]:
     everything = tuple(range(len(call.members)))
     found = call.entropies(*(everything[:i] + everything[i + 1 :] for i in everything), everything)
     return found[:-1], found[-1]
 
 
-def total_correlation(*grams: Variable, normalized: bool = False, alpha: Alpha = 1.01, base: float = 2) -> Array:
+def total_correlation(
+    *grams: Variable[ArrayT], normalized: bool = False, alpha: Alpha = 1.01, base: float = 2
+) -> ArrayT:
     """Return the total correlation: T = sum_i S(A_i) - S(A_1, ..., A_L).
 
     ``normalized=True`` gives T* = T / (sum_i S(A_i) - max_i S(A_i)), which is 0 for independent variables and 1 for
@@ -252,7 +261,9 @@ def total_correlation(*grams: Variable, normalized: bool = False, alpha: Alpha =
     return call.leave(result)
 
 
-def dual_total_correlation(*grams: Variable, normalized: bool = False, alpha: Alpha = 1.01, base: float = 2) -> Array:
+def dual_total_correlation(
+    *grams: Variable[ArrayT], normalized: bool = False, alpha: Alpha = 1.01, base: float = 2
+) -> ArrayT:
     """Return the dual total correlation: D = sum_i S(all but A_i) - (L - 1) S(A_1, ..., A_L).
 
     ``normalized=True`` gives D* = D / S(A_1, ..., A_L), NaN where the joint entropy is zero. Cost: L + 1 entropies
@@ -271,7 +282,7 @@ def dual_total_correlation(*grams: Variable, normalized: bool = False, alpha: Al
     return call.leave(share(result, joint, call.home) if normalized else result)
 
 
-def o_information(*grams: Variable, alpha: Alpha = 1.01, base: float = 2) -> Array:
+def o_information(*grams: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2) -> ArrayT:
     """Return the O-information: Omega = T - D, the total correlation less the dual total correlation.
 
     Positive where redundancy prevails, negative where synergy does. Source: Rosas et al., Physical Review E 100, 2019.
@@ -292,7 +303,7 @@ def o_information(*grams: Variable, alpha: Alpha = 1.01, base: float = 2) -> Arr
     )
 
 
-def interaction_information(*grams: Variable, alpha: Alpha = 1.01, base: float = 2) -> Array:
+def interaction_information(*grams: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2) -> ArrayT:
     """Return the interaction information: -sum over the non-empty subsets T of (-1)^|T| S(T).
 
     For two variables it is I(A; B), for three I(A; B) - I(A; B | C): redundancy is positive and synergy negative, the
@@ -327,14 +338,14 @@ def _pooled(x: Array, y: Array, home: Home) -> Array:
 
 
 def divergence(
-    x: Array,
-    y: Array,
+    x: ArrayT,
+    y: ArrayT,
     kernel: KernelLike = "gaussian",
-    bandwidth: Any = None,
+    bandwidth: BandwidthLike | None = None,
     *,
     alpha: Alpha = 1.01,
     base: float = 2,
-) -> Array:
+) -> ArrayT:
     """Return the Jensen-Renyi divergence of two samples: S(x and y pooled) - n/(n+m) S(x) - m/(n+m) S(y).
 
     Zero for equal samples, and at most the entropy of the mixing proportions for samples far apart. The kernel's
@@ -382,4 +393,5 @@ def divergence(
         for part in (grams, grams[..., :n, :n] * ((n + m) / n), grams[..., n:, n:] * ((n + m) / m))
     )
     result = s - (n * s_x + m * s_y) / (n + m)
-    return home.leave(result[..., 0] if one_order else result)
+    found: ArrayT = home.leave(result[..., 0] if one_order else result)
+    return found

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 
 from fastrenyi import _check
-from fastrenyi._array import Array, Home
+from fastrenyi._array import Array, ArrayT, Home
 
 __all__ = ["normalize"]
 
@@ -22,7 +22,7 @@ def _traced(k: Array, home: Home) -> bool:
     return bool(k.is_cuda and torch.cuda.is_current_stream_capturing())
 
 
-def normalize(k: Array) -> Array:
+def normalize(k: ArrayT) -> ArrayT:
     """Return the normalised Gram of a kernel matrix: A_ij = K_ij / (n sqrt(K_ii K_jj)).
 
     For kernels that ``gram`` does not have.
@@ -58,14 +58,14 @@ def normalize(k: Array) -> Array:
     array([[0.5 , 0.25],
            [0.25, 0.5 ]])
     """
-    k = _check.adopt(k, "k")
-    home = _check.gram(k, "k")
-    if not _traced(k, home):
-        diagonal = np.diagonal(_check.gram_contents(k, "k", trace_one=False), axis1=-2, axis2=-1)
+    values: Array = _check.adopt(k, "k")
+    home = _check.gram(values, "k")
+    if not _traced(values, home):
+        diagonal = np.diagonal(_check.gram_contents(values, "k", trace_one=False), axis1=-2, axis2=-1)
         _check.positive_diagonal(diagonal, "k")
-    half = home.dtype in ("float16", "bfloat16")
-    if half:
-        k = k.float() if home.library == "torch" else k.astype(np.float32)
-    root = k.diagonal(0, -2, -1) ** 0.5
+    if home.dtype in ("float16", "bfloat16"):
+        values = values.float() if home.library == "torch" else values.astype(np.float32)
+    root = values.diagonal(0, -2, -1) ** 0.5
     # The product commutes, so that the result is as symmetric as k.
-    return home.leave(k / (root[..., :, None] * root[..., None, :]) / k.shape[-1])
+    found: ArrayT = home.leave(values / (root[..., :, None] * root[..., None, :]) / values.shape[-1])
+    return found
