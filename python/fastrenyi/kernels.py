@@ -1,21 +1,18 @@
-"""Kernels, and the Gram matrices they make of samples, of feature maps and of whole tensors."""
+"""Kernels: positive definite functions of two samples."""
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, Literal, TypeAlias
 
 from fastrenyi import _backend, _check
-from fastrenyi._array import Array, ArrayT, Foreign, Home, Values, home_of, key, wrap
+from fastrenyi._array import Array, Home, key
 from fastrenyi._spec import KernelSpec
 from fastrenyi.bandwidths import BandwidthLike, as_bandwidth
 
 __all__ = [
-    "Cosine", "Delta", "Gaussian", "Kernel", "KernelLike", "KernelName", "Laplacian", "Polynomial", "channel_grams",
-    "gram", "tensor_gram",
+    "Cosine", "Delta", "Gaussian", "Kernel", "KernelLike", "KernelName", "Laplacian", "Polynomial", "as_kernel",
 ]  # fmt: skip
 
 
@@ -210,181 +207,3 @@ def as_kernel(kernel: object, bandwidth: object = None) -> Kernel:
     if not isinstance(kernel, str):
         _check.value_error("bandwidth", f"none, as {kernel!r} has its own", bandwidth, "give the width in one place")
     return kind(as_bandwidth(bandwidth))
-
-
-def _accept(x: object, name: str, kernel: object, bandwidth: object) -> tuple[Array, Home, Kernel]:
-    """Check samples, kernel and bandwidth, in this order; the samples come back as an array of a known library."""
-    x = _check.adopt(x, name)
-    home = _check.array(x, name)
-    chosen = as_kernel(kernel, bandwidth)
-    if isinstance(chosen, Delta) and home.library == "numpy":
-        x = _check.codes(x, name)
-        home = home_of(x)
-    chosen._accept(home, name)
-    return x, home, chosen
-
-
-def _grams(x: Array, samples: Array, home: Home, kernel: Kernel, name: str) -> Array:
-    """Return the Grams of samples (..., n, d), which are x as it was given or a view of it."""
-    if 0 in samples.shape[-2:]:
-        _check.value_error(name, "at least one sample and one feature", f"shape {tuple(x.shape)}")
-    try:
-        found = kernel._gram(samples, home, name)
-    except ValueError:
-        if samples is not x:
-            with suppress(RuntimeError):  # a tensor that is mapped over has no numbers to look at
-                _check.finite(wrap(x), name)  # so that the index is one of what was given
-        raise
-    return kernel._result_home(home).leave(found)
-
-
-def channels(maps: Array) -> Array:
-    """Return each channel of maps (n, C, *spatial) as a sample set, (C, n, d); a view where the strides allow."""
-    return maps.reshape(*maps.shape[:2], math.prod(maps.shape[2:])).swapaxes(0, 1)
-
-
-def vectors(tensors: Array) -> Array:
-    """Return tensors (n, ...) as samples (n, d); a view where the strides allow."""
-    return tensors.reshape(tensors.shape[0], math.prod(tensors.shape[1:]))
-
-
-def grams_of(x: Array, samples: Array, kernel: KernelLike, bandwidth: BandwidthLike | None, name: str) -> Array:
-    """Return the Grams of samples, a view of x, for a function that has a name of its own for x."""
-    _, home, chosen = _accept(x, name, kernel, bandwidth)
-    return _grams(x, samples, home, chosen, name)
-
-
-@overload
-def gram(x: Values, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> Values: ...
-@overload
-def gram(x: ArrayT, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> ArrayT: ...
-@overload
-def gram(
-    x: Foreign | list[Any] | tuple[Any, ...], kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...
-) -> Values: ...
-def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
-    """Return the normalised Gram matrix of samples: A_ij = K_ij / (n sqrt(K_ii K_jj)).
-
-    Parameters
-    ----------
-    x
-        Samples (..., n, d): n samples of d features, real numbers; for the Delta kernel also integers,
-        strings, and labels (n,).
-        A NumPy or CuPy array, a torch tensor, or lists of numbers; what gives NumPy an array by DLPack on the CPU or
-        ``__array__``, such as a table of pandas, is taken as that array.
-    kernel
-        "gaussian", "laplacian", "cosine", "polynomial", "delta", or a kernel such as ``Gaussian(bandwidth=2.0)``.
-    bandwidth
-        The kernel's width: a number, an array of the batch shape, a rule such as ``Median()`` or its name. None is
-        the kernel's own, by default ``Silverman(5.0)``.
-
-    Returns
-    -------
-    (..., n, n), symmetric positive semidefinite with trace 1 and 1/n on the diagonal, in the library, dtype and
-    device of x. Half precision is computed in single.
-
-    Raises
-    ------
-    TypeError for what is not an array of real numbers; ValueError for wrong shapes, NaN or infinity, and widths that
-    are not positive or do not apply.
-
-    Notes
-    -----
-    Cost O(n^2 d) per sample set. Distances come from differences, not from an expanded square: exact for duplicates and
-    far from the origin. Source: Sanchez Giraldo, Rao, Principe, IEEE TIT 61(1), 2015; arXiv 1804.06537.
-
-    >>> import numpy as np, fastrenyi as fr
-    >>> a = fr.gram(np.arange(3.0)[:, None], bandwidth=1.0)
-    >>> a.shape, float(np.trace(a))
-    ((3, 3), 1.0)
-    """
-    x, home, chosen = _accept(_check.listed(x, "x"), "x", kernel, bandwidth)
-    if x.ndim == 1 and isinstance(chosen, Delta):
-        x = x[:, None]
-    if x.ndim < 2:
-        _check.value_error(
-            "x",
-            "samples of shape (..., n, d)",
-            f"shape {tuple(x.shape)}",
-            "for n samples of one feature pass x[:, None]",
-        )
-    return _grams(x, x, home, chosen, "x")
-
-
-@overload
-def channel_grams(maps: Values, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> Values: ...
-@overload
-def channel_grams(maps: ArrayT, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> ArrayT: ...
-@overload
-def channel_grams(maps: Foreign, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> Values: ...
-def channel_grams(maps: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
-    """Return one Gram per feature map of a layer, each map flattened and with a width of its own.
-
-    Parameters
-    ----------
-    maps
-        Activations (n, C, \\*spatial) of n samples and C feature maps, as a convolution gives them.
-    kernel, bandwidth
-        As in ``gram``; an array of widths has shape (C,).
-
-    Returns
-    -------
-    (C, n, n) Grams, in the library, dtype and device of maps. Activations are not copied where their strides allow.
-
-    Raises
-    ------
-    As ``gram``, naming ``maps``.
-
-    Notes
-    -----
-    Cost O(C n^2 d), d the size of a map. Source: arXiv 1804.06537.
-
-    >>> import numpy as np, fastrenyi as fr
-    >>> maps = np.random.default_rng(0).normal(size=(10, 4, 5, 5))
-    >>> fr.channel_grams(maps).shape
-    (4, 10, 10)
-    """
-    maps, home, chosen = _accept(maps, "maps", kernel, bandwidth)
-    if maps.ndim < 2:
-        _check.value_error("maps", "activations of shape (n, C, *spatial)", f"shape {tuple(maps.shape)}")
-    return _grams(maps, channels(maps), home, chosen, "maps")
-
-
-@overload
-def tensor_gram(maps: Values, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> Values: ...
-@overload
-def tensor_gram(maps: ArrayT, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> ArrayT: ...
-@overload
-def tensor_gram(maps: Foreign, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> Values: ...
-def tensor_gram(maps: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
-    """Return the Gram of n samples, each a whole tensor taken as one vector.
-
-    Parameters
-    ----------
-    maps
-        (n, ...): images, activations, vectors; (n,) is one feature.
-    kernel, bandwidth
-        As in ``gram``.
-
-    Returns
-    -------
-    (n, n), in the library, dtype and device of maps.
-
-    Raises
-    ------
-    As ``gram``, naming ``maps``.
-
-    Notes
-    -----
-    Cost O(n^2 d), d the size of a sample. With one Gaussian width for all maps this is the joint Gram of the maps of
-    ``channel_grams``, without their product. Source: the tensor kernel of Wickstrom et al., Entropy 25(6):899, 2023.
-
-    >>> import numpy as np, fastrenyi as fr
-    >>> images = np.random.default_rng(0).normal(size=(10, 1, 8, 8))
-    >>> fr.tensor_gram(images).shape
-    (10, 10)
-    """
-    maps, home, chosen = _accept(maps, "maps", kernel, bandwidth)
-    if maps.ndim < 1:
-        _check.value_error("maps", "samples of shape (n, ...)", "a single number")
-    return _grams(maps, vectors(maps), home, chosen, "maps")

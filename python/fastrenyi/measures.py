@@ -27,32 +27,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import suppress
-from itertools import combinations
 from typing import Any, Generic, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from fastrenyi import _backend, _check
-from fastrenyi._array import Array, ArrayT, Home, wrap
-from fastrenyi.bandwidths import BandwidthLike
-from fastrenyi.kernels import KernelLike, as_kernel
+from fastrenyi._array import Array, ArrayT, Home
 
 __all__ = [
-    "Alpha", "Variable", "conditional_entropy", "conditional_mutual_information", "divergence",
-    "dual_total_correlation", "entropy", "interaction_information", "joint_entropy", "mutual_information",
-    "o_information", "spectrum", "total_correlation",
+    "Alpha", "Call", "Variable", "conditional_entropy", "conditional_mutual_information", "entropy", "joint_entropy",
+    "mutual_information", "numbered", "share", "spectrum",
 ]  # fmt: skip
 
 Alpha: TypeAlias = float | Sequence[float] | npt.NDArray[np.floating | np.integer]
 Variable: TypeAlias = ArrayT | Sequence[ArrayT]
 
 
-class _Call(Generic[ArrayT]):
+class Call(Generic[ArrayT]):
     """One call of a measure: its variables, checked, and the entropies of their combinations."""
 
     def __init__(self, variables: dict[str, Variable[ArrayT]], alpha: Alpha, base: float) -> None:
+        """Check the arguments of a measure."""
         self.names = list(variables)
         self.grams: list[Array] = []
         self.labels: list[str] = []
@@ -120,7 +116,8 @@ class _Call(Generic[ArrayT]):
         return found
 
 
-def _numbered(grams: tuple[Variable[ArrayT], ...], least: int) -> dict[str, Variable[ArrayT]]:
+def numbered(grams: tuple[Variable[ArrayT], ...], least: int) -> dict[str, Variable[ArrayT]]:
+    """Return the variables of a measure of any number of them by the names they have in messages."""
     if len(grams) < least:
         _check.value_error("grams", f"at least {least} variable{'s' if least > 1 else ''}", len(grams))
     return {f"grams[{i}]": gram for i, gram in enumerate(grams)}
@@ -154,7 +151,7 @@ def entropy(a: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2) -> ArrayT
     >>> fr.entropy(a, alpha=[0.5, 2, 5]).round(4)
     array([2.6738, 2.2589, 2.0376])
     """
-    call = _Call({"a": a}, alpha, base)
+    call = Call({"a": a}, alpha, base)
     return call.sum((1, (0,)))
 
 
@@ -168,7 +165,7 @@ def joint_entropy(*grams: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2
     >>> float(fr.joint_entropy(a, b))
     2.0
     """
-    call = _Call(_numbered(grams, 1), alpha, base)
+    call = Call(numbered(grams, 1), alpha, base)
     return call.sum((1, tuple(range(len(grams)))))
 
 
@@ -184,7 +181,7 @@ def conditional_entropy(
     >>> np.abs(np.round([fr.conditional_entropy(a, b), fr.conditional_entropy(a, a)], 6))
     array([1., 0.])
     """
-    call = _Call({"a": a, "given": given}, alpha, base)
+    call = Call({"a": a, "given": given}, alpha, base)
     return call.sum((1, (0, 1)), (-1, (1,)))
 
 
@@ -199,7 +196,7 @@ def mutual_information(a: Variable[ArrayT], b: Variable[ArrayT], *, alpha: Alpha
     >>> np.abs(np.round([fr.mutual_information(a, xor), fr.mutual_information([a, b], xor)], 6))
     array([0., 1.])
     """
-    call = _Call({"a": a, "b": b}, alpha, base)
+    call = Call({"a": a, "b": b}, alpha, base)
     return call.sum((1, (0,)), (1, (1,)), (-1, (0, 1)))
 
 
@@ -216,7 +213,7 @@ def conditional_mutual_information(
     >>> round(float(fr.conditional_mutual_information(a, xor, b)), 6)
     1.0
     """
-    call = _Call({"a": a, "b": b, "given": given}, alpha, base)
+    call = Call({"a": a, "b": b, "given": given}, alpha, base)
     return call.sum((1, (0, 2)), (1, (1, 2)), (-1, (0, 1, 2)), (-1, (2,)))
 
 
@@ -225,173 +222,3 @@ def share(part: Array, whole: Array, home: Home) -> Array:
     with home.current(part):
         nothing = whole == 0
         return home.xp.where(nothing, math.nan, part / home.xp.where(nothing, 1.0, whole))
-
-
-def _singles_and_joint(call: _Call[ArrayT]) -> tuple[Array, Array]:
-    count = len(call.members)
-    found = call.entropies(*((i,) for i in range(count)), tuple(range(count)))
-    return found[:-1], found[-1]
-
-
-def _all_but_one_and_joint(call: _Call[ArrayT]) -> tuple[Array, Array]:
-    everything = tuple(range(len(call.members)))
-    found = call.entropies(*(everything[:i] + everything[i + 1 :] for i in everything), everything)
-    return found[:-1], found[-1]
-
-
-def total_correlation(
-    *grams: Variable[ArrayT], normalized: bool = False, alpha: Alpha = 1.01, base: float = 2
-) -> ArrayT:
-    """Return the total correlation: T = sum_i S(A_i) - S(A_1, ..., A_L).
-
-    ``normalized=True`` gives T* = T / (sum_i S(A_i) - max_i S(A_i)), which is 0 for independent variables and 1 for
-    copies; NaN where at most one variable has any entropy. Source: Yu et al., AAAI 2021.
-
-    >>> import numpy as np, fastrenyi as fr
-    >>> a = fr.gram(np.array([0, 0, 1, 1]), kernel="delta")
-    >>> np.round([fr.total_correlation(a, a, a), fr.total_correlation(a, a, a, normalized=True)], 6)
-    array([2., 1.])
-    """
-    call = _Call(_numbered(grams, 2), alpha, base)
-    normalized = _check.flag(normalized, "normalized")
-    singles, joint = _singles_and_joint(call)
-    result = singles.sum(axis=0) - joint
-    if normalized:
-        result = share(result, singles.sum(axis=0) - call.home.xp.amax(singles, 0), call.home)
-    return call.leave(result)
-
-
-def dual_total_correlation(
-    *grams: Variable[ArrayT], normalized: bool = False, alpha: Alpha = 1.01, base: float = 2
-) -> ArrayT:
-    """Return the dual total correlation: D = sum_i S(all but A_i) - (L - 1) S(A_1, ..., A_L).
-
-    ``normalized=True`` gives D* = D / S(A_1, ..., A_L), NaN where the joint entropy is zero. Cost: L + 1 entropies
-    and O(L^2 n^2).
-    Source: Yu et al., AAAI 2021.
-
-    >>> import numpy as np, fastrenyi as fr
-    >>> a = fr.gram(np.array([0, 0, 1, 1]), kernel="delta")
-    >>> np.round([fr.dual_total_correlation(a, a, a), fr.dual_total_correlation(a, a, a, normalized=True)], 6)
-    array([1., 1.])
-    """
-    call = _Call(_numbered(grams, 2), alpha, base)
-    normalized = _check.flag(normalized, "normalized")
-    others, joint = _all_but_one_and_joint(call)
-    result = others.sum(axis=0) - (len(grams) - 1) * joint
-    return call.leave(share(result, joint, call.home) if normalized else result)
-
-
-def o_information(*grams: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2) -> ArrayT:
-    """Return the O-information: Omega = T - D, the total correlation less the dual total correlation.
-
-    Positive where redundancy prevails, negative where synergy does. Source: Rosas et al., Physical Review E 100, 2019.
-
-    >>> import numpy as np, fastrenyi as fr
-    >>> a, b = (fr.gram(np.array(bits), kernel="delta") for bits in ([0, 0, 1, 1], [0, 1, 0, 1]))
-    >>> xor = fr.gram(np.array([0, 1, 1, 0]), kernel="delta")
-    >>> np.round([fr.o_information(a, b, xor), fr.o_information(a, a, a)], 6)
-    array([-1.,  1.])
-    """
-    call = _Call(_numbered(grams, 2), alpha, base)
-    count = len(grams)
-    everything = tuple(range(count))
-    return call.sum(
-        *((1, (i,)) for i in everything),
-        *((-1, everything[:i] + everything[i + 1 :]) for i in everything),
-        (count - 2, everything),
-    )
-
-
-def interaction_information(*grams: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2) -> ArrayT:
-    """Return the interaction information: -sum over the non-empty subsets T of (-1)^|T| S(T).
-
-    For two variables it is I(A; B), for three I(A; B) - I(A; B | C): redundancy is positive and synergy negative, the
-    sign of ``layer_decomposition``'s trade-off (McGill's has the other sign for an odd number of variables). Cost:
-    2^L - 1 entropies; more than 12 variables raise ValueError. Source: McGill, Psychometrika 19, 1954.
-
-    >>> import numpy as np, fastrenyi as fr
-    >>> a, b = (fr.gram(np.array(bits), kernel="delta") for bits in ([0, 0, 1, 1], [0, 1, 0, 1]))
-    >>> xor = fr.gram(np.array([0, 1, 1, 0]), kernel="delta")
-    >>> round(float(fr.interaction_information(a, b, xor)), 6)
-    -1.0
-    """
-    variables = _numbered(grams, 2)
-    if len(grams) > 12:
-        _check.value_error(
-            "grams",
-            "at most 12 variables, as the cost doubles with each",
-            len(grams),
-            "join some of them in lists",
-        )
-    call = _Call(variables, alpha, base)
-    subsets = [s for size in range(1, len(grams) + 1) for s in combinations(range(len(grams)), size)]
-    return call.sum(*(((-1) ** (len(subset) + 1), subset) for subset in subsets))
-
-
-def _pooled(x: Array, y: Array, home: Home) -> Array:
-    """Return two sets of samples as one, (..., n, d) and (..., m, d) as (..., n + m, d); batch axes broadcast."""
-    xp = home.xp
-    batch = np.broadcast_shapes(tuple(x.shape[:-2]), tuple(y.shape[:-2]))
-    with home.current(x):
-        return xp.concatenate([xp.broadcast_to(v, (*batch, *v.shape[-2:])) for v in (x, y)], -2)
-
-
-def divergence(
-    x: ArrayT,
-    y: ArrayT,
-    kernel: KernelLike = "gaussian",
-    bandwidth: BandwidthLike | None = None,
-    *,
-    alpha: Alpha = 1.01,
-    base: float = 2,
-) -> ArrayT:
-    """Return the Jensen-Renyi divergence of two samples: S(x and y pooled) - n/(n+m) S(x) - m/(n+m) S(y).
-
-    Zero for equal samples, and at most the entropy of the mixing proportions for samples far apart. The kernel's
-    width is found on the pooled sample. Shapes: x (..., n, d), y (..., m, d), batch axes broadcast; the result has
-    the batch shape. Cost O((n+m)^2 d + (n+m)^3). Source: the representation Jensen-Renyi divergence of Hoyos Osorio,
-    Skean, Brockmeier and Sanchez Giraldo, arXiv 2112.01583.
-
-    >>> import numpy as np, fastrenyi as fr
-    >>> x = np.arange(4.0)[:, None]
-    >>> abs(round(float(fr.divergence(x, x)), 9)), round(float(fr.divergence(x, x + 1000, bandwidth=1.0)), 9)
-    (0.0, 1.0)
-    """
-    x = _check.adopt(x, "x")
-    home = _check.array(x, "x")
-    y = _check.adopt(y, "y")
-    home_y = _check.array(y, "y")
-    chosen = as_kernel(kernel, bandwidth)
-    chosen._accept(home, "x")
-    chosen._accept(home_y, "y")
-    _check.same_home(home_y, "y", home, "x")
-    for values, name in ((x, "x"), (y, "y")):
-        if values.ndim < 2 or values.shape[-2] == 0 or values.shape[-1] == 0:
-            _check.value_error(name, "samples of shape (..., n, d) with n, d >= 1", f"shape {tuple(values.shape)}")
-    if x.shape[-1] != y.shape[-1]:
-        _check.value_error("y", f"samples of d = {x.shape[-1]} features, as x", f"shape {tuple(y.shape)}")
-    try:
-        np.broadcast_shapes(tuple(x.shape[:-2]), tuple(y.shape[:-2]))
-    except ValueError:
-        _check.value_error("y", f"batch axes that broadcast with {tuple(x.shape[:-2])}", f"{tuple(y.shape[:-2])}")
-    orders, one_order = _check.orders(alpha)
-    unit = _check.unit(base)
-    operations = _backend.operations(home.library, home.device)
-    n, m = x.shape[-2], y.shape[-2]
-    pooled = _pooled(x, y, home)
-    try:
-        grams = chosen._gram(pooled, home, "x")
-    except ValueError:
-        with suppress(RuntimeError):  # tensors that are mapped over have no numbers to look at
-            for values, name in ((x, "x"), (y, "y")):
-                _check.finite(wrap(values), name)
-        raise
-    home = chosen._result_home(home)
-    s, s_x, s_y = (
-        operations.entropies([part], ["x"], [[0]], ["x"], [1], orders, unit)
-        for part in (grams, grams[..., :n, :n] * ((n + m) / n), grams[..., n:, n:] * ((n + m) / m))
-    )
-    result = s - (n * s_x + m * s_y) / (n + m)
-    found: ArrayT = home.leave(result[..., 0] if one_order else result)
-    return found

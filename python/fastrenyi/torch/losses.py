@@ -18,7 +18,8 @@ from torch.nn import functional
 import fastrenyi as fr
 from fastrenyi import _check
 from fastrenyi.bandwidths import BandwidthLike, NearestNeighbours, as_bandwidth
-from fastrenyi.kernels import KernelLike, as_kernel, channels, grams_of, vectors
+from fastrenyi.grams import channels, grams_of, vectors
+from fastrenyi.kernels import KernelLike, as_kernel
 from fastrenyi.torch.ops._shared import has_numbers
 
 __all__ = ["DistillationLoss", "InformationBottleneckLoss", "MutualInformationLoss", "TotalCorrelationLoss"]
