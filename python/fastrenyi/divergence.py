@@ -34,11 +34,45 @@ def divergence(
 ) -> ArrayT:
     """Return the Jensen-Renyi divergence of two samples: S(x and y pooled) - n/(n+m) S(x) - m/(n+m) S(y).
 
-    Zero for equal samples, and at most the entropy of the mixing proportions for samples far apart. The kernel's
-    width is found on the pooled sample. Shapes: x (..., n, d), y (..., m, d), batch axes broadcast; the result has
-    the batch shape. Cost O((n+m)^2 d + (n+m)^3). Source: the representation Jensen-Renyi divergence of Hoyos Osorio,
-    Skean, Brockmeier and Sanchez Giraldo, arXiv 2112.01583.
+    Zero for equal samples, and at most the entropy of the mixing proportions for samples far apart.
 
+    Parameters
+    ----------
+    x, y : array
+        Samples (..., n, d) and (..., m, d); batch axes broadcast.
+    kernel : str or Kernel
+        "gaussian", "laplacian", "cosine", "polynomial", "delta", or a kernel such as ``Gaussian(bandwidth=2.0)``.
+    bandwidth : float, array, str or Bandwidth, optional
+        The kernel's width, or a rule for it such as "median", which looks at the pooled sample. None is the kernel's
+        own.
+    alpha : float or sequence of float
+        Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits, the default is close to Shannon.
+    base : float
+        Base of the logarithm; 2 gives bits.
+
+    Returns
+    -------
+    array
+        The batch shape, for m orders with a last axis of length m; in the library, dtype and device of x.
+
+    Raises
+    ------
+    TypeError
+        For what is not an array of real numbers (for the Delta kernel also integers), and x and y of different
+        libraries, dtypes or devices.
+    ValueError
+        For wrong shapes, NaN or infinity, widths that are not positive or do not apply, and orders or bases out of
+        range.
+
+    Notes
+    -----
+    Samples are NumPy or CuPy arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or ``__array__``
+    is taken as that array. Cost O((n+m)^2 d + (n+m)^3).
+    Source: the representation Jensen-Renyi divergence of Hoyos Osorio, Skean, Brockmeier and Sanchez Giraldo, arXiv
+    2112.01583.
+
+    Examples
+    --------
     >>> import numpy as np, fastrenyi as fr
     >>> x = np.arange(4.0)[:, None]
     >>> abs(round(float(fr.divergence(x, x)), 9)), round(float(fr.divergence(x, x + 1000, bandwidth=1.0)), 9)

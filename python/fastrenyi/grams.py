@@ -69,32 +69,37 @@ def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | N
 
     Parameters
     ----------
-    x
-        Samples (..., n, d): n samples of d features, real numbers; for the Delta kernel also integers,
-        strings, and labels (n,).
-        A NumPy or CuPy array, a torch tensor, or lists of numbers; what gives NumPy an array by DLPack on the CPU or
-        ``__array__``, such as a table of pandas, is taken as that array.
-    kernel
+    x : array or nested list
+        Samples (..., n, d), n samples of d features, real numbers: a NumPy or CuPy array, a torch tensor, lists of
+        numbers, or what gives NumPy an array by DLPack on the CPU or ``__array__``, such as a table of pandas. For the
+        Delta kernel also integers and strings, and labels (n,).
+    kernel : str or Kernel
         "gaussian", "laplacian", "cosine", "polynomial", "delta", or a kernel such as ``Gaussian(bandwidth=2.0)``.
-    bandwidth
-        The kernel's width: a number, an array of the batch shape, a rule such as ``Median()`` or its name. None is
-        the kernel's own, by default ``Silverman(5.0)``.
+    bandwidth : float, array, str or Bandwidth, optional
+        The kernel's width: a number, an array of the batch shape, a rule such as ``Median()``, or its name
+        ("silverman", "scott", "median", "neighbours"). None is the kernel's own, by default ``Silverman(5.0)``.
 
     Returns
     -------
-    (..., n, n), symmetric positive semidefinite with trace 1 and 1/n on the diagonal, in the library, dtype and
-    device of x. Half precision is computed in single.
+    array
+        (..., n, n), symmetric positive semidefinite with trace 1 and 1/n on the diagonal, in the library, dtype and
+        device of x; in NumPy's float64 for lists.
 
     Raises
     ------
-    TypeError for what is not an array of real numbers; ValueError for wrong shapes, NaN or infinity, and widths that
-    are not positive or do not apply.
+    TypeError
+        For what is not an array of real numbers.
+    ValueError
+        For wrong shapes, NaN or infinity, and widths that are not positive or do not apply.
 
     Notes
     -----
     Cost O(n^2 d) per sample set. Distances come from differences, not from an expanded square: exact for duplicates and
-    far from the origin. Source: Sanchez Giraldo, Rao, Principe, IEEE TIT 61(1), 2015; arXiv 1804.06537.
+    far from the origin. Half precision is computed in single.
+    Source: Sanchez Giraldo, Rao, Principe, IEEE TIT 61(1), 2015; arXiv 1804.06537.
 
+    Examples
+    --------
     >>> import numpy as np, fastrenyi as fr
     >>> a = fr.gram(np.arange(3.0)[:, None], bandwidth=1.0)
     >>> a.shape, float(np.trace(a))
@@ -120,27 +125,38 @@ def channel_grams(maps: ArrayT, kernel: KernelLike = ..., bandwidth: BandwidthLi
 @overload
 def channel_grams(maps: Foreign, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> Values: ...
 def channel_grams(maps: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
-    """Return one Gram per feature map of a layer, each map flattened and with a width of its own.
+    """Return one Gram A_c = gram(map c) per feature map of a layer, each map flattened and with a width of its own.
 
     Parameters
     ----------
-    maps
-        Activations (n, C, \\*spatial) of n samples and C feature maps, as a convolution gives them.
-    kernel, bandwidth
-        As in ``gram``; an array of widths has shape (C,).
+    maps : array
+        Activations (n, C, *spatial) of n samples and C feature maps, as a convolution gives them: a NumPy or CuPy
+        array, a torch tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``.
+    kernel : str or Kernel
+        "gaussian", "laplacian", "cosine", "polynomial", "delta", or a kernel such as ``Gaussian(bandwidth=2.0)``.
+    bandwidth : float, array, str or Bandwidth, optional
+        The kernel's width: a number, an array of shape (C,), a rule such as ``Median()``, or its name ("silverman",
+        "scott", "median", "neighbours"). None is the kernel's own, by default ``Silverman(5.0)``.
 
     Returns
     -------
-    (C, n, n) Grams, in the library, dtype and device of maps. Activations are not copied where their strides allow.
+    array
+        Grams (C, n, n), in the library, dtype and device of maps.
 
     Raises
     ------
-    As ``gram``, naming ``maps``.
+    TypeError
+        For what is not an array of real numbers.
+    ValueError
+        For wrong shapes, NaN or infinity, and widths that are not positive or do not apply.
 
     Notes
     -----
-    Cost O(C n^2 d), d the size of a map. Source: arXiv 1804.06537.
+    Cost O(C n^2 d), d the size of a map. Activations are not copied where their strides allow.
+    Source: arXiv 1804.06537.
 
+    Examples
+    --------
     >>> import numpy as np, fastrenyi as fr
     >>> maps = np.random.default_rng(0).normal(size=(10, 4, 5, 5))
     >>> fr.channel_grams(maps).shape
@@ -159,28 +175,39 @@ def tensor_gram(maps: ArrayT, kernel: KernelLike = ..., bandwidth: BandwidthLike
 @overload
 def tensor_gram(maps: Foreign, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> Values: ...
 def tensor_gram(maps: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
-    """Return the Gram of n samples, each a whole tensor taken as one vector.
+    """Return the Gram of n samples, each a whole tensor taken as one vector: A = gram(maps as (n, d)).
 
     Parameters
     ----------
-    maps
-        (n, ...): images, activations, vectors; (n,) is one feature.
-    kernel, bandwidth
-        As in ``gram``.
+    maps : array
+        (n, ...): images, activations, vectors; (n,) is one feature. A NumPy or CuPy array, a torch tensor, or what
+        gives NumPy an array by DLPack on the CPU or ``__array__``.
+    kernel : str or Kernel
+        "gaussian", "laplacian", "cosine", "polynomial", "delta", or a kernel such as ``Gaussian(bandwidth=2.0)``.
+    bandwidth : float, array, str or Bandwidth, optional
+        The kernel's width: a number, an array of one number, a rule such as ``Median()``, or its name ("silverman",
+        "scott", "median", "neighbours"). None is the kernel's own, by default ``Silverman(5.0)``.
 
     Returns
     -------
-    (n, n), in the library, dtype and device of maps.
+    array
+        (n, n), in the library, dtype and device of maps.
 
     Raises
     ------
-    As ``gram``, naming ``maps``.
+    TypeError
+        For what is not an array of real numbers.
+    ValueError
+        For wrong shapes, NaN or infinity, and widths that are not positive or do not apply.
 
     Notes
     -----
     Cost O(n^2 d), d the size of a sample. With one Gaussian width for all maps this is the joint Gram of the maps of
-    ``channel_grams``, without their product. Source: the tensor kernel of Wickstrom et al., Entropy 25(6):899, 2023.
+    ``channel_grams``, without their product.
+    Source: the tensor kernel of Wickstrom et al., Entropy 25(6):899, 2023.
 
+    Examples
+    --------
     >>> import numpy as np, fastrenyi as fr
     >>> images = np.random.default_rng(0).normal(size=(10, 1, 8, 8))
     >>> fr.tensor_gram(images).shape

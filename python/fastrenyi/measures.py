@@ -1,26 +1,6 @@
-"""Entropies and the information measures composed of them.
+"""Entropies and the information measures composed of them: each is a signed sum of joint entropies.
 
-Every measure is a signed sum of joint entropies. An argument that names a variable is a Gram (..., n, n), or a list
-or tuple of Grams that together are one joint variable; batch axes broadcast. What gives NumPy an array by DLPack on the
-CPU or ``__array__`` is taken as that array. All measures share these:
-
-- ``alpha`` is an order in [0, inf] or a sequence of orders, which then are the last axis of the result. 0, 1, 2 and
-  inf are the
-  exact limits. The default 1.01 is the paper's, close to Shannon.
-- ``base`` is the base of the logarithm: 2 gives bits.
-- Results have the batch shape and the library, dtype and device of the Grams. They are not clipped: for alpha != 1 a
-  mutual
-  information can be negative.
-- TypeError is raised for what is not an array of real numbers and for arrays of different libraries or dtypes;
-  ValueError for
-  wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders or bases out of range;
-  NotPositiveSemidefiniteError for a matrix with an eigenvalue below -n eps lambda_max.
-- Orders below 1 weigh small eigenvalues: those that are rounding, about n eps lambda_max, add up to n (n eps)^alpha,
-  so that
-  well below 0.5 the entropy of a Gram of low rank is dominated by them. At 0 exactly they are cut off.
-- Cost is O(n^3) per entropy (O(n^2) where alpha is 2 alone, which needs no spectrum and so finds no negative
-  eigenvalue),
-  plus O(n^2) per Gram of a joint variable. Memory is one joint Gram per entropy.
+An argument that names a variable is a Gram (..., n, n), or a list or tuple of Grams that together are one variable.
 """
 
 from __future__ import annotations
@@ -124,12 +104,32 @@ def numbered(grams: tuple[Variable[ArrayT], ...], least: int) -> dict[str, Varia
 
 
 def spectrum(a: ArrayT) -> ArrayT:
-    """Return the eigenvalues of symmetric matrices in ascending order.
+    """Return the eigenvalues lambda_1 <= ... <= lambda_n of symmetric matrices.
 
-    Shapes: a (..., n, n) symmetric, of any trace; the result (..., n), in the library, dtype and device of a. Cost
-    O(n^3).
-    Raises TypeError for what is not an array of real numbers, ValueError for shapes, NaN and asymmetry.
+    Parameters
+    ----------
+    a : array
+        Symmetric matrices (..., n, n) of any trace: a NumPy or CuPy array, a torch tensor, or what gives NumPy an array
+        by DLPack on the CPU or ``__array__``.
 
+    Returns
+    -------
+    array
+        (..., n), ascending, in the library, dtype and device of a.
+
+    Raises
+    ------
+    TypeError
+        For what is not an array of real numbers.
+    ValueError
+        For wrong shapes, NaN or infinity, and matrices that are not symmetric.
+
+    Notes
+    -----
+    Cost O(n^3) per matrix. A batch of small matrices is reduced together, a lane of a vector register for each.
+
+    Examples
+    --------
     >>> import numpy as np, fastrenyi as fr
     >>> fr.spectrum(np.array([[2.0, 1.0], [1.0, 2.0]]))
     array([1., 3.])
@@ -143,9 +143,42 @@ def spectrum(a: ArrayT) -> ArrayT:
 def entropy(a: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2) -> ArrayT:
     """Return the matrix-based Renyi entropy: S_alpha(A) = log2(sum_i lambda_i^alpha) / (1 - alpha).
 
-    Source: Sanchez Giraldo, Rao, Principe, IEEE TIT 61(1), 2015. Shapes, units, errors and cost as above in this
-    module.
+    Parameters
+    ----------
+    a : array or sequence of arrays
+        A Gram (..., n, n), or a list or tuple of Grams that together are one joint variable.
+    alpha : float or sequence of float
+        Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits, the default is close to Shannon.
+    base : float
+        Base of the logarithm; 2 gives bits.
 
+    Returns
+    -------
+    array
+        The batch shape, for m orders with a last axis of length m; in the library, dtype and device of the Grams.
+
+    Raises
+    ------
+    TypeError
+        For what is not an array of real numbers, and for Grams of different libraries, dtypes or devices.
+    ValueError
+        For wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders or bases out of range.
+    NotPositiveSemidefiniteError
+        For an eigenvalue below -n eps lambda_max.
+
+    Notes
+    -----
+    Grams are NumPy or CuPy arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or ``__array__``,
+    such as a table of pandas, is taken as that array. Batch axes broadcast. Cost: O(n^3), at alpha = 2 alone O(n^2),
+    where no negative eigenvalue is found.
+
+    Orders below 1 weigh small eigenvalues: those that are rounding, about n eps lambda_max, add up to n (n eps)^alpha,
+    so that well below 0.5 the entropy of a Gram of low rank is dominated by them. At 0 exactly they are cut off.
+
+    Source: Sanchez Giraldo, Rao, Principe, IEEE TIT 61(1), 2015.
+
+    Examples
+    --------
     >>> import numpy as np, fastrenyi as fr
     >>> a = fr.gram(np.arange(8.0)[:, None], bandwidth=1.0)
     >>> fr.entropy(a, alpha=[0.5, 2, 5]).round(4)
@@ -156,10 +189,42 @@ def entropy(a: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2) -> ArrayT
 
 
 def joint_entropy(*grams: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2) -> ArrayT:
-    """Return the joint entropy: S(A_1, ..., A_C) = S(A_1 o ... o A_C / tr(A_1 o ... o A_C)), o the entrywise product.
+    """Return the joint entropy: S(A_1, ..., A_C) = S(A_1 o ... o A_C / tr(A_1 o ... o A_C)).
 
+    The small circle is the entrywise product.
+
+    Parameters
+    ----------
+    *grams : arrays or sequences of arrays
+        Each a Gram (..., n, n), or a list or tuple of Grams that together are one joint variable.
+    alpha : float or sequence of float
+        Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits, the default is close to Shannon.
+    base : float
+        Base of the logarithm; 2 gives bits.
+
+    Returns
+    -------
+    array
+        The batch shape, for m orders with a last axis of length m; in the library, dtype and device of the Grams.
+
+    Raises
+    ------
+    TypeError
+        For what is not an array of real numbers, and for Grams of different libraries, dtypes or devices.
+    ValueError
+        For wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders or bases out of range.
+    NotPositiveSemidefiniteError
+        For an eigenvalue below -n eps lambda_max.
+
+    Notes
+    -----
+    Grams are NumPy or CuPy arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or ``__array__``,
+    such as a table of pandas, is taken as that array. Batch axes broadcast. Cost: O(C n^2), and one entropy of O(n^3),
+    at alpha = 2 alone O(n^2), where no negative eigenvalue is found. Memory: one joint Gram.
     Source: Yu, Sanchez Giraldo, Jenssen, Principe, IEEE TPAMI 42(11), 2020.
 
+    Examples
+    --------
     >>> import numpy as np, fastrenyi as fr
     >>> a, b = (fr.gram(np.array(bits), kernel="delta") for bits in ([0, 0, 1, 1], [0, 1, 0, 1]))
     >>> float(fr.joint_entropy(a, b))
@@ -174,8 +239,38 @@ def conditional_entropy(
 ) -> ArrayT:
     """Return the conditional entropy: S(A | G) = S(A, G) - S(G).
 
+    Parameters
+    ----------
+    a, given : array or sequence of arrays
+        Each a Gram (..., n, n), or a list or tuple of Grams that together are one joint variable.
+    alpha : float or sequence of float
+        Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits, the default is close to Shannon.
+    base : float
+        Base of the logarithm; 2 gives bits.
+
+    Returns
+    -------
+    array
+        The batch shape, for m orders with a last axis of length m; in the library, dtype and device of the Grams.
+
+    Raises
+    ------
+    TypeError
+        For what is not an array of real numbers, and for Grams of different libraries, dtypes or devices.
+    ValueError
+        For wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders or bases out of range.
+    NotPositiveSemidefiniteError
+        For an eigenvalue below -n eps lambda_max.
+
+    Notes
+    -----
+    Grams are NumPy or CuPy arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or ``__array__``,
+    such as a table of pandas, is taken as that array. Batch axes broadcast. Cost: two entropies of O(n^3) each, at
+    alpha = 2 alone O(n^2), where no negative eigenvalue is found.
     Source: Sanchez Giraldo, Rao, Principe, IEEE TIT 61(1), 2015.
 
+    Examples
+    --------
     >>> import numpy as np, fastrenyi as fr
     >>> a, b = (fr.gram(np.array(bits), kernel="delta") for bits in ([0, 0, 1, 1], [0, 1, 0, 1]))
     >>> np.abs(np.round([fr.conditional_entropy(a, b), fr.conditional_entropy(a, a)], 6))
@@ -188,8 +283,38 @@ def conditional_entropy(
 def mutual_information(a: Variable[ArrayT], b: Variable[ArrayT], *, alpha: Alpha = 1.01, base: float = 2) -> ArrayT:
     """Return the mutual information: I(A; B) = S(A) + S(B) - S(A, B).
 
-    Source: arXiv 1804.06537.
+    Parameters
+    ----------
+    a, b : array or sequence of arrays
+        Each a Gram (..., n, n), or a list or tuple of Grams that together are one joint variable.
+    alpha : float or sequence of float
+        Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits, the default is close to Shannon.
+    base : float
+        Base of the logarithm; 2 gives bits.
 
+    Returns
+    -------
+    array
+        The batch shape, for m orders with a last axis of length m; in the library, dtype and device of the Grams.
+
+    Raises
+    ------
+    TypeError
+        For what is not an array of real numbers, and for Grams of different libraries, dtypes or devices.
+    ValueError
+        For wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders or bases out of range.
+    NotPositiveSemidefiniteError
+        For an eigenvalue below -n eps lambda_max.
+
+    Notes
+    -----
+    Grams are NumPy or CuPy arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or ``__array__``,
+    such as a table of pandas, is taken as that array. Batch axes broadcast. For alpha != 1 it can be negative; it is
+    not clipped. Cost: three entropies of O(n^3) each, at alpha = 2 alone O(n^2), where no negative eigenvalue is found.
+    Source: Yu, Wickstrom, Jenssen, Principe, arXiv 1804.06537.
+
+    Examples
+    --------
     >>> import numpy as np, fastrenyi as fr
     >>> a, b = (fr.gram(np.array(bits), kernel="delta") for bits in ([0, 0, 1, 1], [0, 1, 0, 1]))
     >>> xor = fr.gram(np.array([0, 1, 1, 0]), kernel="delta")
@@ -205,8 +330,38 @@ def conditional_mutual_information(
 ) -> ArrayT:
     """Return the conditional mutual information: I(A; B | G) = S(A, G) + S(B, G) - S(A, B, G) - S(G).
 
+    Parameters
+    ----------
+    a, b, given : array or sequence of arrays
+        Each a Gram (..., n, n), or a list or tuple of Grams that together are one joint variable.
+    alpha : float or sequence of float
+        Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits, the default is close to Shannon.
+    base : float
+        Base of the logarithm; 2 gives bits.
+
+    Returns
+    -------
+    array
+        The batch shape, for m orders with a last axis of length m; in the library, dtype and device of the Grams.
+
+    Raises
+    ------
+    TypeError
+        For what is not an array of real numbers, and for Grams of different libraries, dtypes or devices.
+    ValueError
+        For wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders or bases out of range.
+    NotPositiveSemidefiniteError
+        For an eigenvalue below -n eps lambda_max.
+
+    Notes
+    -----
+    Grams are NumPy or CuPy arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or ``__array__``,
+    such as a table of pandas, is taken as that array. Batch axes broadcast. For alpha != 1 it can be negative; it is
+    not clipped. Cost: four entropies of O(n^3) each, at alpha = 2 alone O(n^2), where no negative eigenvalue is found.
     Source: Yu, Sanchez Giraldo, Jenssen, Principe, IEEE TPAMI 42(11), 2020.
 
+    Examples
+    --------
     >>> import numpy as np, fastrenyi as fr
     >>> a, b = (fr.gram(np.array(bits), kernel="delta") for bits in ([0, 0, 1, 1], [0, 1, 0, 1]))
     >>> xor = fr.gram(np.array([0, 1, 1, 0]), kernel="delta")

@@ -28,9 +28,41 @@ def total_correlation(
 ) -> ArrayT:
     """Return the total correlation: T = sum_i S(A_i) - S(A_1, ..., A_L).
 
-    ``normalized=True`` gives T* = T / (sum_i S(A_i) - max_i S(A_i)), which is 0 for independent variables and 1 for
-    copies; NaN where at most one variable has any entropy. Source: Yu et al., AAAI 2021.
+    Parameters
+    ----------
+    *grams : arrays or sequences of arrays
+        Each a Gram (..., n, n), or a list or tuple of Grams that together are one joint variable.
+    normalized : bool
+        True gives T* = T / (sum_i S(A_i) - max_i S(A_i)): 0 for independent variables, 1 for copies, and NaN where at
+        most one variable has any entropy.
+    alpha : float or sequence of float
+        Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits, the default is close to Shannon.
+    base : float
+        Base of the logarithm; 2 gives bits.
 
+    Returns
+    -------
+    array
+        The batch shape, for m orders with a last axis of length m; in the library, dtype and device of the Grams.
+
+    Raises
+    ------
+    TypeError
+        For what is not an array of real numbers, and for Grams of different libraries, dtypes or devices.
+    ValueError
+        For wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders or bases out of range.
+    NotPositiveSemidefiniteError
+        For an eigenvalue below -n eps lambda_max.
+
+    Notes
+    -----
+    Grams are NumPy or CuPy arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or ``__array__``,
+    such as a table of pandas, is taken as that array. Batch axes broadcast. For alpha != 1 it can be negative; it is
+    not clipped. Cost: L + 1 entropies of O(n^3) each, at alpha = 2 alone O(n^2), where no negative eigenvalue is found.
+    Source: Yu et al., AAAI 2021.
+
+    Examples
+    --------
     >>> import numpy as np, fastrenyi as fr
     >>> a = fr.gram(np.array([0, 0, 1, 1]), kernel="delta")
     >>> np.round([fr.total_correlation(a, a, a), fr.total_correlation(a, a, a, normalized=True)], 6)
@@ -50,10 +82,41 @@ def dual_total_correlation(
 ) -> ArrayT:
     """Return the dual total correlation: D = sum_i S(all but A_i) - (L - 1) S(A_1, ..., A_L).
 
-    ``normalized=True`` gives D* = D / S(A_1, ..., A_L), NaN where the joint entropy is zero. Cost: L + 1 entropies
-    and O(L^2 n^2).
+    Parameters
+    ----------
+    *grams : arrays or sequences of arrays
+        Each a Gram (..., n, n), or a list or tuple of Grams that together are one joint variable.
+    normalized : bool
+        True gives D* = D / S(A_1, ..., A_L), NaN where the joint entropy is zero.
+    alpha : float or sequence of float
+        Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits, the default is close to Shannon.
+    base : float
+        Base of the logarithm; 2 gives bits.
+
+    Returns
+    -------
+    array
+        The batch shape, for m orders with a last axis of length m; in the library, dtype and device of the Grams.
+
+    Raises
+    ------
+    TypeError
+        For what is not an array of real numbers, and for Grams of different libraries, dtypes or devices.
+    ValueError
+        For wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders or bases out of range.
+    NotPositiveSemidefiniteError
+        For an eigenvalue below -n eps lambda_max.
+
+    Notes
+    -----
+    Grams are NumPy or CuPy arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or ``__array__``,
+    such as a table of pandas, is taken as that array. Batch axes broadcast. For alpha != 1 it can be negative; it is
+    not clipped. Cost: L + 1 entropies of O(n^3) each and O(L^2 n^2) besides, at alpha = 2 alone O(n^2), where no
+    negative eigenvalue is found.
     Source: Yu et al., AAAI 2021.
 
+    Examples
+    --------
     >>> import numpy as np, fastrenyi as fr
     >>> a = fr.gram(np.array([0, 0, 1, 1]), kernel="delta")
     >>> np.round([fr.dual_total_correlation(a, a, a), fr.dual_total_correlation(a, a, a, normalized=True)], 6)
@@ -67,10 +130,42 @@ def dual_total_correlation(
 
 
 def o_information(*grams: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2) -> ArrayT:
-    """Return the O-information: Omega = T - D, the total correlation less the dual total correlation.
+    """Return the O-information, the total correlation less the dual total correlation: Omega = T - D.
 
-    Positive where redundancy prevails, negative where synergy does. Source: Rosas et al., Physical Review E 100, 2019.
+    Positive where redundancy prevails, negative where synergy does.
 
+    Parameters
+    ----------
+    *grams : arrays or sequences of arrays
+        Each a Gram (..., n, n), or a list or tuple of Grams that together are one joint variable.
+    alpha : float or sequence of float
+        Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits, the default is close to Shannon.
+    base : float
+        Base of the logarithm; 2 gives bits.
+
+    Returns
+    -------
+    array
+        The batch shape, for m orders with a last axis of length m; in the library, dtype and device of the Grams.
+
+    Raises
+    ------
+    TypeError
+        For what is not an array of real numbers, and for Grams of different libraries, dtypes or devices.
+    ValueError
+        For wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders or bases out of range.
+    NotPositiveSemidefiniteError
+        For an eigenvalue below -n eps lambda_max.
+
+    Notes
+    -----
+    Grams are NumPy or CuPy arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or ``__array__``,
+    such as a table of pandas, is taken as that array. Batch axes broadcast. Cost: 2 L + 1 entropies of O(n^3) each, at
+    alpha = 2 alone O(n^2), where no negative eigenvalue is found.
+    Source: Rosas et al., Physical Review E 100, 2019.
+
+    Examples
+    --------
     >>> import numpy as np, fastrenyi as fr
     >>> a, b = (fr.gram(np.array(bits), kernel="delta") for bits in ([0, 0, 1, 1], [0, 1, 0, 1]))
     >>> xor = fr.gram(np.array([0, 1, 1, 0]), kernel="delta")
@@ -91,9 +186,41 @@ def interaction_information(*grams: Variable[ArrayT], alpha: Alpha = 1.01, base:
     """Return the interaction information: -sum over the non-empty subsets T of (-1)^|T| S(T).
 
     For two variables it is I(A; B), for three I(A; B) - I(A; B | C): redundancy is positive and synergy negative, the
-    sign of ``layer_decomposition``'s trade-off (McGill's has the other sign for an odd number of variables). Cost:
-    2^L - 1 entropies; more than 12 variables raise ValueError. Source: McGill, Psychometrika 19, 1954.
+    sign of ``layer_decomposition``'s trade-off (McGill's has the other sign for an odd number of variables).
 
+    Parameters
+    ----------
+    *grams : arrays or sequences of arrays
+        Each a Gram (..., n, n), or a list or tuple of Grams that together are one joint variable.
+    alpha : float or sequence of float
+        Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits, the default is close to Shannon.
+    base : float
+        Base of the logarithm; 2 gives bits.
+
+    Returns
+    -------
+    array
+        The batch shape, for m orders with a last axis of length m; in the library, dtype and device of the Grams.
+
+    Raises
+    ------
+    TypeError
+        For what is not an array of real numbers, and for Grams of different libraries, dtypes or devices.
+    ValueError
+        For wrong shapes, NaN, matrices that are not symmetric or not of trace one, orders or bases out of range, and
+        more than 12 variables.
+    NotPositiveSemidefiniteError
+        For an eigenvalue below -n eps lambda_max.
+
+    Notes
+    -----
+    Grams are NumPy or CuPy arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or ``__array__``,
+    such as a table of pandas, is taken as that array. Batch axes broadcast. Cost: 2^L - 1 entropies of O(n^3) each, at
+    alpha = 2 alone O(n^2), where no negative eigenvalue is found.
+    Source: McGill, Psychometrika 19, 1954.
+
+    Examples
+    --------
     >>> import numpy as np, fastrenyi as fr
     >>> a, b = (fr.gram(np.array(bits), kernel="delta") for bits in ([0, 0, 1, 1], [0, 1, 0, 1]))
     >>> xor = fr.gram(np.array([0, 1, 1, 0]), kernel="delta")
