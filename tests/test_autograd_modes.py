@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 import fastrenyi as fr  # noqa: E402
 from fastrenyi import _slopes  # noqa: E402
-from fastrenyi.kernels import channels  # noqa: E402
+from fastrenyi.grams import channels  # noqa: E402
 from fastrenyi.torch import losses  # noqa: E402
 from fastrenyi.torch.ops import _joints  # noqa: E402
 

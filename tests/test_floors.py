@@ -105,7 +105,7 @@ PYTHON_FLOORS = {
     "_device": 1, "_device_kernels": 1,
     "_operations": CORE, "_slopes": CORE, "_device_operations": CORE, "_device_widths": CORE,
     "kernels": CORE, "bandwidths": CORE, "measures": CORE, "decomposition": CORE, "normalization": CORE,
-    "": CORE,
+    "grams": CORE, "multivariate": CORE, "divergence": CORE, "": CORE,
     "table": 3,
     "torch": 4,
     "report": 5, "demo": 5, "bench": 5, "cli": 5, "__main__": 5,

@@ -9,27 +9,21 @@ from fastrenyi._errors import BackendUnavailableError, NotPositiveSemidefiniteEr
 from fastrenyi._loading import __version__
 from fastrenyi.bandwidths import Alignment, Median, NearestNeighbours, Scott, Silverman
 from fastrenyi.decomposition import LayerDecomposition, layer_decomposition
-from fastrenyi.kernels import (
-    Cosine,
-    Delta,
-    Gaussian,
-    Laplacian,
-    Polynomial,
-    channel_grams,
-    gram,
-    tensor_gram,
-)
+from fastrenyi.divergence import divergence
+from fastrenyi.grams import channel_grams, gram, tensor_gram
+from fastrenyi.kernels import Cosine, Delta, Gaussian, Laplacian, Polynomial
 from fastrenyi.measures import (
     conditional_entropy,
     conditional_mutual_information,
-    divergence,
-    dual_total_correlation,
     entropy,
-    interaction_information,
     joint_entropy,
     mutual_information,
-    o_information,
     spectrum,
+)
+from fastrenyi.multivariate import (
+    dual_total_correlation,
+    interaction_information,
+    o_information,
     total_correlation,
 )
 from fastrenyi.normalization import normalize

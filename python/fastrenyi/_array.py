@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Array", "Home", "Values", "Verdict", "home_of", "is_array", "key", "wrap"]
+__all__ = [
+    "AnyArray", "Array", "ArrayT", "Foreign", "Home", "Values", "Verdict", "home_of", "is_array", "key", "wrap",
+]  # fmt: skip
 
 Values: TypeAlias = npt.NDArray[Any]
 """A NumPy array inside the house."""
@@ -21,7 +23,48 @@ Verdict: TypeAlias = "tuple[str, int, float] | None"
 """What a kernel found wrong with a batch of matrices: kind, index and value; None if nothing."""
 
 Array: TypeAlias = Any
-"""What users pass and get: a NumPy or CuPy array or a torch tensor."""
+"""What users pass and get: a NumPy or CuPy array or a torch tensor. Inside the house; AnyArray in public signatures."""
+
+
+class AnyArray(Protocol):
+    """What NumPy and CuPy arrays and torch tensors have in common for a type checker, and tables and lists have not."""
+
+    @property
+    def shape(self) -> Any:
+        """The lengths of the axes."""
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+
+    @property
+    def dtype(self) -> Any:
+        """What the numbers are."""
+
+    def swapaxes(self, first: int, second: int, /) -> Any:
+        """Swap two axes, which tables cannot."""
+
+
+ArrayT = TypeVar("ArrayT", bound=AnyArray)
+"""A library's array type: the same goes in and comes out."""
+
+
+class Exporter(Protocol):
+    """What gives NumPy an array by DLPack."""
+
+    def __dlpack__(self) -> Any:
+        """Export the memory."""
+
+
+class Convertible(Protocol):
+    """What gives NumPy an array when asked for one, such as a table."""
+
+    def __array__(self) -> Any:
+        """Return a NumPy array."""
+
+
+Foreign: TypeAlias = Exporter | Convertible
+"""What is taken as the NumPy array that it gives."""
 
 
 class Home(NamedTuple):

@@ -6,9 +6,25 @@ __all__ = ["BackendUnavailableError", "NotPositiveSemidefiniteError"]
 
 
 class NotPositiveSemidefiniteError(ValueError):
-    """A matrix given as a Gram has an eigenvalue below what rounding explains.
+    """A matrix given as a Gram has an eigenvalue lambda < -n eps lambda_max, below what rounding explains.
 
-    ``eigenvalue`` is the lowest one found.
+    Attributes
+    ----------
+    eigenvalue : float
+        The lowest one found.
+
+    Notes
+    -----
+    A ValueError. Only where a spectrum is taken is it found: not at order 2 alone. Cost: none of its own.
+
+    Examples
+    --------
+    >>> import numpy as np, fastrenyi as fr
+    >>> try:
+    ...     fr.entropy(np.diag([1.25, -0.25]))
+    ... except fr.NotPositiveSemidefiniteError as error:
+    ...     error.eigenvalue
+    -0.25
     """
 
     def __init__(self, message: str, eigenvalue: float) -> None:
@@ -21,4 +37,18 @@ class NotPositiveSemidefiniteError(ValueError):
 
 
 class BackendUnavailableError(RuntimeError):
-    """No compiled module of this installation serves the device an array is on."""
+    """No compiled module of this installation serves the device an array is on.
+
+    Notes
+    -----
+    A RuntimeError. ``fastrenyi info`` on the command line says which modules there are. Cost: none of its own.
+
+    Examples
+    --------
+    >>> import torch, fastrenyi as fr
+    >>> try:
+    ...     fr.gram(torch.ones(4, 3, device="meta"))
+    ... except fr.BackendUnavailableError as error:
+    ...     print(str(error).partition(",")[0])
+    x: expected an array on a device that is served
+    """

@@ -10,14 +10,17 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from fastrenyi import _backend, _check, _core
-from fastrenyi._array import Array, Values, home_of, is_array, key, wrap
+from fastrenyi._array import AnyArray, Array, Values, home_of, is_array, key, wrap
 
-__all__ = ["Alignment", "Bandwidth", "BandwidthLike", "Median", "NearestNeighbours", "Scott", "Silverman"]
+__all__ = [
+    "Alignment", "Bandwidth", "BandwidthLike", "BandwidthName", "Median", "NearestNeighbours", "Scott", "Silverman",
+]  # fmt: skip
 
 
 class Bandwidth(ABC):
@@ -36,7 +39,8 @@ class Bandwidth(ABC):
         """Return one width for each of the b sample sets in x (b, n, d)."""
 
 
-BandwidthLike: TypeAlias = "Bandwidth | float | str | Array"
+BandwidthName: TypeAlias = Literal["silverman", "scott", "median", "neighbours"]
+BandwidthLike: TypeAlias = Bandwidth | float | BandwidthName | AnyArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,13 +71,24 @@ class _Given(Bandwidth):
 class Silverman(Bandwidth):
     """Silverman's rule without the spread of the data: sigma = h n^(-1/(4+d)).
 
-    The default after the paper's authors: h = 5 for activations, h = 0.1 for errors. Needs no look at the data; cost
-    O(1).
+    Parameters
+    ----------
+    scale : float
+        h, a positive number.
 
-    Raises TypeError or ValueError if ``scale`` is not a positive number.
+    Raises
+    ------
+    TypeError, ValueError
+        For a scale that is not a positive number.
 
-    Source: Yu et al., arXiv 1804.06537; h is the authors' setting and can be changed.
+    Notes
+    -----
+    The default after the paper's authors, and h their setting: 5 for activations, 0.1 for errors. Cost O(1): no look at
+    the data.
+    Source: Yu et al., arXiv 1804.06537.
 
+    Examples
+    --------
     >>> import numpy as np, fastrenyi as fr
     >>> x = np.arange(8.0)[:, None]
     >>> a = fr.gram(x, bandwidth=fr.Silverman(scale=5.0))
@@ -98,12 +113,23 @@ class Silverman(Bandwidth):
 class Scott(Bandwidth):
     """Scott's rule: sigma = h s n^(-1/(4+d)), s^2 the mean over features of the sample variance (divisor n - 1).
 
+    Parameters
+    ----------
+    scale : float
+        h, a positive number.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a scale that is not a positive number.
+
+    Notes
+    -----
     Zero, the narrow limit, if all samples are equal. Cost O(n d) per sample set.
-
-    Raises TypeError or ValueError if ``scale`` is not a positive number.
-
     Source: D. W. Scott, Multivariate Density Estimation, 1992; ``scipy.stats.gaussian_kde`` uses the same factor.
 
+    Examples
+    --------
     >>> import numpy as np, fastrenyi as fr
     >>> x = np.arange(8.0)[:, None]
     >>> width = x.std(ddof=1) * 8 ** (-1 / 5)
@@ -135,11 +161,23 @@ class Scott(Bandwidth):
 class Median(Bandwidth):
     """The median heuristic: sigma = h times the median distance between two different samples.
 
+    Parameters
+    ----------
+    scale : float
+        h, a positive number.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a scale that is not a positive number.
+
+    Notes
+    -----
     Distances are the kernel's own: Euclidean for Gaussian, Manhattan for Laplacian. Zero, the narrow limit, if more
     than half of the pairs are equal, or n = 1. Cost O(n^2 d) per sample set; needs all distances at once.
 
-    Raises TypeError or ValueError if ``scale`` is not a positive number.
-
+    Examples
+    --------
     >>> import numpy as np, fastrenyi as fr
     >>> x = np.array([[0.0], [1.0], [3.0]])
     >>> bool(np.allclose(fr.gram(x, bandwidth="median"), fr.gram(x, bandwidth=2.0)))
@@ -165,13 +203,25 @@ class Median(Bandwidth):
 class NearestNeighbours(Bandwidth):
     """The mean distance of a sample to its k nearest other samples, averaged over samples: sigma = h times that.
 
+    Parameters
+    ----------
+    k : int
+        A positive integer, less than the number of samples.
+    scale : float
+        h, a positive number.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For settings out of these ranges, and ValueError (naming ``bandwidth``) from ``gram`` for n <= k samples.
+
+    Notes
+    -----
     Distances are the kernel's own, as in ``Median``. Cost O(n^2 d) per sample set; needs all distances at once.
-
-    Raises TypeError or ValueError if ``k`` is not a positive integer or ``scale`` not a positive number, and ValueError
-    (naming ``bandwidth``) for sample sets of n <= k samples.
-
     Source: the rule of ten nearest neighbours in the work of Yu, Principe and co-authors.
 
+    Examples
+    --------
     >>> import numpy as np, fastrenyi as fr
     >>> x = np.array([[0.0], [1.0], [3.0]])  # nearest neighbours at 1, 1 and 2
     >>> width = fr.NearestNeighbours(k=1)
@@ -206,18 +256,28 @@ class NearestNeighbours(Bandwidth):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Alignment(Bandwidth):
-    """The width on a grid whose Gram is best aligned with a target Gram.
+    """The width on a grid whose Gram is best aligned with a target Gram: the largest <A, B>_F / (|A|_F |B|_F).
 
-    Maximises <A, B>_F / (|A|_F |B|_F), where A is the Gram of the samples and B the target (n, n), usually the Gram
-    of the labels. The grid is ``widths``, or by default 75 widths, evenly spaced in the logarithm, from 0.1 to 10
-    times the median distance. All sample sets are aligned with the same target. Cost O(n^2 d) per sample set and
-    width.
+    Parameters
+    ----------
+    target : array
+        B (n, n), usually the Gram of the labels; the same for all sample sets.
+    widths : sequence of float, optional
+        The grid; by default 75 widths, evenly spaced in the logarithm, from 0.1 to 10 times the median distance.
 
-    Raises TypeError or ValueError if ``target`` is not a Gram or ``widths`` not positive numbers, and ValueError
-    (naming ``bandwidth``) if n differs between samples and target.
+    Raises
+    ------
+    TypeError, ValueError
+        For a target that is no Gram or widths that are no positive numbers, and ValueError (naming ``bandwidth``) from
+        ``gram`` if n differs between samples and target.
 
+    Notes
+    -----
+    Cost O(n^2 d) per sample set and width. Rules compare and hash by the numbers of target and grid.
     Source: Wickstrom et al., Entropy 25(6):899, 2023.
 
+    Examples
+    --------
     >>> import numpy as np, fastrenyi as fr
     >>> labels = np.repeat([0, 1], 4)
     >>> x = 10.0 * labels[:, None] + np.tile([0.0, 0.1, 0.2, 0.3], 2)[:, None]
@@ -226,8 +286,8 @@ class Alignment(Bandwidth):
     True
     """
 
-    target: Array
-    widths: Any = None
+    target: AnyArray
+    widths: Sequence[float] | npt.NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         """Check the arguments."""
@@ -308,7 +368,7 @@ def code(rule: Bandwidth) -> tuple[str, list[float], Array | None] | None:
 
 def decode(name: str, numbers: Sequence[float], target: Array | None) -> Bandwidth:
     """Return the rule of a ``code``."""
-    if name == "alignment":
+    if target is not None:
         return Alignment(target, list(numbers) or None)
     if name == "neighbours":
         return NearestNeighbours(int(numbers[0]), numbers[1])

@@ -4,72 +4,106 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Generic
 
 from fastrenyi import _backend, _check
-from fastrenyi._array import Array
+from fastrenyi._array import Array, ArrayT
 from fastrenyi.measures import Alpha, share
 
 __all__ = ["LayerDecomposition", "layer_decomposition"]
 
 
 @dataclass(frozen=True, eq=False)
-class LayerDecomposition:
-    """The information C feature maps T_1..T_C have of a target X; all in the unit of the base, shares of 1.
+class LayerDecomposition(Generic[ArrayT]):
+    """The information that C feature maps have of a target X: mmi = I(X; {T_1..T_C}), and of what kind it is.
 
-    For a sequence of m orders every field has one more axis of length m, the last.
+    All in the unit of the base, shares of 1. For m orders every field has one more axis of length m, the last.
+
+    Attributes
+    ----------
+    mmi : array
+        Multivariate mutual information I(X; {T_1..T_C}).
+    tradeoff : array
+        Redundancy-synergy trade-off: mean over pairs of I(X;Ti) + I(X;Tj) - I(X;{Ti,Tj}) = redundancy - synergy.
+    nonredundant : array
+        Weighted non-redundant information: mean over pairs of 2 I(X;{Ti,Tj}) - I(X;Ti) - I(X;Tj).
+    tradeoff_share, nonredundant_share : array
+        tradeoff / mmi and nonredundant / mmi.
+    single : array
+        (C,): I(X; Ti).
+    pairwise : array or None
+        (C, C), symmetric: I(X; {Ti, Tj}), and I(X; Ti) on the diagonal; None with pairs=False.
+    entropy : array
+        S(T_1, ..., T_C).
+
+    Notes
+    -----
+    ``layer_decomposition`` makes it. Cost: none of its own.
+
+    Examples
+    --------
+    >>> import numpy as np, fastrenyi as fr
+    >>> maps = fr.channel_grams(np.random.default_rng(0).normal(size=(10, 4, 5, 5)))
+    >>> layer = fr.layer_decomposition(maps, maps[0])
+    >>> layer.single.shape, bool(np.isclose(layer.tradeoff_share, layer.tradeoff / layer.mmi))
+    ((4,), True)
     """
 
-    mmi: Array
-    """Multivariate mutual information I(X; {T_1..T_C})."""
-    tradeoff: Array
-    """Redundancy-synergy trade-off: mean over pairs of I(X;Ti) + I(X;Tj) - I(X;{Ti,Tj}) = redundancy - synergy."""
-    nonredundant: Array
-    """Weighted non-redundant information: mean over pairs of 2 I(X;{Ti,Tj}) - I(X;Ti) - I(X;Tj)."""
-    tradeoff_share: Array
-    """tradeoff / mmi."""
-    nonredundant_share: Array
-    """nonredundant / mmi."""
-    single: Array
-    """(C,): I(X; Ti)."""
-    pairwise: Array | None
-    """(C, C), symmetric: I(X; {Ti, Tj}), and I(X; Ti) on the diagonal; None with pairs=False."""
-    entropy: Array
-    """S(T_1, ..., T_C)."""
+    mmi: ArrayT
+    tradeoff: ArrayT
+    nonredundant: ArrayT
+    tradeoff_share: ArrayT
+    nonredundant_share: ArrayT
+    single: ArrayT
+    pairwise: ArrayT | None
+    entropy: ArrayT
 
 
 def layer_decomposition(
-    maps: Array, target: Array, alpha: Alpha = 1.01, base: float = 2, pairs: bool = True
-) -> LayerDecomposition:
-    """Return the paper's three quantities of a convolutional layer, and what they are made of.
+    maps: ArrayT, target: ArrayT, alpha: Alpha = 1.01, base: float = 2, pairs: bool = True
+) -> LayerDecomposition[ArrayT]:
+    """Return what the feature maps of a layer know of a target X: mmi = I(X; {T_1..T_C}), tradeoff and nonredundant.
 
-    mmi = I(X; {T_1..T_C}); tradeoff = 2/(C(C-1)) sum_{i<j} [I(X;Ti) + I(X;Tj) - I(X;{Ti,Tj})];
+    These are the paper's three quantities: tradeoff = 2/(C(C-1)) sum_{i<j} [I(X;Ti) + I(X;Tj) - I(X;{Ti,Tj})],
     nonredundant = 2/(C(C-1)) sum_{i<j} [2 I(X;{Ti,Tj}) - I(X;Ti) - I(X;Tj)]. tradeoff + nonredundant is the mean
     pairwise I(X;{Ti,Tj}).
 
     Parameters
     ----------
-    maps
-        Grams (C, n, n) of the feature maps, as ``channel_grams`` makes them.
-    target
+    maps : array
+        Grams (C, n, n) of the feature maps, as ``channel_grams`` makes them: a NumPy or CuPy array, a torch tensor, or
+        what gives NumPy an array by DLPack on the CPU or ``__array__``.
+    target : array
         Gram (n, n) of the input, of the labels, or of another variable.
-    alpha, base
-        Order or orders in [0, inf], and base of the logarithm (2: bits).
-    pairs
+    alpha : float or sequence of float
+        Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits, the default is close to Shannon.
+    base : float
+        Base of the logarithm; 2 gives bits.
+    pairs : bool
         False leaves out the C(C-1)/2 pairs, which are nearly all of the cost.
 
     Returns
     -------
-    LayerDecomposition, in the library, dtype and device of maps. tradeoff, nonredundant and the shares are NaN where
-    there are no pairs (C = 1 or ``pairs=False``); shares are NaN where mmi is zero.
+    LayerDecomposition
+        In the library, dtype and device of maps. tradeoff, nonredundant and the shares are NaN where there are no pairs
+        (C = 1 or ``pairs=False``); shares are NaN where mmi is zero.
 
     Raises
     ------
-    TypeError, ValueError and NotPositiveSemidefiniteError as all measures (see ``entropy``).
+    TypeError
+        For what is not an array of real numbers, and for Grams of different libraries, dtypes or devices.
+    ValueError
+        For wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders or bases out of range.
+    NotPositiveSemidefiniteError
+        For an eigenvalue below -n eps lambda_max.
 
     Notes
     -----
-    Cost: C(C+1) spectra of O(n^3). Memory: the Grams and a workspace of at most 64 MB. Source: arXiv 1804.06537.
+    Cost: C(C+1) spectra of O(n^3). Memory: the Grams and a workspace of at most 64 MB.
+    Source: arXiv 1804.06537.
 
+    Examples
+    --------
     >>> import numpy as np, fastrenyi as fr
     >>> bits = np.array([[0, 0, 1, 1], [0, 1, 0, 1]])
     >>> maps = np.stack([fr.gram(b, kernel="delta") for b in bits])
@@ -104,8 +138,9 @@ def layer_decomposition(
         single = information[:, 0] if pairs else information
         tradeoff = nonredundant = mmi * math.nan
 
-    def leave(values: Array) -> Array:
-        return home.leave(values[..., 0] if one_order else values)
+    def leave(values: Array) -> ArrayT:
+        found: ArrayT = home.leave(values[..., 0] if one_order else values)
+        return found
 
     return LayerDecomposition(
         mmi=leave(mmi),

@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 
 from fastrenyi import _check
-from fastrenyi._array import Array, Home
+from fastrenyi._array import Array, ArrayT, Home
 
 __all__ = ["normalize"]
 
 
-def _traced(k: Array, home: Home) -> bool:
-    """Whether the numbers cannot be looked at: they are traced, mapped over, or recorded in a CUDA graph."""
+def _has_numbers(k: Array, home: Home) -> bool:
+    """Whether the numbers can be looked at: not while they are traced, mapped over or recorded in a CUDA graph."""
     if home.library != "torch":
-        return False
-    torch = sys.modules["torch"]
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
         return True
-    return bool(k.is_cuda and torch.cuda.is_current_stream_capturing())
+    torch = home.xp
+    if torch.compiler.is_compiling() or (k.is_cuda and torch.cuda.is_current_stream_capturing()):
+        return False
+    try:
+        k.data_ptr()
+    except RuntimeError:
+        return False
+    return True
 
 
-def normalize(k: Array) -> Array:
+def normalize(k: ArrayT) -> ArrayT:
     """Return the normalised Gram of a kernel matrix: A_ij = K_ij / (n sqrt(K_ii K_jj)).
 
     For kernels that ``gram`` does not have.
 
     Parameters
     ----------
-    k
+    k : array
         Kernel matrices (..., n, n), symmetric and positive on the diagonal, real: a NumPy or CuPy array, a torch
         tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``.
 
     Returns
     -------
-    (..., n, n) with trace 1 and, to rounding, 1/n on the diagonal, in the library, dtype and device of k; half
-    precision is computed in single. Differentiable for tensors that require grad.
+    array
+        (..., n, n) with trace 1 and, to rounding, 1/n on the diagonal, in the library, dtype and device of k.
 
     Raises
     ------
@@ -44,12 +46,12 @@ def normalize(k: Array) -> Array:
         For what is not an array of real numbers.
     ValueError
         For wrong shapes, NaN or infinity, matrices that are not symmetric, or a diagonal that is not positive. Inside
-        ``torch.compile``, ``torch.vmap`` and CUDA graphs the numbers are not looked at.
+        ``torch.compile``, ``torch.func``, ``torch.vmap`` and CUDA graphs the numbers are not looked at.
 
     Notes
     -----
-    Cost O(n^2). Whether k is positive semidefinite is seen by the measures. Source: Sanchez Giraldo, Rao, Principe,
-    IEEE TIT 61(1), 2015.
+    Cost O(n^2). Half precision is computed in single. Whether k is positive semidefinite is seen by the measures.
+    Source: Sanchez Giraldo, Rao, Principe, IEEE TIT 61(1), 2015.
 
     Examples
     --------
@@ -58,14 +60,14 @@ def normalize(k: Array) -> Array:
     array([[0.5 , 0.25],
            [0.25, 0.5 ]])
     """
-    k = _check.adopt(k, "k")
-    home = _check.gram(k, "k")
-    if not _traced(k, home):
-        diagonal = np.diagonal(_check.gram_contents(k, "k", trace_one=False), axis1=-2, axis2=-1)
+    values: Array = _check.adopt(k, "k")
+    home = _check.gram(values, "k")
+    if _has_numbers(values, home):
+        diagonal = np.diagonal(_check.gram_contents(values, "k", trace_one=False), axis1=-2, axis2=-1)
         _check.positive_diagonal(diagonal, "k")
-    half = home.dtype in ("float16", "bfloat16")
-    if half:
-        k = k.float() if home.library == "torch" else k.astype(np.float32)
-    root = k.diagonal(0, -2, -1) ** 0.5
+    if home.dtype in ("float16", "bfloat16"):
+        values = values.float() if home.library == "torch" else values.astype(np.float32)
+    root = values.diagonal(0, -2, -1) ** 0.5
     # The product commutes, so that the result is as symmetric as k.
-    return home.leave(k / (root[..., :, None] * root[..., None, :]) / k.shape[-1])
+    found: ArrayT = home.leave(values / (root[..., :, None] * root[..., None, :]) / values.shape[-1])
+    return found

@@ -147,10 +147,10 @@ def _layers(shapes: Sequence[tuple[int, int, int]], n: int, dtype: str, device: 
     positions = [torch.from_numpy(some).to(device) for some in seen]
     few = [some[::SLOW].contiguous() for some in positions]
 
-    def ours() -> list[fr.LayerDecomposition]:
+    def ours() -> list[fr.LayerDecomposition[Any]]:
         return [[fr.layer_decomposition(maps, x, ALPHA) for _ in range(times)][-1] for maps, x, times in on_device]
 
-    def read(found: list[fr.LayerDecomposition]) -> Values:
+    def read(found: list[fr.LayerDecomposition[Any]]) -> Values:
         parts = []
         for layer, some in zip(found, seen, strict=True):
             assert layer.pairwise is not None

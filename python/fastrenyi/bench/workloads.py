@@ -152,7 +152,7 @@ def _small_layer(channels: int, side: int, n: int, dtype: str) -> Task:
         alone = np.stack([np.arange(channels + 1), np.full(channels + 1, channels + 1)], axis=1)
         return answers.information(more, target, np.concatenate([index, alone]), ALPHA)
 
-    def read(layer: fr.LayerDecomposition) -> Values:
+    def read(layer: fr.LayerDecomposition[Values]) -> Values:
         assert layer.pairwise is not None
         return np.concatenate([layer.pairwise[index[:, 0], index[:, 1]], layer.single, [layer.mmi]])
 
@@ -179,7 +179,7 @@ def _layer(channels: int, side: int, n: int, dtype: str) -> Task:
     x, y = torch.from_numpy(maps), torch.from_numpy(target)
     some, fewer = torch.from_numpy(index[seen]), torch.from_numpy(index[seen][few].copy())
 
-    def read(layer: fr.LayerDecomposition) -> Values:
+    def read(layer: fr.LayerDecomposition[Values]) -> Values:
         assert layer.pairwise is not None
         return np.asarray(layer.pairwise[index[seen, 0], index[seen, 1]])
 

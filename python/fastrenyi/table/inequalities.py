@@ -28,7 +28,7 @@ _COLUMNS = {
 
 
 def inequalities(frame: pd.DataFrame, tolerance: float = 0.0) -> pd.DataFrame:
-    """Check both data-processing inequalities, link by link.
+    """Check both data-processing inequalities link by link: I(X;T_1) >= ... >= I(X;T_K) and its twin of the errors.
 
     Forward, along the layers: I(X;T_1) >= I(X;T_2) >= ... >= I(X;T_K). Backward, along the errors delta_i (the
     gradient of the loss with respect to layer i's output): I(delta_K;delta_{K-1}) >= I(delta_K;delta_{K-2}) >= ...
@@ -37,23 +37,25 @@ def inequalities(frame: pd.DataFrame, tolerance: float = 0.0) -> pd.DataFrame:
 
     Parameters
     ----------
-    frame
+    frame : pandas.DataFrame
         As `Monitor.frame()` gives it; the columns step, batch, layer, depth, mi_input and mi_error are used.
-    tolerance
+    tolerance : float
         By how many bits a link may be violated and still hold; finite, not negative.
 
     Returns
     -------
-    pandas.DataFrame with one row per link, by step, the forward chain first, in the direction of the chain:
-    step; chain ("forward" or "backward"); source and target, the two layers; left and right, their mutual
-    informations in bits, each the mean over the minibatches; gap = left - right; violation = max(0, -gap);
-    holds, whether violation <= tolerance. Layers without a value (NaN) are no part of the chain. There is no row
-    where there is no link.
+    pandas.DataFrame
+        One row per link, by step, the forward chain first, in the direction of the chain: step; chain ("forward" or
+        "backward"); source and target, the two layers; left and right, their mutual informations in bits, each the
+        mean over the minibatches; gap = left - right; violation = max(0, -gap); holds, whether violation <= tolerance.
+        Layers without a value (NaN) are no part of the chain. There is no row where there is no link.
 
     Raises
     ------
-    TypeError for a frame that is no DataFrame, columns that are not numeric, or a tolerance that is no number;
-    ValueError for missing columns, a layer that is there twice, or a tolerance out of range.
+    TypeError
+        For a frame that is no DataFrame, columns that are not numeric, or a tolerance that is no number.
+    ValueError
+        For missing columns, a layer that is there twice, or a tolerance out of range.
 
     Notes
     -----

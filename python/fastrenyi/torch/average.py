@@ -23,15 +23,30 @@ class Mean(NamedTuple):
 
 
 class Average:
-    """Return the mean and standard error of a measure over minibatches: ``update``, ``compute``, ``reset``.
+    """Return the mean and the standard error s / sqrt(m) of a measure over m minibatches.
 
-    ``measure`` is a function of a minibatch that returns a tensor of a fixed shape, such as a mutual information; it is
-    called without gradients. Running sums are float64 and of the measure's size (Welford's recurrence). A matrix-based
+    ``update`` takes a minibatch, ``compute`` returns both as tensors, ``reset`` forgets all minibatches.
+
+    Parameters
+    ----------
+    measure : callable
+        A function of a minibatch that returns a tensor of a fixed shape, such as a mutual information; it is called
+        without gradients.
+
+    Raises
+    ------
+    TypeError
+        If ``measure`` is not callable or returns no tensor.
+    ValueError
+        If its shape changes between minibatches, or ``compute`` is called before any ``update``.
+
+    Notes
+    -----
+    Running sums are float64 and of the measure's size (Welford's recurrence). Cost: that of the measure. A matrix-based
     entropy depends on the number of samples: leave out a shorter last minibatch, or its value pulls the mean down.
 
-    Raises TypeError if ``measure`` is not callable or returns no tensor, ValueError if its shape changes between
-    minibatches or ``compute`` is called before any ``update``.
-
+    Examples
+    --------
     >>> import torch, fastrenyi as fr, fastrenyi.torch as frt
     >>> average = frt.Average(lambda x, y: fr.mutual_information(fr.gram(x), fr.gram(y, "delta")))
     >>> for _ in range(3):

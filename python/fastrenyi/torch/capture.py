@@ -38,7 +38,23 @@ _WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel, AveragedModel
 class Activations(dict[str, Tensor]):
     """The outputs of the captured layers by name, in the order of execution.
 
-    `gradients` holds the gradients with respect to them by the same names, empty without gradients=True.
+    Attributes
+    ----------
+    gradients : dict
+        The gradients with respect to them by the same names, empty without gradients=True.
+
+    Notes
+    -----
+    A dict, which ``capture`` makes. Cost: the memory of what is kept.
+
+    Examples
+    --------
+    >>> import torch, fastrenyi.torch as frt
+    >>> model = torch.nn.Sequential(torch.nn.Linear(3, 2))
+    >>> with frt.capture(model) as acts:
+    ...     _ = model(torch.ones(5, 3))
+    >>> type(acts).__name__, list(acts), acts.gradients
+    ('Activations', ['0'], {})
     """
 
     def __init__(self) -> None:

@@ -22,11 +22,26 @@ __all__ = ["MonitorCallback"]
 class MonitorCallback(Callback):
     """Measure the layers before training and at the end of every ``every``-th epoch, and log the means.
 
-    ``monitor`` is a ``fastrenyi.torch.Monitor`` of the model that is trained, with its own probe; its table grows with
-    each measurement, under the trainer's global step. Every logger of the trainer gets "layer/quantity" values. With
-    several processes the first one measures. A step that the monitor has measured, in a run that was resumed, is not
-    measured again. Raises TypeError and ValueError naming ``monitor`` or ``every``.
+    Parameters
+    ----------
+    monitor : Monitor
+        Of the model that is trained, with its own probe; its table grows with each measurement, under the trainer's
+        global step.
+    every : int
+        Epochs between two measurements.
 
+    Raises
+    ------
+    TypeError, ValueError
+        Naming ``monitor`` or ``every``.
+
+    Notes
+    -----
+    Every logger of the trainer gets "layer/quantity" values. With several processes the first one measures. A step that
+    the monitor has measured, in a run that was resumed, is not measured again. Cost: that of ``Monitor.measure``.
+
+    Examples
+    --------
     >>> import torch, fastrenyi.torch as frt
     >>> from fastrenyi.torch.lightning import MonitorCallback
     >>> monitor = frt.Monitor(torch.nn.Linear(3, 2), probe=[(torch.randn(8, 3), torch.arange(8) % 2)])

@@ -18,7 +18,8 @@ from torch.nn import functional
 import fastrenyi as fr
 from fastrenyi import _check
 from fastrenyi.bandwidths import BandwidthLike, NearestNeighbours, as_bandwidth
-from fastrenyi.kernels import KernelLike, as_kernel, channels, grams_of, vectors
+from fastrenyi.grams import channels, grams_of, vectors
+from fastrenyi.kernels import KernelLike, as_kernel
 from fastrenyi.torch.ops._shared import has_numbers
 
 __all__ = ["DistillationLoss", "InformationBottleneckLoss", "MutualInformationLoss", "TotalCorrelationLoss"]
@@ -84,19 +85,44 @@ class _KernelLoss(nn.Module):
 class InformationBottleneckLoss(_KernelLoss):
     """Return the deterministic information bottleneck: cross entropy(logits, y) + beta I(X; Z).
 
-    Call with logits (n, classes), y: class indices (n,) or one-hot or probabilities (n, classes), the input x (n, ...)
-    and the representation z (n, ...). ``reduction`` is of the cross entropy, as in ``nn.CrossEntropyLoss``: "mean",
-    "sum" (which adds n beta I(X; Z)) or "none" (which adds beta I(X; Z) to each sample's). The cross entropy is in nats
-    and I in the unit of ``base``. The default width is the mean distance to the ten nearest neighbours (all others in
-    batches of fewer). It follows z, so that z that only shrinks keeps its I(X; Z); with a width that does not, such as
-    "silverman", the penalty bites harder.
+    Call with logits (n, classes), y, class indices (n,) or one-hot or probabilities (n, classes), the input x (n, ...)
+    and the representation z (n, ...).
 
-    Raises TypeError and ValueError naming ``logits``, ``y``, ``x`` or ``z`` for wrong kinds, shapes, devices and
-    numbers, for class indices out of range and rows that are no probabilities; where compiled code cannot look at
-    these, class indices out of range are an error of PyTorch's. Cost O(n^2 d + n^3). Source: Yu, Yu, Principe, ICASSP
-    2021, arXiv 2102.00533; beta = 0.01 and alpha = 1.01 are those of its authors' published code for CIFAR-10, which
-    takes z's width of neighbours as well, over sqrt(2) in our convention, and a fixed one for x.
+    Parameters
+    ----------
+    beta : float
+        The weight of I(X; Z), positive.
+    alpha : float
+        Order in [0, inf].
+    kernel : str or Kernel
+        As in ``fastrenyi.gram``.
+    bandwidth : float, str or Bandwidth, optional
+        The kernel's width, a constant of the gradient; by default the mean distance to the ten nearest neighbours (all
+        others in batches of fewer).
+    base : float
+        Base of the logarithm; 2 gives bits.
+    reduction : str
+        Of the cross entropy, as in ``nn.CrossEntropyLoss``: "mean", "sum" (which adds n beta I(X; Z)) or "none" (which
+        adds beta I(X; Z) to each sample's).
 
+    Raises
+    ------
+    TypeError, ValueError
+        Naming a setting, or ``logits``, ``y``, ``x`` or ``z``, for wrong kinds, shapes, devices and numbers, for class
+        indices out of range and rows that are no probabilities; where compiled code cannot look at these, class indices
+        out of range are an error of PyTorch's.
+
+    Notes
+    -----
+    Cost O(n^2 d + n^3). The cross entropy is in nats and I in the unit of ``base``. The default width follows z, so
+    that z that only shrinks keeps its I(X; Z); with a width that does not, such as "silverman", the penalty bites
+    harder. A minibatch of one sample has no I(X; Z).
+    Source: Yu, Yu, Principe, ICASSP 2021, arXiv 2102.00533; beta = 0.01 and alpha = 1.01 are those of its authors'
+    published code for CIFAR-10, which takes z's width of neighbours as well, over sqrt(2) in our convention, and a
+    fixed one for x.
+
+    Examples
+    --------
     >>> import torch, fastrenyi.torch as frt
     >>> x, weight = torch.eye(12), torch.ones(12, 3, requires_grad=True)
     >>> loss = frt.losses.InformationBottleneckLoss(beta=0.01)
@@ -175,13 +201,33 @@ def _check_probabilities(y: Tensor) -> None:
 class DistillationLoss(_KernelLoss):
     """Return the information a student's features miss of a teacher's: -I(S; T), least where S knows all of T.
 
-    Call with features student (n, ...) and teacher (n, ...), of any sizes; no gradient goes to the teacher. The default
-    order 2 needs no spectrum; 1.01 is close to Shannon. Add it, weighted, to the task's own loss.
+    Call with features student (n, ...) and teacher (n, ...), of any sizes; no gradient goes to the teacher.
 
-    Raises TypeError and ValueError naming ``student`` or ``teacher``; the cosine kernel refuses a sample that is all
-    zero. Cost O(n^2 d), and O(n^3) for other orders than 2. Source: the mutual information term of Miles, Lopez
-    Rodriguez, Mikolajczyk, BMVC 2022, arXiv 2112.00459, here with the teacher's own entropy, which is constant.
+    Parameters
+    ----------
+    alpha : float
+        Order in [0, inf].
+    kernel : str or Kernel
+        As in ``fastrenyi.gram``.
+    bandwidth : float, str or Bandwidth, optional
+        The kernel's width, a constant of the gradient.
+    base : float
+        Base of the logarithm; 2 gives bits.
 
+    Raises
+    ------
+    TypeError, ValueError
+        Naming a setting, ``student`` or ``teacher``; the cosine kernel refuses a sample that is all zero.
+
+    Notes
+    -----
+    Cost O(n^2 d), and O(n^3) for other orders than 2, the default, which needs no spectrum; 1.01 is close to Shannon.
+    Add it, weighted, to the task's own loss.
+    Source: the mutual information term of Miles, Lopez Rodriguez, Mikolajczyk, BMVC 2022, arXiv 2112.00459, here with
+    the teacher's own entropy, which is constant.
+
+    Examples
+    --------
     >>> import torch, fastrenyi.torch as frt
     >>> x = torch.eye(4)
     >>> round(float(frt.losses.DistillationLoss()(x, 3 * x)), 6)
@@ -209,13 +255,36 @@ class DistillationLoss(_KernelLoss):
 class MutualInformationLoss(_KernelLoss):
     """Return the difference of entropies of two views, negative: S(A, B) - mean over permutations of S(A, P B P^T).
 
+    Call with a (n, ...) and b (n, ...); minimise to maximise their mutual information.
+
+    Parameters
+    ----------
+    alpha : float
+        Order in [0, inf].
+    kernel : str or Kernel
+        As in ``fastrenyi.gram``.
+    bandwidth : float, str or Bandwidth, optional
+        The kernel's width, a constant of the gradient.
+    permutations : int
+        How many random pairings are averaged; 0 gives -I(A; B) itself.
+    base : float
+        Base of the logarithm; 2 gives bits.
+    generator : torch.Generator, optional
+        Draws the permutations.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming a setting, ``a`` or ``b``.
+
+    Notes
+    -----
     What joint entropy the pairing of the views saves against views paired at random: a bound on mutual information that
-    neither constant nor wholly distinct samples make large. Call with a (n, ...) and b (n, ...); minimise to maximise
-    their mutual information. ``permutations=0`` gives -I(A; B) itself. ``generator`` draws the permutations.
+    neither constant nor wholly distinct samples make large. Cost O(n^2 d + n^3) per permutation.
+    Source: Skean, Hoyos Osorio, Brockmeier, Sanchez Giraldo, arXiv 2301.08164.
 
-    Raises TypeError and ValueError naming ``a`` or ``b``. Cost O(n^2 d + n^3) per permutation. Source: Skean, Hoyos
-    Osorio, Brockmeier, Sanchez Giraldo, arXiv 2301.08164.
-
+    Examples
+    --------
     >>> import torch, fastrenyi.torch as frt
     >>> x = torch.randn(32, 2, generator=torch.Generator().manual_seed(0))
     >>> loss = frt.losses.MutualInformationLoss(generator=torch.Generator().manual_seed(0))
@@ -257,12 +326,33 @@ class MutualInformationLoss(_KernelLoss):
 class TotalCorrelationLoss(_KernelLoss):
     """Return the total correlation of the dimensions of a representation: sum_k S(Z_k) - S(Z_1, ..., Z_d).
 
-    A penalty for disentangling: zero for independent dimensions. Call with z (n, d); each dimension has a Gram and a
-    width of its own. ``normalized=True`` divides by the largest it can be, as ``total_correlation``; where that is
-    nothing, the loss is zero.
+    Call with z (n, d); each dimension has a Gram and a width of its own.
 
-    Raises TypeError and ValueError naming ``z``. Cost O(d n^3). Source: Yu, Alesiani, Yu, Jenssen, Principe, AAAI 2021.
+    Parameters
+    ----------
+    alpha : float
+        Order in [0, inf].
+    kernel : str or Kernel
+        As in ``fastrenyi.gram``.
+    bandwidth : float, str or Bandwidth, optional
+        The kernel's width, a constant of the gradient.
+    normalized : bool
+        True divides by the largest it can be, as ``total_correlation``; where that is nothing, the loss is zero.
+    base : float
+        Base of the logarithm; 2 gives bits.
 
+    Raises
+    ------
+    TypeError, ValueError
+        Naming a setting or ``z``.
+
+    Notes
+    -----
+    A penalty for disentangling: zero for independent dimensions. Cost O(d n^3).
+    Source: Yu, Alesiani, Yu, Jenssen, Principe, AAAI 2021.
+
+    Examples
+    --------
     >>> import torch, fastrenyi.torch as frt
     >>> z = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     >>> round(float(frt.losses.TotalCorrelationLoss(kernel="delta")(z)), 5)

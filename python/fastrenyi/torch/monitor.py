@@ -52,7 +52,7 @@ class Monitor:
         Minibatches to measure on, of n >= 2 samples each (100 after the authors' code), on the model's device. x
         is a floating tensor (n, ...) of the dtype that the model takes; y holds class labels (n,), integers, or
         floating targets (n, ...). Copied.
-    layers
+    layers : optional
         As in `capture`. An output (n, C, *spatial) is C feature maps, each a variable; an output (n, d) or (n,) is
         one variable.
     store : path or None
@@ -62,10 +62,10 @@ class Monitor:
         memory only.
     alpha : float
         Order of the entropies, in [0, inf].
-    bandwidth, error_bandwidth
+    bandwidth, error_bandwidth : float, str or Bandwidth, optional
         Kernel width for input and layers, and for errors: a number, or a rule as in `fastrenyi.gram`. Both None
         where `kernel` is not "gaussian" or "laplacian".
-    kernel, label_kernel
+    kernel, label_kernel : str or Kernel
         Of input, layers and errors; of y. For floating targets that do not repeat, take
         ``label_kernel="gaussian"``.
     pairs : bool
@@ -79,8 +79,11 @@ class Monitor:
     Raises
     ------
     TypeError, ValueError
-        Naming the argument. BackendUnavailableError for a probe on a device that is not served. ImportError if
-        pandas or pyarrow is missing (``pip install 'fastrenyi[report]'``).
+        Naming the argument.
+    BackendUnavailableError
+        For a probe on a device that is not served.
+    ImportError
+        If pandas or pyarrow is missing (``pip install 'fastrenyi[report]'``).
 
     Notes
     -----

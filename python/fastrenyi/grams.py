@@ -1,0 +1,219 @@
+"""The Gram matrices that kernels make of samples, of feature maps and of whole tensors."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from typing import Any, overload
+
+from fastrenyi import _check
+from fastrenyi._array import Array, ArrayT, Foreign, Home, Values, home_of, wrap
+from fastrenyi.bandwidths import BandwidthLike
+from fastrenyi.kernels import Delta, Kernel, KernelLike, as_kernel
+
+__all__ = ["channel_grams", "channels", "gram", "grams_of", "tensor_gram", "vectors"]
+
+
+def _accept(x: object, name: str, kernel: object, bandwidth: object) -> tuple[Array, Home, Kernel]:
+    """Check samples, kernel and bandwidth, in this order; the samples come back as an array of a known library."""
+    x = _check.adopt(x, name)
+    home = _check.array(x, name)
+    chosen = as_kernel(kernel, bandwidth)
+    if isinstance(chosen, Delta) and home.library == "numpy":
+        x = _check.codes(x, name)
+        home = home_of(x)
+    chosen._accept(home, name)
+    return x, home, chosen
+
+
+def _grams(x: Array, samples: Array, home: Home, kernel: Kernel, name: str) -> Array:
+    """Return the Grams of samples (..., n, d), which are x as it was given or a view of it."""
+    if 0 in samples.shape[-2:]:
+        _check.value_error(name, "at least one sample and one feature", f"shape {tuple(x.shape)}")
+    try:
+        found = kernel._gram(samples, home, name)
+    except ValueError:
+        if samples is not x:
+            with suppress(RuntimeError):  # a tensor that is mapped over has no numbers to look at
+                _check.finite(wrap(x), name)  # so that the index is one of what was given
+        raise
+    return kernel._result_home(home).leave(found)
+
+
+def channels(maps: Array) -> Array:
+    """Return each channel of maps (n, C, *spatial) as a sample set, (C, n, d); a view where the strides allow."""
+    return maps.reshape(*maps.shape[:2], math.prod(maps.shape[2:])).swapaxes(0, 1)
+
+
+def vectors(tensors: Array) -> Array:
+    """Return tensors (n, ...) as samples (n, d); a view where the strides allow."""
+    return tensors.reshape(tensors.shape[0], math.prod(tensors.shape[1:]))
+
+
+def grams_of(x: Array, samples: Array, kernel: KernelLike, bandwidth: BandwidthLike | None, name: str) -> Array:
+    """Return the Grams of samples, a view of x, for a function that has a name of its own for x."""
+    _, home, chosen = _accept(x, name, kernel, bandwidth)
+    return _grams(x, samples, home, chosen, name)
+
+
+@overload
+def gram(x: Values, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> Values: ...
+@overload
+def gram(x: ArrayT, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> ArrayT: ...
+@overload
+def gram(
+    x: Foreign | list[Any] | tuple[Any, ...], kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...
+) -> Values: ...
+def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
+    """Return the normalised Gram matrix of samples: A_ij = K_ij / (n sqrt(K_ii K_jj)).
+
+    Parameters
+    ----------
+    x : array or nested list
+        Samples (..., n, d), n samples of d features, real numbers: a NumPy or CuPy array, a torch tensor, lists of
+        numbers, or what gives NumPy an array by DLPack on the CPU or ``__array__``, such as a table of pandas. For the
+        Delta kernel also integers and strings, and labels (n,).
+    kernel : str or Kernel
+        "gaussian", "laplacian", "cosine", "polynomial", "delta", or a kernel such as ``Gaussian(bandwidth=2.0)``.
+    bandwidth : float, array, str or Bandwidth, optional
+        The kernel's width: a number, an array of the batch shape, a rule such as ``Median()``, or its name
+        ("silverman", "scott", "median", "neighbours"). None is the kernel's own, by default ``Silverman(5.0)``.
+
+    Returns
+    -------
+    array
+        (..., n, n), symmetric positive semidefinite with trace 1 and 1/n on the diagonal, in the library, dtype and
+        device of x; in NumPy's float64 for lists.
+
+    Raises
+    ------
+    TypeError
+        For what is not an array of real numbers.
+    ValueError
+        For wrong shapes, NaN or infinity, and widths that are not positive or do not apply.
+
+    Notes
+    -----
+    Cost O(n^2 d) per sample set. Distances come from differences, not from an expanded square: exact for duplicates and
+    far from the origin. Half precision is computed in single.
+    Source: Sanchez Giraldo, Rao, Principe, IEEE TIT 61(1), 2015; arXiv 1804.06537.
+
+    Examples
+    --------
+    >>> import numpy as np, fastrenyi as fr
+    >>> a = fr.gram(np.arange(3.0)[:, None], bandwidth=1.0)
+    >>> a.shape, float(np.trace(a))
+    ((3, 3), 1.0)
+    """
+    x, home, chosen = _accept(_check.listed(x, "x"), "x", kernel, bandwidth)
+    if x.ndim == 1 and isinstance(chosen, Delta):
+        x = x[:, None]
+    if x.ndim < 2:
+        _check.value_error(
+            "x",
+            "samples of shape (..., n, d)",
+            f"shape {tuple(x.shape)}",
+            "for n samples of one feature pass x[:, None]",
+        )
+    return _grams(x, x, home, chosen, "x")
+
+
+@overload
+def channel_grams(maps: Values, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> Values: ...
+@overload
+def channel_grams(maps: ArrayT, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> ArrayT: ...
+@overload
+def channel_grams(maps: Foreign, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> Values: ...
+def channel_grams(maps: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
+    """Return one Gram A_c = gram(map c) per feature map of a layer, each map flattened and with a width of its own.
+
+    Parameters
+    ----------
+    maps : array
+        Activations (n, C, *spatial) of n samples and C feature maps, as a convolution gives them: a NumPy or CuPy
+        array, a torch tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``.
+    kernel : str or Kernel
+        "gaussian", "laplacian", "cosine", "polynomial", "delta", or a kernel such as ``Gaussian(bandwidth=2.0)``.
+    bandwidth : float, array, str or Bandwidth, optional
+        The kernel's width: a number, an array of shape (C,), a rule such as ``Median()``, or its name ("silverman",
+        "scott", "median", "neighbours"). None is the kernel's own, by default ``Silverman(5.0)``.
+
+    Returns
+    -------
+    array
+        Grams (C, n, n), in the library, dtype and device of maps.
+
+    Raises
+    ------
+    TypeError
+        For what is not an array of real numbers.
+    ValueError
+        For wrong shapes, NaN or infinity, and widths that are not positive or do not apply.
+
+    Notes
+    -----
+    Cost O(C n^2 d), d the size of a map. Activations are not copied where their strides allow.
+    Source: arXiv 1804.06537.
+
+    Examples
+    --------
+    >>> import numpy as np, fastrenyi as fr
+    >>> maps = np.random.default_rng(0).normal(size=(10, 4, 5, 5))
+    >>> fr.channel_grams(maps).shape
+    (4, 10, 10)
+    """
+    maps, home, chosen = _accept(maps, "maps", kernel, bandwidth)
+    if maps.ndim < 2:
+        _check.value_error("maps", "activations of shape (n, C, *spatial)", f"shape {tuple(maps.shape)}")
+    return _grams(maps, channels(maps), home, chosen, "maps")
+
+
+@overload
+def tensor_gram(maps: Values, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> Values: ...
+@overload
+def tensor_gram(maps: ArrayT, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> ArrayT: ...
+@overload
+def tensor_gram(maps: Foreign, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> Values: ...
+def tensor_gram(maps: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
+    """Return the Gram of n samples, each a whole tensor taken as one vector: A = gram(maps as (n, d)).
+
+    Parameters
+    ----------
+    maps : array
+        (n, ...): images, activations, vectors; (n,) is one feature. A NumPy or CuPy array, a torch tensor, or what
+        gives NumPy an array by DLPack on the CPU or ``__array__``.
+    kernel : str or Kernel
+        "gaussian", "laplacian", "cosine", "polynomial", "delta", or a kernel such as ``Gaussian(bandwidth=2.0)``.
+    bandwidth : float, array, str or Bandwidth, optional
+        The kernel's width: a number, an array of one number, a rule such as ``Median()``, or its name ("silverman",
+        "scott", "median", "neighbours"). None is the kernel's own, by default ``Silverman(5.0)``.
+
+    Returns
+    -------
+    array
+        (n, n), in the library, dtype and device of maps.
+
+    Raises
+    ------
+    TypeError
+        For what is not an array of real numbers.
+    ValueError
+        For wrong shapes, NaN or infinity, and widths that are not positive or do not apply.
+
+    Notes
+    -----
+    Cost O(n^2 d), d the size of a sample. With one Gaussian width for all maps this is the joint Gram of the maps of
+    ``channel_grams``, without their product.
+    Source: the tensor kernel of Wickstrom et al., Entropy 25(6):899, 2023.
+
+    Examples
+    --------
+    >>> import numpy as np, fastrenyi as fr
+    >>> images = np.random.default_rng(0).normal(size=(10, 1, 8, 8))
+    >>> fr.tensor_gram(images).shape
+    (10, 10)
+    """
+    maps, home, chosen = _accept(maps, "maps", kernel, bandwidth)
+    if maps.ndim < 1:
+        _check.value_error("maps", "samples of shape (n, ...)", "a single number")
+    return _grams(maps, vectors(maps), home, chosen, "maps")
