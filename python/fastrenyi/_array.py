@@ -77,7 +77,6 @@ class Home(NamedTuple):
     def __str__(self) -> str:
         return f"{self.library} {self.dtype} on {self.device}"
 
-    @property
     def xp(self) -> Any:
         """The library itself: what NumPy, CuPy and torch have in common is written once, over this."""
         return sys.modules[self.library]

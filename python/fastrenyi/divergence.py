@@ -17,7 +17,7 @@ __all__ = ["divergence"]
 
 def _pooled(x: Array, y: Array, home: Home) -> Array:
     """Return two sets of samples as one, (..., n, d) and (..., m, d) as (..., n + m, d); batch axes broadcast."""
-    xp = home.xp
+    xp = home.xp()
     batch = np.broadcast_shapes(tuple(x.shape[:-2]), tuple(y.shape[:-2]))
     with home.current(x):
         return xp.concatenate([xp.broadcast_to(v, (*batch, *v.shape[-2:])) for v in (x, y)], -2)

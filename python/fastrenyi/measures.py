@@ -376,4 +376,4 @@ def share(part: Array, whole: Array, home: Home) -> Array:
     """Divide, giving NaN for a share of nothing; its gradient there is zero."""
     with home.current(part):
         nothing = whole == 0
-        return home.xp.where(nothing, math.nan, part / home.xp.where(nothing, 1.0, whole))
+        return home.xp().where(nothing, math.nan, part / home.xp().where(nothing, 1.0, whole))

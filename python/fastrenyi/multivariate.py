@@ -73,7 +73,7 @@ def total_correlation(
     singles, joint = _singles_and_joint(call)
     result = singles.sum(axis=0) - joint
     if normalized:
-        result = share(result, singles.sum(axis=0) - call.home.xp.amax(singles, 0), call.home)
+        result = share(result, singles.sum(axis=0) - call.home.xp().amax(singles, 0), call.home)
     return call.leave(result)
 
 
