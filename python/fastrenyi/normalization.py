@@ -14,7 +14,7 @@ def _has_numbers(k: Array, home: Home) -> bool:
     """Whether the numbers can be looked at: not while they are traced, mapped over or recorded in a CUDA graph."""
     if home.library != "torch":
         return True
-    torch = home.xp
+    torch = home.xp()
     if torch.compiler.is_compiling() or (k.is_cuda and torch.cuda.is_current_stream_capturing()):
         return False
     try:
