@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -44,3 +46,11 @@ def test_what_is_wrong_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^measure: expected results of one shape"):
         average.update(torch.ones(3))
     assert average.count == 1
+
+
+def test_its_repr_has_a_name_and_a_count_and_no_address() -> None:
+    average = frt.Average(torch.mean)
+    average.update(torch.ones(2))
+    assert repr(average) == "Average(mean, count=1)"
+    assert repr(frt.Average(torch.nn.MSELoss())) == "Average(MSELoss, count=0)"
+    assert repr(frt.Average(functools.partial(torch.mean, dim=0))) == "Average(partial, count=0)"

@@ -13,6 +13,7 @@ from torch.nn import functional as F  # noqa: E402
 
 import fastrenyi as fr  # noqa: E402
 import fastrenyi.torch as frt  # noqa: E402
+from conftest import run_python  # noqa: E402
 from networks import N, net, probes  # noqa: E402
 
 
@@ -235,6 +236,47 @@ def test_missing_libraries_are_named(missing, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ImportError, match=r"pip install 'fastrenyi\[report\]'"):
         frt.Monitor(net(), probes(1), store=tmp_path / "run.parquet")
+
+
+def test_without_a_store_pyarrow_is_not_needed():
+    run_python("""
+        import sys
+        for name in ("pyarrow", "pyarrow.parquet"):
+            sys.modules[name] = None
+        import torch
+        import fastrenyi.torch as frt
+        from networks import net, probes
+        monitor = frt.Monitor(net(), probes())
+        for step in range(2):
+            assert len(monitor.measure(step)) == 8
+        assert monitor.steps == [0, 1] and len(frt.inequalities(monitor.frame())) > 0
+        try:
+            frt.Monitor(net(), probes(), store="run.parquet")
+        except ImportError as error:
+            assert str(error).startswith("Monitor needs pyarrow for its store: pip install 'fastrenyi[report]'"), error
+        else:
+            raise AssertionError("a store without pyarrow")
+        sys.modules["pandas"] = None
+        try:
+            frt.Monitor(net(), probes())
+        except ImportError as error:
+            assert str(error).startswith("Monitor needs pandas: pip install 'fastrenyi[report]'"), error
+        else:
+            raise AssertionError("a table without pandas")
+    """)
+
+
+def test_its_repr_says_what_is_measured(tmp_path):
+    monitor = frt.Monitor(net(), probes())
+    monitor.measure(3)
+    layers = "layers=['conv1', 'conv2', 'fc1', 'fc2'], probe_sizes=[12, 12]"
+    assert repr(monitor) == f"Monitor(Net, {layers}, alpha=1.01, pairs=True, errors=True, steps=[3])"
+    path = tmp_path / "r.parquet"
+    monitor = frt.Monitor(nn.DataParallel(net()), probes(1), "fc1", path, alpha=2, pairs=False, errors=False)
+    shown = "layers=['fc1'], probe_sizes=[12], alpha=2.0, pairs=False, errors=False"
+    assert repr(monitor) == f"Monitor(Net, {shown}, steps=[], store={str(path)!r})"
+    monitor = frt.Monitor(nn.Sequential(*[nn.Linear(2, 2) for _ in range(9)]), [(torch.ones(2, 2), torch.ones(2, 2))])
+    assert "layers=['0', '1', '2', '3', '4', '5', ...]" in repr(monitor)
 
 
 def test_importing_the_room_loads_no_table_libraries():

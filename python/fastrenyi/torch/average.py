@@ -64,6 +64,11 @@ class Average:
         self.measure = measure
         self.reset()
 
+    def __repr__(self) -> str:
+        """The measure's name and the number of minibatches."""
+        name = getattr(self.measure, "__name__", type(self.measure).__name__)
+        return f"{type(self).__name__}({name}, count={self.count})"
+
     def reset(self) -> None:
         """Forget all minibatches."""
         self.count = 0

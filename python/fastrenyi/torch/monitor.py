@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import reprlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -83,7 +84,7 @@ class Monitor:
     BackendUnavailableError
         For a probe on a device that is not served.
     ImportError
-        If pandas or pyarrow is missing (``pip install 'fastrenyi[report]'``).
+        If pandas is missing, or pyarrow where a store is given (``pip install 'fastrenyi[report]'``).
 
     Notes
     -----
@@ -185,6 +186,15 @@ class Monitor:
             "probe_hash": fingerprint(self._batches),
         }
         self._store = Store(path, settings)
+
+    def __repr__(self) -> str:
+        """What is measured and how, and how far it has come."""
+        shown = {name: self.settings[name] for name in ("layers", "probe_sizes", "alpha", "pairs", "errors")}
+        # Of long lists the beginning.
+        parts = [f"{name}={reprlib.repr(value)}" for name, value in {**shown, "steps": self.steps}.items()]
+        if self._store.path is not None:
+            parts.append(f"store={str(self._store.path)!r}")
+        return f"{type(self).__name__}({', '.join([type(self._model).__name__, *parts])})"
 
     @property
     def steps(self) -> list[int]:
@@ -332,10 +342,12 @@ def _shown(setting: object) -> Any:
 
 
 def _need_pandas(*, parquet: bool) -> None:
+    needed = "pandas"
     try:
         import pandas  # noqa: F401
 
         if parquet:
+            needed = "pyarrow for its store"
             import pyarrow.parquet  # noqa: F401
     except ImportError as error:
-        raise ImportError(f"Monitor needs pandas and pyarrow: pip install 'fastrenyi[report]' ({error})") from error
+        raise ImportError(f"Monitor needs {needed}: pip install 'fastrenyi[report]' ({error})") from error
