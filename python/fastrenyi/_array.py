@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "AnyArray", "Array", "ArrayT", "Foreign", "Home", "Values", "Verdict", "home_of", "is_array", "key", "wrap",
+    "AnyArray", "Array", "ArrayT", "Foreign", "Home", "Values", "Verdict", "has_numbers", "home_of", "is_array", "key",
+    "wrap",
 ]  # fmt: skip
 
 Values: TypeAlias = npt.NDArray[Any]
@@ -133,6 +134,20 @@ def home_of(x: Array) -> Home:
     if library == "torch":
         return Home("torch", str(x.dtype).removeprefix("torch."), "cpu" if x.is_cpu else str(x.device))
     return Home(library, x.dtype.name, "cpu" if library == "numpy" else f"cuda:{x.device.id}")
+
+
+def has_numbers(x: Array) -> bool:
+    """Whether the numbers can be looked at: not of a tensor that is traced, mapped over or recorded in a CUDA graph."""
+    if _library(x) != "torch":
+        return True
+    torch = sys.modules["torch"]
+    if torch.compiler.is_compiling() or (x.is_cuda and torch.cuda.is_current_stream_capturing()):
+        return False
+    try:
+        x.data_ptr()
+    except RuntimeError:
+        return False
+    return True
 
 
 def wrap(x: Array) -> Values:

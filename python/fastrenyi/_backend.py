@@ -1,4 +1,4 @@
-"""Which compiled module serves which device, with how many threads, and which operations serve which arrays."""
+"""Which compiled module serves which device, and with how many threads."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import site
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from fastrenyi import _core
 from fastrenyi._errors import BackendUnavailableError
 
-__all__ = ["MODULES", "module_for", "numbers", "opened", "operations", "serves_core", "threads"]
+__all__ = ["MODULES", "module_for", "opened", "serves_core", "threads"]
 
 MODULES = {"cpu": "_core", "cuda": "_cuda"}
 """The compiled module for each kind of device. A test puts _emulated in the place of _core, and so runs on the host
@@ -60,22 +59,3 @@ def threads() -> int:
     """Return the threads a kernel may use: PyTorch's setting if it is loaded, else 0 for OpenMP's own."""
     torch = sys.modules.get("torch")
     return torch.get_num_threads() if torch is not None and hasattr(torch, "get_num_threads") else 0
-
-
-def _named(name: str) -> Any:
-    # torch.compile traces a look at what has been imported, but no import by name.
-    return sys.modules[name] if name in sys.modules else importlib.import_module(name)
-
-
-def numbers(device: str) -> Any:
-    """Return what computes the operations for arrays on a device: ``_operations``, or its twin for GPUs."""
-    return _named("fastrenyi._operations" if serves_core(device) else "fastrenyi._device_operations")
-
-
-def operations(library: str, device: str) -> Any:
-    """Return the operations for the arrays of a library: all have the names and arguments of ``_operations``.
-
-    Those for tensors are found by name when the first tensor arrives, so that the core does not need torch;
-    ``import fastrenyi.torch`` finds them before.
-    """
-    return _named("fastrenyi.torch.ops") if library == "torch" else numbers(device)

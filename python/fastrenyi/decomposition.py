@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Generic
 
-from fastrenyi import _backend, _check
+from fastrenyi import _check, _dispatch
 from fastrenyi._array import Array, ArrayT
 from fastrenyi.measures import Alpha, share
 
@@ -123,7 +123,7 @@ def layer_decomposition(
     unit = _check.unit(base)
     pairs = _check.flag(pairs, "pairs")
 
-    operations = _backend.operations(home.library, home.device)
+    operations = _dispatch.operations(home.library, home.device)
     s_x, s_maps, s_all = operations.pairs(maps, target, pairs, orders, unit)
     mmi = s_x + s_all[0] - s_all[1]
     information = s_x + s_maps[0] - s_maps[1]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import numpy as np
 
-from fastrenyi import _backend, _check
-from fastrenyi._array import Array, ArrayT, Home, wrap
+from fastrenyi import _check, _dispatch
+from fastrenyi._array import Array, ArrayT, Home, has_numbers, wrap
 from fastrenyi.bandwidths import BandwidthLike
 from fastrenyi.kernels import KernelLike, as_kernel
 from fastrenyi.measures import Alpha
@@ -97,15 +95,15 @@ def divergence(
         _check.value_error("y", f"batch axes that broadcast with {tuple(x.shape[:-2])}", f"{tuple(y.shape[:-2])}")
     orders, one_order = _check.orders(alpha)
     unit = _check.unit(base)
-    operations = _backend.operations(home.library, home.device)
+    operations = _dispatch.operations(home.library, home.device)
     n, m = x.shape[-2], y.shape[-2]
     pooled = _pooled(x, y, home)
     try:
         grams = chosen._gram(pooled, home, "x")
     except ValueError:
-        with suppress(RuntimeError):  # tensors that are mapped over have no numbers to look at
-            for values, name in ((x, "x"), (y, "y")):
-                _check.finite(wrap(values), name)
+        for values, name in ((x, "x"), (y, "y")):
+            if has_numbers(values):
+                _check.finite(wrap(values), name)  # so that the index is one of what was given
         raise
     home = chosen._result_home(home)
     s, s_x, s_y = (

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from typing import Any, overload
 
 from fastrenyi import _check
-from fastrenyi._array import Array, ArrayT, Foreign, Home, Values, home_of, wrap
+from fastrenyi._array import Array, ArrayT, Foreign, Home, Values, has_numbers, home_of, wrap
 from fastrenyi.bandwidths import BandwidthLike
 from fastrenyi.kernels import Delta, Kernel, KernelLike, as_kernel
 
@@ -33,9 +32,8 @@ def _grams(x: Array, samples: Array, home: Home, kernel: Kernel, name: str) -> A
     try:
         found = kernel._gram(samples, home, name)
     except ValueError:
-        if samples is not x:
-            with suppress(RuntimeError):  # a tensor that is mapped over has no numbers to look at
-                _check.finite(wrap(x), name)  # so that the index is one of what was given
+        if samples is not x and has_numbers(x):
+            _check.finite(wrap(x), name)  # so that the index is one of what was given
         raise
     return kernel._result_home(home).leave(found)
 

@@ -5,23 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from fastrenyi import _check
-from fastrenyi._array import Array, ArrayT, Home
+from fastrenyi._array import Array, ArrayT, has_numbers
 
 __all__ = ["normalize"]
-
-
-def _has_numbers(k: Array, home: Home) -> bool:
-    """Whether the numbers can be looked at: not while they are traced, mapped over or recorded in a CUDA graph."""
-    if home.library != "torch":
-        return True
-    torch = home.xp()
-    if torch.compiler.is_compiling() or (k.is_cuda and torch.cuda.is_current_stream_capturing()):
-        return False
-    try:
-        k.data_ptr()
-    except RuntimeError:
-        return False
-    return True
 
 
 def normalize(k: ArrayT) -> ArrayT:
@@ -62,7 +48,7 @@ def normalize(k: ArrayT) -> ArrayT:
     """
     values: Array = _check.adopt(k, "k")
     home = _check.gram(values, "k")
-    if _has_numbers(values, home):
+    if has_numbers(values):
         diagonal = np.diagonal(_check.gram_contents(values, "k", trace_one=False), axis1=-2, axis2=-1)
         _check.positive_diagonal(diagonal, "k")
     if home.dtype in ("float16", "bfloat16"):

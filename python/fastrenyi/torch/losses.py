@@ -17,10 +17,10 @@ from torch.nn import functional
 
 import fastrenyi as fr
 from fastrenyi import _check
+from fastrenyi._array import has_numbers
 from fastrenyi.bandwidths import BandwidthLike, NearestNeighbours, as_bandwidth
 from fastrenyi.grams import channels, grams_of, vectors
 from fastrenyi.kernels import KernelLike, as_kernel
-from fastrenyi.torch.ops._shared import has_numbers
 
 __all__ = ["DistillationLoss", "InformationBottleneckLoss", "MutualInformationLoss", "TotalCorrelationLoss"]
 
@@ -46,11 +46,6 @@ def _same_device(x: Tensor, name: str, first: Tensor) -> None:
     if x.device != first.device:
         expected = f"a tensor on the device of the first argument, {first.device}"
         _check.kind_error(name, expected, f"one on {x.device}", f"pass {name}.to({str(first.device)!r})")
-
-
-def _known(x: Tensor) -> bool:
-    """Whether the numbers can be looked at: not while they are traced, mapped over or recorded in a CUDA graph."""
-    return has_numbers(x) and not (x.is_cuda and torch.cuda.is_current_stream_capturing())
 
 
 class _KernelLoss(nn.Module):
@@ -153,7 +148,7 @@ class InformationBottleneckLoss(_KernelLoss):
         _features(logits, "logits")
         if logits.ndim != 2:
             _check.value_error("logits", "shape (n, classes)", f"shape {tuple(logits.shape)}")
-        if _known(logits) and not bool(logits.isfinite().all()):
+        if has_numbers(logits) and not bool(logits.isfinite().all()):
             _check.value_error("logits", "finite numbers", "NaN or infinity", "look for the layer they come from")
         # cross_entropy leaves out samples of the label ignore_index, -100 unless told otherwise, without a word.
         cross = functional.cross_entropy(
@@ -180,14 +175,14 @@ def _targets(y: object, logits: Tensor) -> Tensor:
     if y.is_floating_point() or y.dtype == torch.bool:
         _check.kind_error("y", "integer class indices", f"dtype {y.dtype}", "pass y.long()")
     # Where the numbers are not known yet, cross_entropy itself refuses them.
-    if _known(y) and bool(((y < 0) | (y >= classes)).any()):
+    if has_numbers(y) and bool(((y < 0) | (y >= classes)).any()):
         _check.value_error("y", f"class indices from 0 to {classes - 1}", f"{int(y.min())} to {int(y.max())}")
     return y.long()
 
 
 def _check_probabilities(y: Tensor) -> None:
     """Refuse rows that are no distributions, up to the rounding of half precision or of a softmax over many classes."""
-    if not _known(y):
+    if not has_numbers(y):
         return
     sums = y.detach().double().sum(dim=1)
     tolerance = 1e-2 if y.is_floating_point() and y.element_size() == 2 else 1e-3

@@ -22,15 +22,19 @@ __all__ = ["once_only", "operation"]
 
 _LIBRARY: Any = Library("fastrenyi", "FRAGMENT")  # type: ignore[no-untyped-call]
 
-
 _ANY = inspect.Signature([inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)])
 """What is found at once where PyTorch looks for defaults of ``forward``, which it does at each call."""
 
 
 def _has_tangent(args: Sequence[Any]) -> bool:
+    """Whether a tensor has a tangent of forward mode, or may have one that cannot be seen."""
     for x in args:
         if isinstance(x, Tensor):
-            if forward_ad.unpack_dual(x).tangent is not None:  # type: ignore[no-untyped-call]
+            try:
+                dual = forward_ad.unpack_dual(x)  # type: ignore[no-untyped-call]
+            except RuntimeError:  # compiled code inside a level of forward mode: below autograd nothing can be told
+                return True
+            if dual.tangent is not None:
                 return True
         elif type(x) is list and _has_tangent(x):
             return True
@@ -45,7 +49,6 @@ def operation(schema: str, public: str, described: Any) -> Callable[..., Any]:
     all as PyTorch has them. ``forward`` is needed where its arguments are others than the schema's: autograd sees no
     tensors in lists.
     """
-
     name = schema.partition("(")[0]
     _LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
 

@@ -12,9 +12,10 @@ from torch import Tensor
 from fastrenyi import _backend, _core, _device_kernels
 from fastrenyi._array import wrap
 from fastrenyi._device import Device
+from fastrenyi._numbers import numbers
 
 __all__ = [
-    "aligned", "as_tensor", "common_batch", "computed", "computed_in", "eigh", "has_numbers", "in_front",
+    "aligned", "as_tensor", "common_batch", "computed", "computed_in", "eigh", "in_front",
     "in_its_own_dtype", "numbers_for", "one_by_one", "serves_core",
 ]  # fmt: skip
 
@@ -35,7 +36,7 @@ def _device(x: Tensor) -> str:
 
 def numbers_for(x: Tensor) -> Any:
     """Return what computes the numbers for tensors on the device of x."""
-    return _backend.numbers(_device(x))
+    return numbers(_device(x))
 
 
 def serves_core(x: Tensor) -> bool:
@@ -46,17 +47,6 @@ def serves_core(x: Tensor) -> bool:
 def as_tensor(found: Any) -> Tensor:
     """Return what ``numbers_for`` gave as a tensor."""
     return found if isinstance(found, Tensor) else torch.from_numpy(found)
-
-
-def has_numbers(x: Tensor) -> bool:
-    """Whether the numbers of a tensor are there: not of one that is traced, mapped over or differentiated in levels."""
-    if torch.compiler.is_compiling():
-        return False
-    try:
-        x.data_ptr()
-    except RuntimeError:
-        return False
-    return True
 
 
 def common_batch(grams: Sequence[Tensor]) -> torch.Size:

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from fastrenyi import _slopes
+from fastrenyi._array import has_numbers
 from fastrenyi._spec import KernelSpec
 from fastrenyi.bandwidths import Bandwidth, code, decode
 from fastrenyi.torch.ops._operation import operation
 from fastrenyi.torch.ops._shared import (
     as_tensor,
     computed_in,
-    has_numbers,
     in_front,
     in_its_own_dtype,
     numbers_for,
