@@ -51,6 +51,7 @@ def test_slopes_of_pairs_have_the_strides_of_their_fakes(every: bool, leaf: Call
     torch.library.opcheck(ops.pairs_backward, (*grads, turned, target, every, [1.01], 1.0))
 
 
+@pytest.mark.filterwarnings("ignore:Skipping serialization")  # 2.6 itself
 def test_by_inductor(leaf: Callable[..., Any]) -> None:
     torch._dynamo.reset()
     loss = losses.TotalCorrelationLoss(bandwidth=1.0)
