@@ -130,13 +130,21 @@ def test_a_chain_that_was_not_measured_is_not_judged():
     assert said(table(ORDERED[:1]), "forward data-processing").as_reported is None
 
 
+def test_what_was_not_measured_is_said_first():
+    first = findings(table(), RECORD)[0]
+    assert first.as_reported is None
+    assert "No null was measured" in first.text
+
+
 def test_saturation_is_measured_against_the_entropy_of_the_input():
     near = said(table(), "that conv1 holds about the input")
     assert near.as_reported is True
     assert "5.905 bits, 98.4% of S(X) = 6.000 bits, where log2 n = 6.644 bits is the most" in near.text
+    assert "no evidence that the layer knows its input: shuffled inputs can come as close" in near.text
     far = said(table(change=with_values(conv1__mi_input=3.0)), "that conv1 holds about the input")
     assert far.as_reported is False
     assert "does not saturate" in far.text
+    assert "shuffled" not in far.text
     unknown = said(table(), "that conv1 holds about the input", Run())
     assert unknown.as_reported is None
     assert "S(X) is not stored" in unknown.text

@@ -41,7 +41,8 @@ def findings(frame: pd.DataFrame, run: Run | None = None) -> list[Finding]:
     check_table(frame)
     run = run or Run()
     links = inequalities(frame, tolerance=TOLERANCE)
-    said = [_chain(frame, links, chain, run.moments_of(frame)) for chain in ("forward", "backward")]
+    said = [_unsaid()]
+    said += [_chain(frame, links, chain, run.moments_of(frame)) for chain in ("forward", "backward")]
     said.append(_saturation(frame, run))
     for layer in layers_with_maps(frame):
         said.append(_tradeoff(frame, layer))
@@ -66,6 +67,15 @@ def trace(frame: pd.DataFrame, layer: str, column: str) -> pd.DataFrame:
     """Return mean and std (0 for one minibatch) of a column over the probe minibatches, a row for each step."""
     table = frame[frame["layer"] == layer].groupby("step")[column].agg(["mean", "std"])
     return table.assign(std=table["std"].fillna(0.0))
+
+
+def _unsaid() -> Finding:
+    text = (
+        "No null was measured: how large each information would be if the samples of the input or of the labels were "
+        "shuffled against the layer's. With few samples and narrow kernels that can be nearly as large, so that a high "
+        "value does not show what a layer knows, and a chain may hold or break whatever the data are."
+    )
+    return Finding("What these numbers do not say", text, None)
 
 
 def _chain(frame: pd.DataFrame, links: pd.DataFrame, chain: str, moments: dict[str, int]) -> Finding:
@@ -126,9 +136,11 @@ def _saturation(frame: pd.DataFrame, run: Run) -> Finding:
     bound = f", where log2 n = {math.log2(run.samples):.3f} bits is the most" if run.samples else ""
     close = part > SATURATED
     text += (
-        f", {part:.1%} of S(X) = {run.input_entropy:.3f} bits{bound}: the layer "
-        f"{'keeps nearly all of the input, its information is saturated' if close else 'does not saturate'}."
+        f", {part:.1%} of S(X) = {run.input_entropy:.3f} bits{bound}: the "
+        f"{'estimate is close to the most it can be' if close else 'estimate does not saturate'}."
     )
+    if close:
+        text += " By itself that is no evidence that the layer knows its input: shuffled inputs can come as close."
     return Finding(title, text, close)
 
 

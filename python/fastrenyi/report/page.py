@@ -23,8 +23,8 @@ _CAPTIONS = {
         "The information plane of each layer",
         "Each point is a measurement: to the right, what the layer holds about the input; upwards, what it holds about "
         "the label. The colour is the training step, on a logarithmic scale, from dark (before training) to light. "
-        "Bars are one standard deviation over the probe minibatches. A dotted vertical line stands at S(X), all there "
-        "is to know about the input.",
+        "Bars are one standard deviation over the probe minibatches. A dotted vertical line stands at S(X), the most "
+        "that the estimate can be.",
     ),
     "decomposition": (
         "What the maps of a convolutional layer say together and pair by pair",
