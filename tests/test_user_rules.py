@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import fastrenyi as fr
+from fastrenyi import _backend
 from fastrenyi.bandwidths import Bandwidth
 
 
@@ -40,3 +41,12 @@ def test_refused_where_numbers_are_not_there(rng: np.random.Generator) -> None:
     torch._dynamo.reset()
     with pytest.raises(Exception, match="got Range; find the widths before"):
         torch.compile(lambda x: fr.gram(x, bandwidth=Range()), fullgraph=True, backend="aot_eager")(x)
+
+
+def test_refused_on_devices(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fastrenyi._emulated")
+    monkeypatch.setitem(_backend.MODULES, "cpu", "_emulated")
+    with pytest.raises(
+        TypeError, match=r"^bandwidth: expected a rule of fastrenyi .*, got Range; find the widths before"
+    ):
+        fr.gram(rng.normal(size=(7, 2)), bandwidth=Range())
