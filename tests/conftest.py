@@ -99,6 +99,10 @@ class Draw:
         product = (product + np.swapaxes(product, -1, -2)) / 2
         return product / np.trace(product, axis1=-2, axis2=-1)[..., None, None]
 
+    def rounded(self, dtype: str, *shape: int) -> NDArray[Any]:
+        """`matrices` of a dtype, far enough from singular that rounding to it leaves them positive."""
+        return (0.95 * self.matrices(*shape) + 0.05 * np.eye(shape[-1]) / shape[-1]).astype(dtype)
+
 
 @pytest.fixture
 def draw(rng: np.random.Generator) -> Draw:

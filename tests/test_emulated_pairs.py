@@ -82,7 +82,7 @@ def check(maps: NDArray, target: NDArray | None, index: NDArray[np.int64], order
 @pytest.mark.parametrize("orders", ORDERS, ids=str)
 @pytest.mark.parametrize("n", [1, 2, 9, 33])
 def test_pairs_match_the_reference(n: int, orders: list[float], dtype: str, draw: Draw) -> None:
-    maps, target = draw.matrices(3, n).astype(dtype), draw.matrices(n).astype(dtype)
+    maps, target = draw.rounded(dtype, 3, n), draw.rounded(dtype, n)
     check(maps, target, all_pairs(3), orders)
     check(maps, None, all_pairs(3), orders)
 
