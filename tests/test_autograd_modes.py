@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import fastrenyi as fr  # noqa: E402
-from fastrenyi import _slopes  # noqa: E402
+from fastrenyi._ops import backward  # noqa: E402
 from fastrenyi.grams import channels  # noqa: E402
 from fastrenyi.torch import losses  # noqa: E402
 from fastrenyi.torch.ops import _joints  # noqa: E402
@@ -103,7 +103,7 @@ def test_slopes_for_devices_are_the_same_at_high_orders(order: float, rng: np.ra
     values, v = torch.linalg.eigh(a)
     weights = torch.tensor(rng.normal(size=(3, 2)))
     found = _joints.slopes_of(values, weights, [order, 2.0], 2.0**-52, 1.0)
-    expected = _slopes.of_joints(a.numpy(), weights.numpy(), [order, 2.0], 2.0**-52, 1.0)
+    expected = backward.of_joints(a.numpy(), weights.numpy(), [order, 2.0], 2.0**-52, 1.0)
     torch.testing.assert_close((v * found[:, None, :]) @ v.mT, torch.from_numpy(expected), rtol=1e-9, atol=1e-9)
 
 

@@ -102,8 +102,7 @@ CORE = 2  # the highest floor that `import fastrenyi` reaches
 PYTHON_FLOORS = {
     "_core": 0, "_cuda": 0, "_emulated": 0,
     "_array": 1, "_check": 1, "_spec": 1, "_backend": 1, "_errors": 1, "_loading": 1,
-    "_device": 1, "_device_kernels": 1,
-    "_operations": CORE, "_slopes": CORE, "_device_operations": CORE, "_device_widths": CORE, "_numbers": CORE,
+    "_kernels": 1, "_ops": CORE,
     "torch.ops": CORE, "_dispatch": CORE,
     "kernels": CORE, "bandwidths": CORE, "measures": CORE, "decomposition": CORE, "normalization": CORE,
     "grams": CORE, "multivariate": CORE, "divergence": CORE, "": CORE,

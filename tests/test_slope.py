@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from conftest import Draw
-from fastrenyi import _core, _slopes
+from fastrenyi import _core
+from fastrenyi._ops import backward
 
 ORDERS = [0.1, 0.5, 0.9, 1.0, 1.0 + 1e-9, 1.01, 1.5, 2.0, 2.3, 3.0, 10.0]
 TOLERANCE = {np.float64: 1e-12, np.float32: 2e-5}
@@ -153,18 +154,18 @@ def test_high_orders(rng: np.random.Generator, alpha: float, n: int, dtype: type
     expected = np.stack([(v * _expected_of_high(x, alpha)) @ v.T for v, x in zip(q, lam, strict=True)])
     epsilon, tolerance = float(np.finfo(dtype).eps), 200 * TOLERANCE[dtype]
     ones = np.ones((2, 1))
-    found = _slopes.of_joints(a, ones, [alpha], epsilon, 1.0)
+    found = backward.of_joints(a, ones, [alpha], epsilon, 1.0)
     assert found.dtype == dtype
     np.testing.assert_allclose(found, expected, atol=tolerance)
-    among = _slopes.of_joints(a, np.ones((2, 3)), [1.01, alpha, 2.0], epsilon, 1.0)
-    others = _slopes.of_joints(a, np.ones((2, 2)), [1.01, 2.0], epsilon, 1.0)
+    among = backward.of_joints(a, np.ones((2, 3)), [1.01, alpha, 2.0], epsilon, 1.0)
+    others = backward.of_joints(a, np.ones((2, 2)), [1.01, 2.0], epsilon, 1.0)
     np.testing.assert_allclose(among, expected + others, atol=tolerance * np.abs(others).max(initial=1))
 
 
 @pytest.mark.parametrize("alpha", HIGH)
 def test_high_orders_of_equal_eigenvalues(draw: Draw, alpha: float) -> None:
     for a in (np.eye(24) / 24, np.full((24, 24), 1 / 24), np.diag([0.5, 0.5, *22 * [0.0]])):
-        found = _slopes.of_joints(a[None], np.ones((1, 1)), [alpha], 2.0**-52, 1.0)[0]
+        found = backward.of_joints(a[None], np.ones((1, 1)), [alpha], 2.0**-52, 1.0)[0]
         assert np.isfinite(found).all()
         lam, v = np.linalg.eigh(a)
         top = lam > lam[-1] - 1e-12
@@ -182,13 +183,13 @@ def test_both_ways_of_high_orders_agree_with_differences(draw: Draw, alpha: floa
         lam = np.linalg.eigvalsh(a)
         return float(np.log2(((lam / lam.sum()) ** alpha).sum()) / (1 - alpha))
 
-    found = (_slopes.of_joints(a[None], np.ones((1, 1)), [alpha], 2.0**-52, 1.0)[0] * direction).sum()
+    found = (backward.of_joints(a[None], np.ones((1, 1)), [alpha], 2.0**-52, 1.0)[0] * direction).sum()
     expected = (entropy(a + step * direction) - entropy(a - step * direction)) / (2 * step)
     assert abs(found - expected) < 1e-5 * max(1.0, abs(expected))
 
 
 def test_the_kernel_refuses_high_orders(rng: np.random.Generator) -> None:
     a = _of_full_rank(rng, 1, 3)
-    for alpha in (_slopes.LARGEST_BY_RESOLVENTS + 1, np.inf, np.nan):
+    for alpha in (backward.LARGEST_BY_RESOLVENTS + 1, np.inf, np.nan):
         with pytest.raises(ValueError, match="orders"):
             _slope(a, np.ones((1, 1)), [alpha])

@@ -1,4 +1,4 @@
-"""Which operations serve the arrays of a library: all have the names and arguments of ``_operations``."""
+"""Which operations serve the arrays of a library: all have the names and arguments of ``fastrenyi._ops``."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import importlib
 import sys
 from typing import Any
 
-from fastrenyi._numbers import numbers
+from fastrenyi import _ops
 
 __all__ = ["operations"]
 
 
-def operations(library: str, device: str) -> Any:
-    """Return the operations for the arrays of a library on a device.
+def operations(library: str) -> Any:
+    """Return the operations for the arrays of a library.
 
     Those for tensors are loaded when the first tensor arrives, so that the core does not need torch; ``import
     fastrenyi.torch`` loads them before. torch.compile traces a look at what has been imported, but no import by name.
     """
     if library != "torch":
-        return numbers(device)
+        return _ops
     return sys.modules.get("fastrenyi.torch.ops") or importlib.import_module("fastrenyi.torch.ops")

@@ -15,8 +15,10 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fastrenyi import _backend, _check, _core
-from fastrenyi._array import AnyArray, Array, Values, home_of, is_array, key, wrap
+from fastrenyi import _check
+from fastrenyi._array import AnyArray, Array, home_of, is_array, key, wrap
+from fastrenyi._kernels import kernels_for
+from fastrenyi._spec import KernelSpec
 
 __all__ = [
     "Alignment", "Bandwidth", "BandwidthLike", "BandwidthName", "Median", "NearestNeighbours", "Scott", "Silverman",
@@ -35,8 +37,11 @@ class Bandwidth(ABC):
         return None
 
     @abstractmethod
-    def _widths(self, x: Values, metric: str) -> Values:
-        """Return one width for each of the b sample sets in x (b, n, d)."""
+    def _widths(self, x: Array, metric: str) -> Array:
+        """Return one float64 width for each of the b sample sets in x (b, n, d), in the library of x.
+
+        A rule of a user's own is given NumPy arrays.
+        """
 
 
 BandwidthName: TypeAlias = Literal["silverman", "scott", "median", "neighbours"]
@@ -63,7 +68,7 @@ class _Given(Bandwidth):
             _check.value_error("bandwidth", f"one width, or widths of shape {batch}", f"shape {shape}")
         return self.value
 
-    def _widths(self, x: Values, metric: str) -> Values:
+    def _widths(self, x: Array, metric: str) -> Array:
         raise AssertionError("known")
 
 
@@ -105,7 +110,7 @@ class Silverman(Bandwidth):
     def _known(self, batch: tuple[int, ...], n: int, d: int) -> float | Array | None:
         return self.scale * n ** (-1.0 / (4 + d))
 
-    def _widths(self, x: Values, metric: str) -> Values:
+    def _widths(self, x: Array, metric: str) -> Array:
         raise AssertionError("known")
 
 
@@ -143,18 +148,21 @@ class Scott(Bandwidth):
         """Check the arguments."""
         _check.positive(self.scale, "scale")
 
-    def _widths(self, x: Values, metric: str) -> Values:
-        b, n, d = x.shape
+    def _widths(self, x: Array, metric: str) -> Array:
+        on = kernels_for(x)
+        b, n, d = (int(length) for length in x.shape)
         if n == 1:
-            return np.zeros(b)
+            return on.full((b,), 0.0, "float64")
         # Relative to the first sample, so that an offset costs no digits, and to the largest difference, so that no
         # square leaves the range of the dtype.
         with np.errstate(over="ignore", invalid="ignore"):  # a width that is not finite is refused by name
-            differences = x - x[:, :1].astype(np.float64)
-            largest = np.abs(differences).max(axis=(1, 2), keepdims=True)
-            largest[largest == 0] = 1.0
-            variance = (differences / largest).var(axis=1, ddof=1).mean(axis=1)
-        return np.asarray(self.scale * largest[:, 0, 0] * np.sqrt(variance) * n ** (-1.0 / (4 + d)))
+            differences = on.cast(x, "float64") - on.cast(x[:, :1], "float64")
+            largest = on.xp.amax(abs(differences).reshape(b, n * d), 1)
+            unit = on.xp.where(largest == 0, 1.0, largest)
+            differences /= unit[:, None, None]
+            differences -= differences.mean(1)[:, None]
+            variance = (differences * differences).sum(1).mean(-1) / (n - 1)
+            return self.scale * n ** (-1.0 / (4 + d)) * unit * variance**0.5
 
 
 @dataclass(frozen=True)
@@ -190,13 +198,16 @@ class Median(Bandwidth):
         """Check the arguments."""
         _check.positive(self.scale, "scale")
 
-    def _widths(self, x: Values, metric: str) -> Values:
-        b, n, _ = x.shape
+    def _widths(self, x: Array, metric: str) -> Array:
+        on = kernels_for(x)
+        b, n, _ = (int(length) for length in x.shape)
         if n == 1:
-            return np.zeros(b)
-        distances = _core.distances(x, metric, _backend.threads())
-        above = np.triu_indices(n, 1)
-        return self.scale * np.median(distances[:, above[0], above[1]], axis=1).astype(np.float64)
+            return on.full((b,), 0.0, "float64")
+        pairs = on.pairs_above(n)
+        distances = on.distances(x, metric).reshape(b, n * n)[:, pairs[:, 0] * n + pairs[:, 1]]
+        low, high = (len(pairs) - 1) // 2, len(pairs) // 2
+        ordered = on.in_order(distances, [low, high])
+        return self.scale * (on.cast(ordered[:, low], "float64") + on.cast(ordered[:, high], "float64")) / 2
 
 
 @dataclass(frozen=True)
@@ -246,12 +257,12 @@ class NearestNeighbours(Bandwidth):
                 "choose a smaller k",
             )
 
-    def _widths(self, x: Values, metric: str) -> Values:
+    def _widths(self, x: Array, metric: str) -> Array:
         self._check_samples(x.shape[1])
-        distances = _core.distances(x, metric, _backend.threads())
+        on = kernels_for(x)
         # The k + 1 smallest of a row are a zero, the distance of the sample to itself, and its k neighbours.
-        nearest = np.partition(distances, self.k, axis=2)[:, :, : self.k + 1]
-        return np.asarray(self.scale / self.k * nearest.sum(axis=2, dtype=np.float64).mean(axis=1))
+        nearest = on.in_order(on.distances(x, metric), [self.k])[:, :, : self.k + 1]
+        return self.scale / self.k * on.cast(nearest, "float64").sum(-1).mean(-1)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -322,28 +333,26 @@ class Alignment(Bandwidth):
         widths = None if self.widths is None else tuple(map(float, self.widths))
         return key(self.target), widths
 
-    def _grid(self, x: Values, metric: str) -> Values:
-        """Return the widths to try for each sample set, (number of widths, b)."""
-        if self.widths is not None:
-            return np.repeat(np.asarray(self.widths, dtype=np.float64)[:, None], x.shape[0], axis=1)
-        return np.asarray(np.geomspace(0.1, 10.0, 75)[:, None] * Median()._widths(x, metric))
-
     def _check_samples(self, n: int) -> None:
         if n != self.target.shape[0]:
             _check.value_error("bandwidth", f"a target Gram of the {n} samples", f"shape {tuple(self.target.shape)}")
 
-    def _widths(self, x: Values, metric: str) -> Values:
-        target = wrap(self.target)
-        self._check_samples(x.shape[1])
-        gram = _core.gaussian_gram if metric == "euclidean" else _core.laplacian_gram
-        grid = self._grid(x, metric)
-        # The norm of the target is the same for every width.
-        alignment = np.empty_like(grid)
-        for row, widths in zip(alignment, grid, strict=True):
-            a = gram(x, widths, _backend.threads())
-            row[:] = np.einsum("bij,ij->b", a, target) / np.sqrt(np.einsum("bij,bij->b", a, a))
-        best = alignment.argmax(axis=0)
-        return np.asarray(grid[best, np.arange(len(best))])
+    def _widths(self, x: Array, metric: str) -> Array:
+        self._check_samples(int(x.shape[1]))
+        on = kernels_for(x)
+        target = on.here(self.target, home_of(x).dtype)
+        if self.widths is None:
+            steps = on.here(np.geomspace(0.1, 10.0, 75), "float64")
+            grid = steps[:, None] * Median()._widths(x, metric)
+        else:
+            grid = on.here(np.repeat(np.asarray(self.widths, np.float64)[:, None], len(x), axis=1), "float64")
+        kernel = KernelSpec.plain("gaussian" if metric == "euclidean" else "laplacian")
+        aligned = []  # the norm of the target is the same for every width
+        for widths in grid:
+            a = on.grams(x, kernel, widths)
+            aligned.append((a * target).sum((1, 2)) / (a * a).sum((1, 2)) ** 0.5)
+        best = on.xp.stack(aligned).argmax(0)
+        return grid[best, on.here(np.arange(len(x)), "int64")]
 
 
 _NAMED: dict[str, Callable[[], Bandwidth]] = {

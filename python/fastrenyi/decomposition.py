@@ -123,7 +123,7 @@ def layer_decomposition(
     unit = _check.unit(base)
     pairs = _check.flag(pairs, "pairs")
 
-    operations = _dispatch.operations(home.library, home.device)
+    operations = _dispatch.operations(home.library)
     s_x, s_maps, s_all = operations.pairs(maps, target, pairs, orders, unit)
     mmi = s_x + s_all[0] - s_all[1]
     information = s_x + s_maps[0] - s_maps[1]

@@ -95,7 +95,7 @@ def divergence(
         _check.value_error("y", f"batch axes that broadcast with {tuple(x.shape[:-2])}", f"{tuple(y.shape[:-2])}")
     orders, one_order = _check.orders(alpha)
     unit = _check.unit(base)
-    operations = _dispatch.operations(home.library, home.device)
+    operations = _dispatch.operations(home.library)
     n, m = x.shape[-2], y.shape[-2]
     pooled = _pooled(x, y, home)
     try:

@@ -57,7 +57,7 @@ class _Widthed(Kernel):
         return type(self), key(self.bandwidth)
 
     def _distance_gram(self, spec: KernelSpec, x: Array, home: Home, name: str) -> Array:
-        operations = _dispatch.operations(home.library, home.device)
+        operations = _dispatch.operations(home.library)
         rule = as_bandwidth(self.bandwidth)
         *batch, n, d = x.shape
         width = rule._known(tuple(batch), n, d)
@@ -178,7 +178,7 @@ class Polynomial(Kernel):
     def _gram(self, x: Array, home: Home, name: str) -> Array:
         gamma = 1.0 / x.shape[-1] if self.gamma is None else self.gamma
         spec = KernelSpec("polynomial", self.degree, gamma, self.coef0)
-        return _dispatch.operations(home.library, home.device).gram(x, spec, None, True, name)
+        return _dispatch.operations(home.library).gram(x, spec, None, True, name)
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ class Cosine(Kernel):
     """
 
     def _gram(self, x: Array, home: Home, name: str) -> Array:
-        return _dispatch.operations(home.library, home.device).gram(x, KernelSpec.plain("cosine"), None, True, name)
+        return _dispatch.operations(home.library).gram(x, KernelSpec.plain("cosine"), None, True, name)
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ class Delta(Kernel):
             super()._accept(home, name)
 
     def _gram(self, x: Array, home: Home, name: str) -> Array:
-        return _dispatch.operations(home.library, home.device).delta_gram(x, name)
+        return _dispatch.operations(home.library).delta_gram(x, name)
 
     def _result_home(self, home: Home) -> Home:
         if self.dtype is not None:

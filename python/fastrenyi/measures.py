@@ -54,7 +54,7 @@ class Call(Generic[ArrayT]):
                     _check.value_error(label, expected, f"shape {tuple(x.shape)}")
             self.members.append(list(range(first, len(self.grams))))
         self.home = homes[0]
-        self.operations = _dispatch.operations(self.home.library, self.home.device)
+        self.operations = _dispatch.operations(self.home.library)
         self.orders, self.one_order = _check.orders(alpha)
         self.unit = _check.unit(base)
         self._check_batches()
@@ -136,7 +136,7 @@ def spectrum(a: ArrayT) -> ArrayT:
     """
     a = _check.adopt(a, "a")
     home = _check.gram(a, "a")
-    found: ArrayT = home.leave(_dispatch.operations(home.library, home.device).spectrum(a, "a"))
+    found: ArrayT = home.leave(_dispatch.operations(home.library).spectrum(a, "a"))
     return found
 
 

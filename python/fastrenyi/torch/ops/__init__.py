@@ -1,4 +1,4 @@
-"""The operations for tensors, with the names and arguments of ``fastrenyi._operations``, differentiable.
+"""The operations for tensors, with the names and arguments of ``fastrenyi._ops``, differentiable.
 
 One operation a file: its numbers, its shapes, its gradient and its rule under ``torch.vmap`` side by side. The numbers
 come from the compiled operations. Backward passes are operations too; those of entropies, spectra and pairs have no

@@ -1,6 +1,6 @@
 """Gradients of the entropies of joint Grams as PyTorch's own operations, for where none is compiled, and for pairs.
 
-``fastrenyi._slopes`` says how they are made.
+``fastrenyi._ops.backward`` says how they are made.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fastrenyi import _slopes
 from fastrenyi._array import wrap
-from fastrenyi.torch.ops._shared import eigh, serves_core
+from fastrenyi._kernels import serves_core
+from fastrenyi._ops import backward
+from fastrenyi.torch.ops._shared import eigh
 
 __all__ = ["joint", "of_joints", "slopes_of", "to_factors"]
 
@@ -35,7 +36,7 @@ def slopes_of(values: Tensor, grad: Tensor, orders: Sequence[float], epsilon: fl
     for order, g in zip(orders, grad.double().unbind(-1), strict=True):
         if order == 0:
             continue
-        if order > _slopes.LARGEST_BY_RESOLVENTS:  # as _slopes says, which has the same formula
+        if order > backward.LARGEST_BY_RESOLVENTS:  # the same formula as there
             apart = n * (epsilon if math.isinf(order) else torch.finfo(values.dtype).eps)
             q = torch.where(lam >= largest * (1 - apart), 1, lam / largest)
             power = q ** (order - 1)
@@ -64,7 +65,7 @@ def _of_collision(a: Tensor, g: Tensor, unit: float) -> Tensor:
 def of_joints(a: Tensor, g: Tensor, orders: Sequence[float], epsilon: float, unit: float) -> Tensor:
     """Return the gradients of the entropies, weighed by g (b, m), of matrices (b, n, n) of any trace."""
     if serves_core(a):
-        return torch.from_numpy(_slopes.of_joints(wrap(a), g.double().numpy(), orders, epsilon, unit))
+        return torch.from_numpy(backward.of_joints(wrap(a), g.double().numpy(), orders, epsilon, unit))
     if list(orders) == [2.0]:
         return _of_collision(a, g[:, 0], unit)
     values, v = eigh(a)

@@ -9,14 +9,11 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor
 
-from fastrenyi import _backend, _core, _device_kernels
-from fastrenyi._array import wrap
-from fastrenyi._device import Device
-from fastrenyi._numbers import numbers
+from fastrenyi._kernels import kernels_for
 
 __all__ = [
     "aligned", "as_tensor", "common_batch", "computed", "computed_in", "eigh", "in_front",
-    "in_its_own_dtype", "numbers_for", "one_by_one", "serves_core",
+    "in_its_own_dtype", "one_by_one",
 ]  # fmt: skip
 
 
@@ -30,22 +27,8 @@ def computed(x: Tensor) -> Tensor:
     return x if x.dtype == torch.float64 else x.float()
 
 
-def _device(x: Tensor) -> str:
-    return "cpu" if x.is_cpu else str(x.device)
-
-
-def numbers_for(x: Tensor) -> Any:
-    """Return what computes the numbers for tensors on the device of x."""
-    return numbers(_device(x))
-
-
-def serves_core(x: Tensor) -> bool:
-    """Whether the tensor is a NumPy array to the kernels."""
-    return _backend.serves_core(_device(x))
-
-
 def as_tensor(found: Any) -> Tensor:
-    """Return what ``numbers_for`` gave as a tensor."""
+    """Return what the kernels gave as a tensor."""
     return found if isinstance(found, Tensor) else torch.from_numpy(found)
 
 
@@ -58,10 +41,7 @@ def common_batch(grams: Sequence[Tensor]) -> torch.Size:
 def eigh(a: Tensor) -> tuple[Tensor, Tensor]:
     """Return eigenvalues (..., n) and eigenvectors (..., n, n), in columns."""
     flat = a.reshape(-1, *a.shape[-2:])
-    if serves_core(a):
-        values, vectors = (torch.from_numpy(x) for x in _core.eigh(wrap(flat), _backend.threads()))
-    else:
-        values, vectors = _device_kernels.eigh(Device(flat), flat.detach())
+    values, vectors = (as_tensor(found) for found in kernels_for(flat).eigh(flat))
     return values.reshape(a.shape[:-1]), vectors.reshape(a.shape)
 
 

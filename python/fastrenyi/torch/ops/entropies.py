@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fastrenyi import _slopes
 from fastrenyi._array import home_of
+from fastrenyi._kernels import serves_core
+from fastrenyi._ops.backward import of_entropies
+from fastrenyi._ops.entropies import entropies_and_kept
 from fastrenyi.torch.ops._joints import joint, of_joints, to_factors
 from fastrenyi.torch.ops._operation import once_only, operation
 from fastrenyi.torch.ops._shared import (
@@ -20,8 +22,6 @@ from fastrenyi.torch.ops._shared import (
     computed_in,
     in_front,
     in_its_own_dtype,
-    numbers_for,
-    serves_core,
 )
 
 __all__ = ["entropies"]
@@ -50,12 +50,11 @@ def _words(joined: str) -> list[str]:
 
 
 class _Entropies:
-    """``_operations.entropies_and_kept``: the second result is for the gradient."""
+    """``_ops.entropies.entropies_and_kept``: the second result is for the gradient."""
 
     @staticmethod
     def kernel(grams: list[Tensor], labels: str, subsets: list[int], names: str, *rest: Any) -> tuple[Tensor, Tensor]:
-        room = numbers_for(grams[0])
-        found, kept = room.entropies_and_kept(grams, _words(labels), _nested(subsets), _words(names), *rest)
+        found, kept = entropies_and_kept(grams, _words(labels), _nested(subsets), _words(names), *rest)
         return as_tensor(found), as_tensor(kept)
 
     @staticmethod
@@ -132,7 +131,7 @@ class _EntropiesBackward:
     ) -> list[Tensor]:
         if not serves_core(grad):
             return _to_grams(grad, grams, wanted, _nested(subsets), *rest)
-        found = _slopes.of_entropies(grad, grams, kept, wanted, _nested(subsets), *rest)
+        found = of_entropies(grad, grams, kept, wanted, _nested(subsets), *rest)
         return [torch.from_numpy(part).to(a.dtype) for part, a in zip(found, grams, strict=True)]
 
     @staticmethod
@@ -205,7 +204,7 @@ def entropies(
     orders: Sequence[float],
     unit: float,
 ) -> Tensor:
-    """Return the joint entropies of subsets of Grams, or their signed sum, as ``_operations.entropies``."""
+    """Return the joint entropies of subsets of Grams, or their signed sum, as ``_ops.entropies``."""
     # Kept where a gradient is to be expected; where it comes unexpected, what it needs is found again.
     keep = torch.is_grad_enabled() and any(a.requires_grad for a in grams)
     listed = [list(subset) for subset in subsets]

@@ -8,19 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fastrenyi import _slopes
+from fastrenyi import _ops
 from fastrenyi._array import has_numbers
+from fastrenyi._kernels import serves_core
+from fastrenyi._ops.backward import of_gram
 from fastrenyi._spec import KernelSpec
 from fastrenyi.bandwidths import Bandwidth, code, decode
 from fastrenyi.torch.ops._operation import operation
-from fastrenyi.torch.ops._shared import (
-    as_tensor,
-    computed_in,
-    in_front,
-    in_its_own_dtype,
-    numbers_for,
-    serves_core,
-)
+from fastrenyi.torch.ops._shared import as_tensor, computed_in, in_front, in_its_own_dtype
 
 __all__ = ["bandwidth", "delta_gram", "gram"]
 
@@ -50,7 +45,7 @@ class _Gram:
         x: Tensor, width: Tensor | None, sigma: float, kind: str, degree: int, gamma: float, coef0: float, *rest: Any
     ) -> Tensor:
         spec = KernelSpec(kind, degree, gamma, coef0)
-        return as_tensor(numbers_for(x).gram(x, spec, sigma if width is None else width, *rest))
+        return as_tensor(_ops.gram(x, spec, sigma if width is None else width, *rest))
 
     @staticmethod
     def fake(x: Tensor, *_: object) -> Tensor:
@@ -90,7 +85,7 @@ class _GramBackward:
         kernel = KernelSpec(*spec)
         if not kernel.widthed or not serves_core(x):
             return _to_samples(grad, x, width, a, sigma, kernel)
-        found = _slopes.of_gram(grad, x, sigma if width is None else width, a, kernel.kind)
+        found = of_gram(grad, x, sigma if width is None else width, a, kernel.kind)
         return torch.from_numpy(found).to(x.dtype)
 
     @staticmethod
@@ -133,7 +128,7 @@ _gram_backward = operation(
 
 
 def gram(x: Tensor, kernel: KernelSpec, width: Any, given: bool, name: str) -> Tensor:
-    """Return the Grams (..., n, n) of samples (..., n, d), as ``_operations.gram``; differentiable in x and width.
+    """Return the Grams (..., n, n) of samples (..., n, d), as ``_ops.gram``; differentiable in x and width.
 
     A width is one number, which has no gradient, or a tensor.
     """
@@ -230,7 +225,7 @@ def of_polynomial(x: Tensor, a: Tensor, grad: Tensor, kernel: KernelSpec) -> Ten
 class _Bandwidth:
     @staticmethod
     def kernel(x: Tensor, rule: str, numbers: Sequence[float], target: Tensor | None, metric: str, name: str) -> Tensor:
-        return as_tensor(numbers_for(x).bandwidth(x, decode(rule, numbers, target), metric, name))
+        return as_tensor(_ops.bandwidth(x, decode(rule, numbers, target), metric, name))
 
     @staticmethod
     def fake(x: Tensor, *_: object) -> Tensor:
@@ -274,13 +269,13 @@ def _by_a_rule_of_the_user(x: Tensor, rule: Bandwidth, metric: str, name: str) -
             f"bandwidth: expected a rule of fastrenyi under torch.compile and torch.func, got {type(rule).__name__}; "
             "find the widths before and pass them as a tensor"
         )
-    return as_tensor(numbers_for(x).bandwidth(x, rule, metric, name))
+    return as_tensor(_ops.bandwidth(x, rule, metric, name))
 
 
 class _DeltaGram:
     @staticmethod
     def kernel(x: Tensor, name: str) -> Tensor:
-        return as_tensor(numbers_for(x).delta_gram(x, name))
+        return as_tensor(_ops.delta_gram(x, name))
 
     @staticmethod
     def fake(x: Tensor, name: str) -> Tensor:

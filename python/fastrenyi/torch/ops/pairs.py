@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fastrenyi import _ops
 from fastrenyi._array import home_of
 from fastrenyi.torch.ops._joints import joint, of_joints, to_factors
 from fastrenyi.torch.ops._operation import once_only, operation
-from fastrenyi.torch.ops._shared import as_tensor, computed, computed_in, in_its_own_dtype, numbers_for, one_by_one
+from fastrenyi.torch.ops._shared import as_tensor, computed, computed_in, in_its_own_dtype, one_by_one
 
 __all__ = ["pairs"]
 
@@ -20,11 +21,11 @@ _TILE_BYTES = 2**25
 
 
 class _Pairs:
-    """The entropies of ``_operations.pairs``."""
+    """The entropies of ``_ops.pairs``."""
 
     @staticmethod
     def kernel(maps: Tensor, *rest: Any) -> tuple[Tensor, ...]:
-        return tuple(as_tensor(part) for part in numbers_for(maps).pairs(maps, *rest))
+        return tuple(as_tensor(part) for part in _ops.pairs(maps, *rest))
 
     @staticmethod
     def fake(maps: Tensor, target: Tensor, every: bool, orders: list[float], unit: float) -> tuple[Tensor, ...]:

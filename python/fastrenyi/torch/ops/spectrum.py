@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fastrenyi import _ops
 from fastrenyi.torch.ops._operation import once_only, operation
-from fastrenyi.torch.ops._shared import as_tensor, computed, computed_in, eigh, in_front, in_its_own_dtype, numbers_for
+from fastrenyi.torch.ops._shared import as_tensor, computed, computed_in, eigh, in_front, in_its_own_dtype
 
 __all__ = ["spectrum"]
 
@@ -19,7 +20,7 @@ class _Spectrum:
 
     @staticmethod
     def kernel(a: Tensor, name: str) -> Tensor:
-        return as_tensor(numbers_for(a).spectrum(a, name))
+        return as_tensor(_ops.spectrum(a, name))
 
     @staticmethod
     def fake(a: Tensor, name: str) -> Tensor:

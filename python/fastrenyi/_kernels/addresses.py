@@ -7,20 +7,17 @@ is found where the array comes from; it is never imported here.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import wraps
 from types import ModuleType
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 
 from fastrenyi import _backend
 from fastrenyi._array import Array, Values, home_of, wrap
 
-__all__ = ["Device", "Findings", "as_numpy", "on_its_device"]
-
-Operation = TypeVar("Operation", bound=Callable[..., Any])
+__all__ = ["Device", "as_numpy"]
 
 
 class Device:
@@ -101,6 +98,10 @@ class Device:
         with self.current():
             return self.xp.asarray(x, dtype=dtype)
 
+    def pairs_alone(self, count: int) -> Array:
+        """Return the int64 pairs (p, 2) of each with itself, made on the device."""
+        return self.full((count, 2), 1, "int64").cumsum(0) - 1
+
     def pairs_above(self, count: int) -> Array:
         """Return the int64 pairs (p, 2) above the diagonal of a square, made on the device."""
         if self._torch:
@@ -137,49 +138,6 @@ class Device:
         return self.xp is np or str(self._device) == "cpu"
 
 
-class Findings:
-    """What kernels find wrong: a word for each check, all of them read at once, at the end of an operation."""
-
-    _FINE = -1
-
-    def __init__(self, device: Device, count: int) -> None:
-        """Make words that say that nothing is wrong."""
-        self._device = device
-        self._words = device.full((count,), self._FINE, "int64")
-
-    def word(self, k: int) -> int:
-        """Return the address of a word."""
-        return self._device.address(self._words) + 8 * k
-
-    def refuse(self, k: int, bad: Array) -> None:
-        """Note in a word that some element of an array of booleans is true."""
-        self._words[k] = self._device.xp.where(bad.any(), 0, self._FINE)
-
-    def read(self) -> list[tuple[int, int] | None]:
-        """Wait for the device; return the matrix and kind of each finding, None where nothing was found.
-
-        A stream that records a graph cannot be waited for: nothing is found then.
-        """
-        if self._device.capturing():
-            return [None] * len(self._words)
-        words = self._device.host(self._words).tolist()
-        return [None if word == self._FINE else (word // 4, word % 4) for word in words]
-
-
 def as_numpy(x: Any) -> Values:
     """Return what ``Device.host`` gave as a NumPy array."""
     return np.asarray(x)
-
-
-def on_its_device(operation: Operation) -> Operation:
-    """Return an operation that makes the device of its first array, or list of them, the library's current one.
-
-    CuPy computes on the current device whatever arrays it is given.
-    """
-
-    @wraps(operation)
-    def run(first: Any, *args: Any) -> Any:
-        with Device(first[0] if isinstance(first, (list, tuple)) else first).current():
-            return operation(first, *args)
-
-    return cast(Operation, run)

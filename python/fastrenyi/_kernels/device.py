@@ -1,0 +1,249 @@
+"""The kernels for arrays in a device's memory, torch's or CuPy's: addresses in, arrays of the same library out.
+
+Numbers are looked at by kernels, which leave a word each; leaving the ``with`` block reads them. While a CUDA graph is
+recorded nothing can be waited for, and wrong numbers are not found.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import TypeAlias
+
+import numpy as np
+
+from fastrenyi import _check
+from fastrenyi._array import Array, home_of
+from fastrenyi._kernels.addresses import Device, as_numpy
+from fastrenyi._kernels.host import pair_name
+from fastrenyi._kernels.joints import Joints
+from fastrenyi._spec import KernelSpec
+
+__all__ = ["OnDevice"]
+
+Refusal: TypeAlias = Callable[[int, int], None]
+"""Raises for what a kernel found: the matrix and the kind."""
+
+_FINE, _BLOCK = -1, 256  # what a word says of a check that found nothing; words in a block of them
+_INDEFINITE = 3  # what a word says of a matrix, besides which: csrc/common/stream.hpp
+
+
+def _dtype(x: Array) -> str:
+    return home_of(x).dtype
+
+
+class OnDevice(Device):
+    """``_cuda``, which is told addresses; memory is the library's own."""
+
+    def __init__(self, like: Array) -> None:
+        """Find library, device and the library's current stream."""
+        super().__init__(like)
+        self._blocks: list[Array] = []
+        self._refusals: list[Refusal] = []
+        self._entered = ExitStack()
+
+    def __enter__(self) -> OnDevice:
+        """Make the device the library's current one: CuPy computes there whatever arrays it is given."""
+        self._entered.enter_context(self.current())
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        """Read what kernels found."""
+        refusals, self._refusals = self._refusals, []  # they know this, and arrays: together no garbage
+        with self._entered:
+            if error is None:
+                self._settle(refusals)
+
+    # What kernels find wrong ---------------------------------------------------------------------------------------
+
+    def _word(self, refuse: Refusal) -> int:
+        """Return the address of a word for a kernel to write; what it finds there is refused in the end."""
+        block, offset = self._next(refuse)
+        return self.address(block) + 8 * offset
+
+    def _next(self, refuse: Refusal) -> tuple[Array, int]:
+        offset = len(self._refusals) % _BLOCK
+        if offset == 0:
+            self._blocks.append(self.full((_BLOCK,), _FINE, "int64"))
+        self._refusals.append(refuse)
+        return self._blocks[-1], offset
+
+    def _settle(self, refusals: Sequence[Refusal]) -> None:
+        """Wait for the device, and refuse what was found, in the order in which it was looked for.
+
+        A stream that records a graph cannot be waited for: nothing is found then.
+        """
+        if not refusals or self.capturing():
+            return
+        words = self._blocks[0] if len(self._blocks) == 1 else self.xp.concatenate(self._blocks)
+        for word, refuse in zip(self.host(words).tolist(), refusals, strict=False):
+            if word != _FINE:
+                refuse(word // 4, word % 4)
+
+    # What comes in -------------------------------------------------------------------------------------------------
+
+    def finite(self, x: Array, name: str) -> Array:
+        """Return samples (..., n, d) in the dtype they are computed in; NaN and infinity are refused."""
+        values = self.computed(x)
+        if _dtype(values).startswith("float"):
+            word = self._word(lambda *_: _check.finite(as_numpy(self.host(values)), name))
+            self.run("not_finite", self.view(_check.flat_batch(values, 2)), _dtype(values), word)
+        return values
+
+    def nonzero_rows(self, values: Array, name: str, kind: str) -> None:
+        """Refuse samples that are zero in every feature."""
+        word = self._word(lambda *_: _check.nonzero_rows(as_numpy(self.host(values)), name, kind))
+        self.run("zero_rows", self.view(_check.flat_batch(values, 2)), _dtype(values), word)
+
+    def widths(self, width: float | Array | None, count: int, given: bool) -> Array:
+        """Return one float64 width for each of so many sample sets; ``given`` ones must be above zero."""
+        if isinstance(width, float):
+            return self.full((count,), width, "float64")
+        assert width is not None
+        found = self.contiguous(self.xp.broadcast_to(self.here(width, "float64").reshape(-1), (count,)))
+        fine = (found > 0 if given else found >= 0) & (found < math.inf)
+        block, offset = self._next(lambda *_: _check.widths(as_numpy(self.host(found)), given))
+        block[offset] = self.xp.where(fine.all(), _FINE, 0)
+        return found
+
+    def matrices(self, a: Array, name: str, trace_one: bool = True) -> Array:
+        """Return matrices in the dtype they are computed in; only symmetric, finite ones of trace one pass."""
+
+        def refuse(*_: int) -> None:  # where the check on the host finds nothing wrong, it has the last word
+            _check.gram_contents(self.host(a), name, trace_one=trace_one)
+
+        values = self.computed(a)
+        view, word = self.view(_check.flat_batch(values, 2)), self._word(refuse)
+        self.run("gram_fault", view, _dtype(values), _check.TRACE_TOLERANCE[_dtype(a)], trace_one, word)
+        return values
+
+    # Arrays --------------------------------------------------------------------------------------------------------
+
+    def in_order(self, x: Array, places: Sequence[int]) -> Array:
+        """Return an array with its last axis sorted: no library of devices stops before."""
+        found = self.xp.sort(x, -1)
+        return found if hasattr(found, "shape") else found.values
+
+    # Kernels -------------------------------------------------------------------------------------------------------
+
+    def distances(self, x: Array, metric: str) -> Array:
+        """Return the distances (b, n, n) of samples (b, n, d)."""
+        b, n, _ = x.shape
+        found = self.empty((b, n, n), _dtype(x))
+        self.run("distances", self.view(x), _dtype(x), metric, self.address(found))
+        return found
+
+    def grams(self, x: Array, kernel: KernelSpec, widths: Array | None) -> Array:
+        """Return the Grams (b, n, n) of samples (b, n, d)."""
+        b, n, _ = x.shape
+        found = self.empty((b, n, n), _dtype(x))
+        address = 0 if widths is None else self.address(widths)
+        kind = kernel.kind if kernel.widthed else "polynomial"
+        self.run("gram", self.view(x), _dtype(x), kind, address, *kernel[1:], self.address(found))
+        return found
+
+    def delta_grams(self, x: Array) -> Array:
+        """Return the float64 Grams (b, n, n) of the Delta kernel, of samples (b, n, d) that may be integers."""
+        b, n, _ = x.shape
+        found = self.empty((b, n, n), "float64")
+        self.run("delta_gram", self.view(x), _dtype(x), self.address(found))
+        return found
+
+    def spectra(self, a: Array) -> Array:
+        """Return the eigenvalues (b, n) of matrices (b, n, n)."""
+        b, n, _ = (int(length) for length in a.shape)
+        found = self.empty((b, n), _dtype(a))
+        size = self.module.spectrum_workspace(b, n, _dtype(a), self.index)
+        room = self.workspace(size)
+        self.run("spectrum", self.view(a), _dtype(a), self.address(found), self.address(room), size)
+        return found
+
+    def eigh(self, a: Array) -> tuple[Array, Array]:
+        """Return eigenvalues (b, n) and eigenvectors (b, n, n), in columns, of matrices (b, n, n)."""
+        a = self.computed(a)
+        b, n, _ = (int(length) for length in a.shape)
+        values, vectors = self.empty((b, n), _dtype(a)), self.empty((b, n, n), _dtype(a))
+        size = self.module.eigh_workspace(b, n, _dtype(a), self.index)
+        room = self.workspace(size)
+        addresses = (self.address(values), self.address(vectors), self.address(room))
+        self.run("eigh", self.view(a), _dtype(a), *addresses, size)
+        return values, vectors
+
+    def joint(self, joints: Joints, k: int) -> Array:
+        """Return the Grams (b, n, n) of a joint variable."""
+        factors = joints.factors(k, self.xp)
+        if len(factors) == 1:
+            return factors[0]
+        found = self.empty(tuple(factors[0].shape), _dtype(factors[0]))
+        self._product(joints, k, factors, found)
+        return found
+
+    def _product(self, joints: Joints, k: int, factors: Sequence[Array], out: Array) -> None:
+        def refuse(index: int, _: int) -> None:
+            joints.refuse(("zero trace", index, 0.0), k)
+
+        b, n, _ = (int(length) for length in out.shape)
+        room = self.workspace(self.module.hadamard_workspace(len(factors), b, n))
+        views = [self.view(a) for a in factors]
+        self.run("hadamard", views, _dtype(out), self.address(out), self.address(room), self._word(refuse))
+
+    def entropies(
+        self, joints: Joints, orders: Sequence[float], epsilon: float, unit: float, keep: bool = False
+    ) -> tuple[Array, None]:
+        """Return the (joints, orders) entropies of joint variables; nothing is kept for their gradients here."""
+        total, n, dtype = joints.starts[-1], joints.n, _dtype(joints.grams[0])
+        together = self.empty((total, n, n), dtype)
+        for k in range(len(joints)):
+            factors, out = joints.factors(k, self.xp), together[joints.part(k)]
+            if len(factors) == 1:
+                out[...] = factors[0]
+            else:
+                self._product(joints, k, factors, out)
+        found = self.empty((total, len(orders)), dtype)
+        if list(orders) == [2.0]:
+            self.run("collision_entropy", self.view(together), dtype, unit, self.address(found))
+            return found, None
+        values = self.spectra(together)
+
+        def refuse(index: int, _: int) -> None:
+            joints.refuse(("indefinite", index, self._lowest(values[index])))
+
+        place = (self.address(values), total, n, dtype)
+        self.run("entropy", *place, list(orders), epsilon, unit, self.address(found), self._word(refuse))
+        return found, None
+
+    def _lowest(self, values: Array) -> float:
+        """Return the lowest eigenvalue of a spectrum (n,) of trace one."""
+        row = as_numpy(self.host(values)).astype(np.float64)
+        return float(row.min() / row.sum())
+
+    def pairs(
+        self, maps: Array, target: Array, index: Array, orders: Sequence[float], epsilon: float, unit: float
+    ) -> Array:
+        """Return (2, p, orders) entropies of pairs of maps (C, n, n), index (p, 2), without and with a target."""
+        total, n, dtype = len(index), int(maps.shape[-1]), _dtype(maps)
+        found = self.empty((2, total, len(orders)), dtype)
+        size = self.module.pairs_workspace(total, n, dtype, True, self.index)
+        room = self.workspace(size)
+
+        def refuse(where: int, kind: int) -> None:
+            self._refuse_pair(maps, target, [int(k) for k in self.host(index[where])], kind, epsilon)
+
+        places = (self.address(found[0]), self.address(found[1]), self.address(room), size)
+        pairs = (self.view(maps), self.view(target[None]), self.address(index), total, dtype)
+        self.run("pairs", *pairs, list(orders), epsilon, unit, *places, self._word(refuse))
+        return found
+
+    def _refuse_pair(self, maps: Array, target: Array, pair: Sequence[int], kind: int, epsilon: float) -> None:
+        """Raise what a kernel found of a pair, of which it has kept no spectrum."""
+        name, n = pair_name(*pair), int(maps.shape[-1])
+        if kind != _INDEFINITE:
+            _check.verdict(("zero trace", 0, 0.0), name, ())
+        grams = [*(maps[i] for i in dict.fromkeys(pair)), target]
+        ours = list(range(len(grams) - 1))
+        joints = Joints(grams, [ours, [*ours, len(ours)]], [name, name])
+        values = self.spectra(self.joint(joints, 0))
+        if float(values[0, 0]) >= -n * epsilon * float(values[0, -1]):  # then it is the product with the target
+            values = self.spectra(self.joint(joints, 1))
+        _check.verdict(("indefinite", 0, self._lowest(values[0])), name, ())

@@ -1,0 +1,177 @@
+"""The kernels for arrays in the host's memory: NumPy arrays and tensors on the CPU in, NumPy arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastrenyi import _check, _core
+from fastrenyi._array import Array, Values, wrap
+from fastrenyi._backend import threads
+from fastrenyi._kernels.joints import Joints
+from fastrenyi._spec import KernelSpec
+
+__all__ = ["HOST", "Host"]
+
+
+class Host:
+    """``_core``, which returns what it finds wrong."""
+
+    xp = np
+
+    def __enter__(self) -> Host:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    # What comes in -------------------------------------------------------------------------------------------------
+
+    def finite(self, x: Array, name: str) -> Values:
+        """Return samples (..., n, d) in the dtype they are computed in; NaN and infinity are refused."""
+        values = wrap(x)
+        _check.finite(values, name)
+        return values
+
+    def nonzero_rows(self, values: Values, name: str, kind: str) -> None:
+        """Refuse samples that are zero in every feature."""
+        _check.nonzero_rows(values, name, kind)
+
+    def widths(self, width: float | Array | None, count: int, given: bool) -> Values:
+        """Return one float64 width for each of so many sample sets; ``given`` ones must be above zero."""
+        if isinstance(width, float):  # checked when it was given, or of a rule that does not look at the data
+            return np.full(count, width)
+        found = np.asarray(wrap(width) if hasattr(width, "shape") else width, dtype=np.float64)
+        found = np.ascontiguousarray(np.broadcast_to(found.reshape(-1), (count,)))
+        if not np.isfinite(found).all() or (found < 0).any() or (given and (found == 0).any()):
+            _check.widths(found, given)
+        return found
+
+    def matrices(self, a: Array, name: str, trace_one: bool = True) -> Values:
+        """Return matrices in the dtype they are computed in; only symmetric, finite ones of trace one pass."""
+        return _check.gram_contents(a, name, trace_one=trace_one)
+
+    # Arrays --------------------------------------------------------------------------------------------------------
+
+    def here(self, x: Array, dtype: str) -> Values:
+        """Return an array of any library in this memory."""
+        return np.asarray(wrap(x), dtype=dtype)
+
+    def cast(self, x: Values, dtype: str) -> Values:
+        """Return an array in another dtype, the same one where it has that."""
+        return x.astype(dtype, copy=False)
+
+    def contiguous(self, x: Values) -> Values:
+        """Return an array without strides of its own."""
+        return np.ascontiguousarray(x)
+
+    def empty(self, shape: Sequence[int], dtype: str) -> Values:
+        """Return new memory."""
+        return np.empty(shape, dtype)
+
+    def full(self, shape: Sequence[int], value: float, dtype: str) -> Values:
+        """Return new memory with one number everywhere."""
+        return np.full(shape, value, dtype)
+
+    def pairs_alone(self, count: int) -> Values:
+        """Return the int64 pairs (p, 2) of each with itself."""
+        return np.repeat(np.arange(count)[:, None], 2, axis=1)
+
+    def pairs_above(self, count: int) -> Values:
+        """Return the int64 pairs (p, 2) above the diagonal of a square."""
+        return np.stack(np.triu_indices(count, 1), axis=1)
+
+    def in_order(self, x: Values, places: Sequence[int]) -> Values:
+        """Return an array with its last axis sorted, as far as these places and what stands before them need it."""
+        found: Values = np.partition(x, places, axis=-1)
+        return found
+
+    # Kernels -------------------------------------------------------------------------------------------------------
+
+    def distances(self, x: Values, metric: str) -> Values:
+        """Return the distances (b, n, n) of samples (b, n, d)."""
+        return _core.distances(x, metric, threads())
+
+    def grams(self, x: Values, kernel: KernelSpec, widths: Values | None) -> Values:
+        """Return the Grams (b, n, n) of samples (b, n, d)."""
+        if widths is None:
+            return _core.polynomial_gram(x, kernel.degree, kernel.gamma, kernel.coef0, threads())
+        make = _core.gaussian_gram if kernel.kind == "gaussian" else _core.laplacian_gram
+        return make(x, widths, threads())
+
+    def delta_grams(self, x: Values) -> Values:
+        """Return the float64 Grams (b, n, n) of the Delta kernel, of samples (b, n, d) that may be integers."""
+        return _core.delta_gram(x, threads())
+
+    def spectra(self, a: Values) -> Values:
+        """Return the eigenvalues (b, n) of matrices (b, n, n)."""
+        return _core.spectrum(a, threads())
+
+    def eigh(self, a: Array) -> tuple[Values, Values]:
+        """Return eigenvalues (b, n) and eigenvectors (b, n, n), in columns, of matrices (b, n, n)."""
+        return _core.eigh(wrap(a), threads())
+
+    def joint(self, joints: Joints, k: int) -> Values:
+        """Return the Grams (b, n, n) of a joint variable."""
+        factors = joints.factors(k)
+        if len(factors) == 1:
+            alone: Values = factors[0]
+            return alone
+        found, verdict = _core.hadamard(factors, threads())
+        joints.refuse(verdict, k)
+        return found
+
+    def entropies(
+        self, joints: Joints, orders: Sequence[float], epsilon: float, unit: float, keep: bool = False
+    ) -> tuple[Values, Values]:
+        """Return the (joints, orders) entropies of joint variables, and what their gradients need, if it is to be kept.
+
+        That is the joint Grams reduced, (joints, n + 3, n), or at order 2 alone their ``Purity``, (joints, 2).
+        """
+        if list(orders) == [2.0]:
+            return self._collisions(joints, unit)
+        grams = [self.joint(joints, k) for k in range(len(joints))]
+        kept = np.empty((0, joints.n + 3, joints.n), dtype=grams[0].dtype)
+        if keep:
+            values, kept = _core.reduce(grams, threads())
+        else:
+            values = _core.spectrum(grams[0] if len(grams) == 1 else np.concatenate(grams), threads())
+        found, verdict = _core.entropy(values, orders, epsilon, unit, threads())
+        joints.refuse(verdict)
+        return found, kept
+
+    def _collisions(self, joints: Joints, unit: float) -> tuple[Values, Values]:
+        """Return the entropies of order 2, which need no spectrum and no joint Gram in memory, and their purities."""
+        if joints.alike:
+            flat = [_check.flat_batch(a, 2) for a in joints.grams]
+            found, kept, verdict = _core.collision_entropy(flat, joints.subsets, unit, threads())
+            joints.refuse(verdict)
+            return found[:, None], kept
+        found = np.empty((joints.starts[-1], 1), dtype=joints.grams[0].dtype)
+        kept = np.empty((joints.starts[-1], 2))
+        for k in range(len(joints)):
+            factors, part = joints.factors(k), joints.part(k)
+            found[part, 0], kept[part], verdict = _core.collision_entropy(
+                factors, [range(len(factors))], unit, threads()
+            )
+            joints.refuse(verdict, k)
+        return found, kept
+
+    def pairs(
+        self, maps: Values, target: Values, index: Values, orders: Sequence[float], epsilon: float, unit: float
+    ) -> Values:
+        """Return (2, p, orders) entropies of pairs of maps (C, n, n), index (p, 2), without and with a target."""
+        s_t, s_t_x, verdict = _core.pairs(maps, target[None], index, orders, epsilon, unit, threads())
+        if verdict is not None:
+            _check.verdict((verdict[0], 0, verdict[2]), pair_name(*index[verdict[1]]), ())
+        return np.stack([s_t, s_t_x])
+
+
+def pair_name(i: Any, j: Any) -> str:
+    """Return what messages call a pair of maps, which is one map where it is twice the same."""
+    return f"maps[{i}]" if i == j else f"maps[{i}], maps[{j}]"
+
+
+HOST = Host()

@@ -1,0 +1,12 @@
+"""The operations behind the public names: each once, over the kernels for the memory of its arrays.
+
+Shapes, kinds and dtypes have been checked by who calls; numbers are looked at here. NumPy arrays come out of the host's
+memory, arrays of the same library out of a device's. ``fastrenyi.torch.ops`` has the same names for tensors, with
+gradients, and calls these for the numbers.
+"""
+
+from fastrenyi._ops.entropies import entropies, spectrum
+from fastrenyi._ops.gram import bandwidth, delta_gram, gram
+from fastrenyi._ops.pairs import pairs
+
+__all__ = ["bandwidth", "delta_gram", "entropies", "gram", "pairs", "spectrum"]

@@ -1,0 +1,72 @@
+"""Spectra of matrices, and entropies of joint variables."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Sequence
+
+import numpy as np
+
+from fastrenyi import _check
+from fastrenyi._array import Array, home_of
+from fastrenyi._kernels import Kernels, kernels_for
+from fastrenyi._kernels.joints import Joints
+
+__all__ = ["entropies", "entropies_and_kept", "spectrum"]
+
+
+def spectrum(a: Array, name: str) -> Array:
+    """Return the eigenvalues (..., n) of symmetric matrices (..., n, n) of any trace."""
+    with kernels_for(a) as on:
+        values = on.matrices(a, name, trace_one=False)
+        return on.spectra(_check.flat_batch(values, 2)).reshape(tuple(values.shape[:-1]))
+
+
+def entropies(
+    grams: Sequence[Array],
+    labels: Sequence[str],
+    subsets: Sequence[Sequence[int]],
+    names: Sequence[str],
+    signs: Sequence[float],
+    orders: Sequence[float],
+    unit: float,
+) -> Array:
+    """Return the joint entropies of subsets of Grams, by position: (subsets, *batch, orders), batch axes broadcast.
+
+    With a sign for each subset, their signed sum (*batch, orders). ``labels`` name the Grams and ``names`` the subsets,
+    for messages.
+    """
+    return entropies_and_kept(grams, labels, subsets, names, signs, orders, unit, False)[0]
+
+
+def entropies_and_kept(
+    grams: Sequence[Array],
+    labels: Sequence[str],
+    subsets: Sequence[Sequence[int]],
+    names: Sequence[str],
+    signs: Sequence[float],
+    orders: Sequence[float],
+    unit: float,
+    keep: bool,
+) -> tuple[Array, Array]:
+    """Return ``entropies`` and what their gradients need, if it is to be kept and the kernels keep it."""
+    with kernels_for(grams[0]) as on:
+        joints = Joints([on.matrices(a, label) for a, label in zip(grams, labels, strict=True)], subsets, names)
+        found, kept = on.entropies(joints, orders, home_of(grams[0]).epsilon, unit, keep)
+        if not keep or kept is None:
+            kept = on.empty((0, joints.n + 3, joints.n), home_of(found).dtype)
+        return _shaped(on, joints, found, signs), kept
+
+
+def _shaped(on: Kernels, joints: Joints, found: Array, signs: Sequence[float]) -> Array:
+    """Return entropies (joints, orders) with their batch axes, or their signed sum."""
+    m = found.shape[-1]
+    each = [found[joints.part(k)].reshape(*batch, m) for k, batch in enumerate(joints.batches)]
+    if len(signs):
+        signed = (sign * part for sign, part in zip(signs, each, strict=True))
+        return on.contiguous(functools.reduce(operator.add, signed))
+    if joints.alike:
+        return found.reshape(len(joints), *joints.batches[0], m)
+    whole = np.broadcast_shapes(*(tuple(part.shape) for part in each))
+    return on.xp.stack([on.xp.broadcast_to(part, whole) for part in each])

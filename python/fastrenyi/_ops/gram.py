@@ -1,0 +1,46 @@
+"""Kernel widths and Gram matrices of samples."""
+
+from __future__ import annotations
+
+from fastrenyi import _check
+from fastrenyi._array import Array, home_of
+from fastrenyi._kernels import HOST, kernels_for
+from fastrenyi._spec import KernelSpec
+from fastrenyi.bandwidths import Bandwidth, code
+
+__all__ = ["bandwidth", "delta_gram", "gram"]
+
+
+def bandwidth(x: Array, rule: Bandwidth, metric: str, name: str) -> Array:
+    """Return the float64 widths (...) that a rule finds for samples (..., n, d)."""
+    with kernels_for(x) as on:
+        if on is not HOST and code(rule) is None:
+            _check.kind_error("bandwidth", "a rule of fastrenyi for arrays on a GPU", rule, "find the widths before")
+        values = on.finite(x, name)
+        return rule._widths(_check.flat_batch(values, 2), metric).reshape(tuple(values.shape[:-2]))
+
+
+def gram(x: Array, kernel: KernelSpec, width: float | Array | None, given: bool, name: str) -> Array:
+    """Return the Grams (..., n, n) of samples (..., n, d).
+
+    A Gaussian or Laplacian has a width or widths (...). ``given`` widths must be above zero; a rule may find zero, the
+    narrow limit.
+    """
+    with kernels_for(x) as on:
+        values = on.finite(x, name)
+        flat = _check.flat_batch(values, 2)
+        widths = None
+        if kernel.widthed:
+            widths = on.widths(width, len(flat), given)
+        elif kernel.coef0 == 0:
+            on.nonzero_rows(values, name, kernel.kind)
+        return on.grams(flat, kernel, widths).reshape(*values.shape[:-1], values.shape[-2])
+
+
+def delta_gram(x: Array, name: str) -> Array:
+    """Return the float64 Grams (..., n, n) of the Delta kernel; the samples (..., n, d) may be integers."""
+    with kernels_for(x) as on:
+        values = on.finite(x, name)
+        if not home_of(values).dtype.startswith("float"):
+            values = on.cast(values, "int64")
+        return on.delta_grams(_check.flat_batch(values, 2)).reshape(*values.shape[:-1], values.shape[-2])
