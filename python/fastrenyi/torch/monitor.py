@@ -5,23 +5,22 @@ from __future__ import annotations
 import os
 import reprlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 import fastrenyi as fr
 from fastrenyi import _check
-from fastrenyi.bandwidths import BandwidthLike, Silverman, as_bandwidth
-from fastrenyi.kernels import Delta, Gaussian, Kernel, KernelLike, Laplacian, as_kernel
+from fastrenyi.bandwidths import BandwidthLike, Silverman
+from fastrenyi.kernels import Delta, Kernel, KernelLike
 from fastrenyi.table.store import Store, table
 from fastrenyi.torch.capture import Activations, Layers, network, select
-from fastrenyi.torch.probe import Loss, accept, default_loss, fingerprint, run
+from fastrenyi.torch.probe import Loss, accept, fingerprint, run
+from fastrenyi.torch.settings import Settings, telling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,55 +136,36 @@ class Monitor:
         names = list(select(self._model, layers).values())
         self._layers = layers
         path = _path(store)
-        orders, one = _check.orders(alpha)
-        if not one:
-            _check.kind_error("alpha", "one order", type(alpha).__name__, "make a Monitor for each")
-        self._alpha = orders[0]
-        own = as_kernel(kernel)
-        takes_width = isinstance(kernel, str) and isinstance(own, (Gaussian, Laplacian))
-        for name, width in (("bandwidth", bandwidth), ("error_bandwidth", error_bandwidth)):
-            _check_width(name, width, None if takes_width else own)
-        self._kernel = as_kernel(kernel, bandwidth)
-        self._error_kernel = as_kernel(kernel, error_bandwidth)
-        with _telling("label_kernel", instead_of="kernel"):
-            target_kernel = as_kernel(label_kernel)
-        for name, flag in (("pairs", pairs), ("errors", errors)):
-            if not isinstance(flag, bool):
-                _check.kind_error(name, "True or False", type(flag).__name__)
-        self._pairs = pairs
-        if loss is not None and not callable(loss):
-            _check.kind_error("loss", "None or a function (output, y) -> scalar tensor", type(loss).__name__)
-        for _, y in self._batches:
-            if errors and loss is None and not y.is_floating_point() and y.ndim > 1:
-                got = f"None with integer y of shape {tuple(y.shape)}"
-                _check.value_error("loss", "a function, or class labels (n,)", got, "pass y.float(), or errors=False")
-        self._loss: Loss | None = (loss or default_loss) if errors else None
+        self._settings = Settings.accept(
+            [y for _, y in self._batches],
+            alpha=alpha,
+            bandwidth=bandwidth,
+            error_bandwidth=error_bandwidth,
+            kernel=kernel,
+            label_kernel=label_kernel,
+            pairs=pairs,
+            errors=errors,
+            loss=loss,
+        )
 
         # The Grams of x and y, the same throughout the training. In float64, from which they go down to a layer's
         # dtype: the way up would keep the rounding of the trace.
         self._inputs: list[Tensor] = []
         self._targets: list[Tensor] = []
         for index, (x, y) in enumerate(self._batches):
-            with _telling(f"probe[{index}]: x", instead_of="maps"):
-                self._inputs.append(fr.tensor_gram(x.double(), self._kernel))
-            with _telling(f"probe[{index}]: y", instead_of="maps"):
-                self._targets.append(_target_gram(y, target_kernel))
-        settings = {
+            with telling(f"probe[{index}]: x", instead_of="maps"):
+                self._inputs.append(fr.tensor_gram(x.double(), self._settings.kernel))
+            with telling(f"probe[{index}]: y", instead_of="maps"):
+                self._targets.append(_target_gram(y, self._settings.target_kernel))
+        stored = {
             "version": version("fastrenyi"),
             "layers": names,
             "activations": layers is None,
-            "alpha": self._alpha,
-            "bandwidth": _shown(bandwidth),
-            "error_bandwidth": _shown(error_bandwidth),
-            "kernel": _shown(kernel),
-            "label_kernel": _shown(label_kernel),
-            "pairs": pairs,
-            "errors": errors,
-            "loss": _shown(loss),
+            **self._settings.stored,
             "probe_sizes": [len(x) for x, _ in self._batches],
             "probe_hash": fingerprint(self._batches),
         }
-        self._store = Store(path, settings)
+        self._store = Store(path, stored)
 
     def __repr__(self) -> str:
         """What is measured and how, and how far it has come."""
@@ -229,8 +209,8 @@ class Monitor:
         rows: list[dict[str, Any]] = []
         for batch in range(len(self._batches)):
             where = f"step {step}, probe[{batch}]"
-            with _telling(where):
-                acts = run(self._model, self._layers, self._batches[batch], self._loss)
+            with telling(where):
+                acts = run(self._model, self._layers, self._batches[batch], self._settings.loss)
             for row in self._forward(batch, acts, where):
                 rows.append({"step": step, "batch": batch, **row})
             known = self._backward(acts.gradients, list(acts), where)
@@ -243,11 +223,11 @@ class Monitor:
     def _forward(self, batch: int, acts: Activations, where: str) -> Iterator[dict[str, Any]]:
         """What the layers know of the input and of the target."""
         for depth, (name, output) in enumerate(acts.items()):
-            with _telling(f"layer {name!r}, {where}"):
-                maps = _grams(output, self._kernel)
+            with telling(f"layer {name!r}, {where}"):
+                maps = _grams(output, self._settings.kernel)
                 x, y = self._inputs[batch].to(maps), self._targets[batch].to(maps)
-                known = fr.layer_decomposition(maps, x, self._alpha, pairs=self._pairs)
-                mi_target = fr.mutual_information(list(maps), y, alpha=self._alpha)
+                known = fr.layer_decomposition(maps, x, self._settings.alpha, pairs=self._settings.pairs)
+                mi_target = fr.mutual_information(list(maps), y, alpha=self._settings.alpha)
             yield {
                 "layer": name,
                 "depth": depth,
@@ -267,26 +247,13 @@ class Monitor:
         known: dict[str, float] = {}
         last: list[Tensor] = []
         for name in reversed(reached):
-            with _telling(f"error of layer {name!r}, {where}"):
-                error = list(_grams(deltas[name].to(deltas[reached[-1]]), self._error_kernel))
+            with telling(f"error of layer {name!r}, {where}"):
+                error = list(_grams(deltas[name].to(deltas[reached[-1]]), self._settings.error_kernel))
                 if last:
-                    known[name] = float(fr.mutual_information(last, error, alpha=self._alpha))
+                    known[name] = float(fr.mutual_information(last, error, alpha=self._settings.alpha))
                 else:
                     last = error
         return known
-
-
-@contextmanager
-def _telling(where: str, instead_of: str = "") -> Iterator[None]:
-    """Put before an error's message what it is about, in place of an inner argument's name."""
-    try:
-        yield
-    except (TypeError, ValueError, fr.BackendUnavailableError) as error:
-        told = str(error).removeprefix(f"{instead_of}: ")
-        if instead_of:  # also in the way out: maps.cpu() becomes x.cpu()
-            told = told.replace(f" {instead_of}.", f" {where.split()[-1]}.")
-        error.args = (f"{where}: {told}", *error.args[1:])
-        raise
 
 
 def _grams(output: Tensor, kernel: Kernel) -> Tensor:
@@ -318,27 +285,6 @@ def _path(store: object) -> Path | None:
     if not isinstance(path, str) or not path:
         _check.value_error("store", "the path of a file, or None", repr(path))
     return Path(path)
-
-
-def _check_width(name: str, width: object, widthless: Kernel | None) -> None:
-    """A width where the kernel takes one, and none where it does not; not an array, as layers differ in size."""
-    if widthless is not None:
-        if width is not None:
-            _check.value_error(name, f"None, as {widthless!r} takes no other width", width, f"pass {name}=None")
-    elif isinstance(width, (Tensor, np.ndarray)):
-        _check.kind_error(name, "one width, or a rule", type(width).__name__)
-    elif width is not None:
-        with _telling(name, instead_of="bandwidth"):
-            as_bandwidth(width)
-
-
-def _shown(setting: object) -> Any:
-    """A setting as JSON can hold it and a later run can compare it: no addresses."""
-    if setting is None or isinstance(setting, (str, int, float)):
-        return setting
-    if isinstance(setting, nn.Module) or not callable(setting):
-        return repr(setting)
-    return f"{setting.__module__}.{getattr(setting, '__qualname__', type(setting).__qualname__)}"
 
 
 def _need_pandas(*, parquet: bool) -> None:
