@@ -155,3 +155,44 @@ def test_nothing_to_do(on: On) -> None:
     empty = on.array(np.empty((0, 4, 2)), "float64")
     assert fr.gram(empty, bandwidth=1.0).shape == (0, 4, 4)
     assert fr.entropy(fr.gram(empty, bandwidth=1.0)).shape == (0,)
+
+
+def test_findings_of_one_with_block_after_another(on: On) -> None:
+    """Each block reads what was looked at in it, also where the same object is entered again."""
+    from fastrenyi._kernels import kernels_for
+
+    good, bad = on.array(np.ones((2, 3)), "float64"), on.array([[1.0, np.nan, 1.0]] * 2, "float64")
+    kernels = kernels_for(good)
+    with kernels:
+        kernels.finite(good, "x")
+    with pytest.raises(ValueError, match=r"^x: expected finite numbers, got nan at index \(0, 1\)"), kernels:
+        kernels.finite(bad, "x")
+
+
+@pytest.mark.parametrize("wrong", [0, 255, 256, 600])
+def test_more_findings_than_a_block_of_words_has(on: On, wrong: int, draw: Draw) -> None:
+    values = [draw.grams(3)] * 601
+    values[wrong] = np.eye(3)  # of trace three
+    grams = [on.array(a, "float64") for a in values]
+    from fastrenyi import _ops
+
+    labels = [f"a[{k}]" for k in range(601)]
+    with pytest.raises(ValueError, match=rf"^a\[{wrong}\]: expected Grams of trace one, got a trace of 3"):
+        _ops.entropies(grams, labels, [[0]], ["a"], [], [1.5], 1.0)
+
+
+@pytest.mark.parametrize(
+    "rule", [fr.NearestNeighbours(5), fr.Alignment(np.eye(4) / 4)], ids=["neighbours", "alignment"]
+)
+def test_a_rule_for_other_numbers_of_samples_is_refused_before_numbers_are_looked_at(on: On, rule: Any) -> None:
+    x = on.array(np.full((3, 2), np.nan), "float64")
+    with pytest.raises(ValueError, match=r"^bandwidth: expected .*, got "):
+        fr.gram(x, bandwidth=rule)
+
+
+@pytest.mark.parametrize("rule", ["median", "scott", "neighbours"])
+def test_widths_beyond_all_numbers_are_refused_without_a_warning(on: On, rule: str) -> None:
+    x = on.array(np.where(np.arange(12)[:, None] % 2, 1.7e308, -1.7e308) * np.ones((12, 3)), "float64")
+    given = {"median": fr.Median(1e300), "scott": fr.Scott(1e300), "neighbours": fr.NearestNeighbours(11)}[rule]
+    with pytest.raises(ValueError, match=r"^bandwidth: expected a rule that gives finite widths"):
+        fr.gram(x, bandwidth=given)

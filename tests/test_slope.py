@@ -193,3 +193,11 @@ def test_the_kernel_refuses_high_orders(rng: np.random.Generator) -> None:
     for alpha in (backward.LARGEST_BY_RESOLVENTS + 1, np.inf, np.nan):
         with pytest.raises(ValueError, match="orders"):
             _slope(a, np.ones((1, 1)), [alpha])
+
+
+def test_a_product_of_trace_zero_has_no_gradient_and_says_so() -> None:
+    a, b = np.diag([1.0, 0.0]), np.diag([0.0, 1.0])
+    with pytest.raises(ValueError, match=r"^grams: expected Grams whose entrywise product has a positive trace"):
+        backward.of_entropies(
+            np.ones((1, 1, 1)), [a[None], b[None]], np.empty((0, 5, 2)), [True, True], [[0, 1]], [], [1.5], 1.0
+        )

@@ -33,7 +33,10 @@ class Bandwidth(ABC):
     """
 
     def _known(self, batch: tuple[int, ...], n: int, d: int) -> float | Array | None:
-        """Return the width, or widths of the batch shape, where they do not depend on the data."""
+        """Return the width, or widths of the batch shape, where they do not depend on the data.
+
+        A rule that cannot serve so many samples says so here, before numbers are looked at.
+        """
         return None
 
     @abstractmethod
@@ -155,14 +158,13 @@ class Scott(Bandwidth):
             return on.full((b,), 0.0, "float64")
         # Relative to the first sample, so that an offset costs no digits, and to the largest difference, so that no
         # square leaves the range of the dtype.
-        with np.errstate(over="ignore", invalid="ignore"):  # a width that is not finite is refused by name
-            differences = on.cast(x, "float64") - on.cast(x[:, :1], "float64")
-            largest = on.xp.amax(abs(differences).reshape(b, n * d), 1)
-            unit = on.xp.where(largest == 0, 1.0, largest)
-            differences /= unit[:, None, None]
-            differences -= differences.mean(1)[:, None]
-            variance = (differences * differences).sum(1).mean(-1) / (n - 1)
-            return self.scale * n ** (-1.0 / (4 + d)) * unit * variance**0.5
+        differences = on.cast(x, "float64") - on.cast(x[:, :1], "float64")
+        largest = on.xp.amax(abs(differences).reshape(b, n * d), 1)
+        unit = on.xp.where(largest == 0, 1.0, largest)
+        differences /= unit[:, None, None]
+        differences -= differences.mean(1)[:, None]
+        variance = (differences * differences).sum(1).mean(-1) / (n - 1)
+        return self.scale * n ** (-1.0 / (4 + d)) * unit * variance**0.5
 
 
 @dataclass(frozen=True)
@@ -248,7 +250,7 @@ class NearestNeighbours(Bandwidth):
         _check.integer(self.k, "k", 1)
         _check.positive(self.scale, "scale")
 
-    def _check_samples(self, n: int) -> None:
+    def _known(self, batch: tuple[int, ...], n: int, d: int) -> None:
         if n <= self.k:
             _check.value_error(
                 "bandwidth",
@@ -258,7 +260,6 @@ class NearestNeighbours(Bandwidth):
             )
 
     def _widths(self, x: Array, metric: str) -> Array:
-        self._check_samples(x.shape[1])
         on = kernels_for(x)
         # The k + 1 smallest of a row are a zero, the distance of the sample to itself, and its k neighbours.
         nearest = on.in_order(on.distances(x, metric), [self.k])[:, :, : self.k + 1]
@@ -333,14 +334,13 @@ class Alignment(Bandwidth):
         widths = None if self.widths is None else tuple(map(float, self.widths))
         return key(self.target), widths
 
-    def _check_samples(self, n: int) -> None:
+    def _known(self, batch: tuple[int, ...], n: int, d: int) -> None:
         if n != self.target.shape[0]:
             _check.value_error("bandwidth", f"a target Gram of the {n} samples", f"shape {tuple(self.target.shape)}")
 
     def _widths(self, x: Array, metric: str) -> Array:
-        self._check_samples(int(x.shape[1]))
         on = kernels_for(x)
-        target = on.here(self.target, home_of(x).dtype)
+        target = on.here(self.target, "float64")
         if self.widths is None:
             steps = on.here(np.geomspace(0.1, 10.0, 75), "float64")
             grid = steps[:, None] * Median()._widths(x, metric)
@@ -349,7 +349,7 @@ class Alignment(Bandwidth):
         kernel = KernelSpec.plain("gaussian" if metric == "euclidean" else "laplacian")
         aligned = []  # the norm of the target is the same for every width
         for widths in grid:
-            a = on.grams(x, kernel, widths)
+            a = on.cast(on.grams(x, kernel, widths), "float64")
             aligned.append((a * target).sum((1, 2)) / (a * a).sum((1, 2)) ** 0.5)
         best = on.xp.stack(aligned).argmax(0)
         return grid[best, on.here(np.arange(len(x)), "int64")]

@@ -16,8 +16,7 @@ import numpy as np
 from fastrenyi import _check
 from fastrenyi._array import Array, home_of
 from fastrenyi._kernels.addresses import Device, as_numpy
-from fastrenyi._kernels.host import pair_name
-from fastrenyi._kernels.joints import Joints
+from fastrenyi._kernels.joints import Joints, pair_name
 from fastrenyi._spec import KernelSpec
 
 __all__ = ["OnDevice"]
@@ -25,7 +24,8 @@ __all__ = ["OnDevice"]
 Refusal: TypeAlias = Callable[[int, int], None]
 """Raises for what a kernel found: the matrix and the kind."""
 
-_FINE, _BLOCK = -1, 256  # what a word says of a check that found nothing; words in a block of them
+_FINE = -1  # what a word says of a check that found nothing
+_BLOCK = 256  # words made at once
 _INDEFINITE = 3  # what a word says of a matrix, besides which: csrc/common/stream.hpp
 
 
@@ -50,10 +50,11 @@ class OnDevice(Device):
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         """Read what kernels found."""
-        refusals, self._refusals = self._refusals, []  # they know this, and arrays: together no garbage
+        blocks, self._blocks = self._blocks, []
+        refusals, self._refusals = self._refusals, []  # they know this object, which would know them: a cycle
         with self._entered:
             if error is None:
-                self._settle(refusals)
+                self._settle(blocks, refusals)
 
     # What kernels find wrong ---------------------------------------------------------------------------------------
 
@@ -69,14 +70,14 @@ class OnDevice(Device):
         self._refusals.append(refuse)
         return self._blocks[-1], offset
 
-    def _settle(self, refusals: Sequence[Refusal]) -> None:
+    def _settle(self, blocks: Sequence[Array], refusals: Sequence[Refusal]) -> None:
         """Wait for the device, and refuse what was found, in the order in which it was looked for.
 
         A stream that records a graph cannot be waited for: nothing is found then.
         """
         if not refusals or self.capturing():
             return
-        words = self._blocks[0] if len(self._blocks) == 1 else self.xp.concatenate(self._blocks)
+        words = blocks[0] if len(blocks) == 1 else self.xp.concatenate(blocks)
         for word, refuse in zip(self.host(words).tolist(), refusals, strict=False):
             if word != _FINE:
                 refuse(word // 4, word % 4)

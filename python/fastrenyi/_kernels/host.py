@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from fastrenyi import _check, _core
 from fastrenyi._array import Array, Values, wrap
 from fastrenyi._backend import threads
-from fastrenyi._kernels.joints import Joints
+from fastrenyi._kernels.joints import Joints, pair_name
 from fastrenyi._spec import KernelSpec
 
 __all__ = ["HOST", "Host"]
@@ -167,11 +166,6 @@ class Host:
         if verdict is not None:
             _check.verdict((verdict[0], 0, verdict[2]), pair_name(*index[verdict[1]]), ())
         return np.stack([s_t, s_t_x])
-
-
-def pair_name(i: Any, j: Any) -> str:
-    """Return what messages call a pair of maps, which is one map where it is twice the same."""
-    return f"maps[{i}]" if i == j else f"maps[{i}], maps[{j}]"
 
 
 HOST = Host()

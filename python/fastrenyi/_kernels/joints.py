@@ -12,7 +12,7 @@ import numpy as np
 from fastrenyi import _check
 from fastrenyi._array import Array, Verdict
 
-__all__ = ["Joints"]
+__all__ = ["Joints", "pair_name"]
 
 
 class Joints:
@@ -22,7 +22,7 @@ class Joints:
     batch, in which kernels count.
     """
 
-    def __init__(self, grams: Sequence[Array], subsets: Sequence[Sequence[int]], names: Sequence[str] = ()) -> None:
+    def __init__(self, grams: Sequence[Array], subsets: Sequence[Sequence[int]], names: Sequence[str]) -> None:
         """Find the batch shapes; ``names`` are the subsets' in messages."""
         self.grams, self.subsets, self._names = grams, subsets, names
         shapes = [tuple(a.shape[:-2]) for a in grams]
@@ -57,3 +57,8 @@ class Joints:
             index += self.starts[first]
             k = next(k for k, end in enumerate(self.starts[1:]) if index < end)
             _check.verdict((kind, index - self.starts[k], value), self._names[k], self.batches[k])
+
+
+def pair_name(i: Any, j: Any) -> str:
+    """Return what messages call a pair of maps, which is one map where it is twice the same."""
+    return f"maps[{i}]" if i == j else f"maps[{i}], maps[{j}]"

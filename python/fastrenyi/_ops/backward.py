@@ -105,7 +105,7 @@ def of_entropies(
 
     ``kept`` is what ``entropies_and_kept`` gave to keep, or nothing: then it is found again.
     """
-    joints = Joints([wrap(a) for a in grams], subsets)
+    joints = Joints([wrap(a) for a in grams], subsets, ["grams"] * len(subsets))
     jobs = [k for k, subset in enumerate(subsets) if any(wanted[i] for i in subset)]
     gradient = wrap(grad).astype(np.float64)
     parts = [signs[k] * gradient if len(signs) else gradient[k] for k in jobs]
@@ -114,8 +114,9 @@ def of_entropies(
     weights = [_summed_to(part, (*joints.batches[k], m)).reshape(-1, m) for k, part in zip(jobs, parts, strict=True)]
     if not jobs:
         return _Sums(joints, wanted).found
-    of = _of_collisions if list(orders) == [2.0] else _of_spectra
-    return of(joints, wrap(kept), wanted, jobs, weights, orders, home_of(grams[0]).epsilon, unit)
+    if list(orders) == [2.0]:
+        return _of_collisions(joints, wrap(kept), wanted, jobs, weights, unit)
+    return _of_spectra(joints, wrap(kept), wanted, jobs, weights, orders, home_of(grams[0]).epsilon, unit)
 
 
 class _Sums:
@@ -146,8 +147,6 @@ def _of_collisions(
     wanted: Sequence[bool],
     jobs: Sequence[int],
     weights: Sequence[Values],
-    orders: Sequence[float],
-    epsilon: float,
     unit: float,
 ) -> list[Values]:
     """Return the gradients of order 2, from the squares and traces of the joint Grams; of one shape, all at once."""

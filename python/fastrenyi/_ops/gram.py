@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from fastrenyi import _check
 from fastrenyi._array import Array, home_of
 from fastrenyi._kernels import HOST, kernels_for
@@ -17,7 +19,9 @@ def bandwidth(x: Array, rule: Bandwidth, metric: str, name: str) -> Array:
         if on is not HOST and code(rule) is None:
             _check.kind_error("bandwidth", "a rule of fastrenyi for arrays on a GPU", rule, "find the widths before")
         values = on.finite(x, name)
-        return rule._widths(_check.flat_batch(values, 2), metric).reshape(tuple(values.shape[:-2]))
+        with np.errstate(over="ignore", invalid="ignore"):  # a width that is not finite is refused by name
+            found = rule._widths(_check.flat_batch(values, 2), metric)
+        return found.reshape(tuple(values.shape[:-2]))
 
 
 def gram(x: Array, kernel: KernelSpec, width: float | Array | None, given: bool, name: str) -> Array:
