@@ -5,6 +5,7 @@ Optional libraries are recognised through ``sys.modules``: whoever passes a tens
 
 from __future__ import annotations
 
+import functools
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
@@ -133,7 +134,12 @@ def home_of(x: Array) -> Home:
     assert library is not None
     if library == "torch":
         return Home("torch", str(x.dtype).removeprefix("torch."), "cpu" if x.is_cpu else str(x.device))
-    return Home(library, x.dtype.name, "cpu" if library == "numpy" else f"cuda:{x.device.id}")
+    return Home(library, _dtype_name(x.dtype), "cpu" if library == "numpy" else f"cuda:{x.device.id}")
+
+
+@functools.lru_cache(maxsize=64)
+def _dtype_name(dtype: np.dtype[Any]) -> str:
+    return dtype.name  # which NumPy makes anew, in Python, each time
 
 
 def has_numbers(x: Array) -> bool:

@@ -25,20 +25,16 @@ class Joints:
     def __init__(self, grams: Sequence[Array], subsets: Sequence[Sequence[int]], names: Sequence[str]) -> None:
         """Find the batch shapes; ``names`` are the subsets' in messages."""
         self.grams, self.subsets, self._names = grams, subsets, names
+        self.n = int(grams[0].shape[-1])
         shapes = [tuple(a.shape[:-2]) for a in grams]
-        self.alike = all(shape == shapes[0] for shape in shapes)
-        self.batches = [
-            shapes[0] if self.alike else np.broadcast_shapes(*(shapes[i] for i in subset)) for subset in subsets
-        ]
+        self.alike = shapes.count(shapes[0]) == len(shapes)
+        self.batches = [shapes[0]] * len(subsets)
+        if not self.alike:
+            self.batches = [np.broadcast_shapes(*(shapes[i] for i in subset)) for subset in subsets]
         self.starts = [0, *itertools.accumulate(map(math.prod, self.batches))]
 
     def __len__(self) -> int:
         return len(self.subsets)
-
-    @property
-    def n(self) -> int:
-        """The number of samples."""
-        return int(self.grams[0].shape[-1])
 
     def part(self, k: int) -> slice:
         """Return where the joint variables of a subset stand in the batch of all."""
@@ -46,9 +42,11 @@ class Joints:
 
     def factors(self, k: int, xp: Any = np) -> list[Array]:
         """Return the Grams (b, n, n) of a subset, by their library: views where the strides allow."""
-        whole = (*self.batches[k], self.n, self.n)
-        each = (self.grams[i] for i in self.subsets[k])
-        return [_check.flat_batch(a if tuple(a.shape) == whole else xp.broadcast_to(a, whole), 2) for a in each]
+        factors = [self.grams[i] for i in self.subsets[k]]
+        if not self.alike:
+            whole = (*self.batches[k], self.n, self.n)
+            factors = [a if tuple(a.shape) == whole else xp.broadcast_to(a, whole) for a in factors]
+        return [_check.flat_batch(a, 2) for a in factors]
 
     def refuse(self, found: Verdict, first: int = 0) -> None:
         """Raise what a kernel found wrong with the batch of all, or of all from a subset on, if it did."""

@@ -62,11 +62,11 @@ def entropies_and_kept(
 def _shaped(on: Kernels, joints: Joints, found: Array, signs: Sequence[float]) -> Array:
     """Return entropies (joints, orders) with their batch axes, or their signed sum."""
     m = found.shape[-1]
+    if joints.alike and not len(signs):
+        return found.reshape(len(joints), *joints.batches[0], m)
     each = [found[joints.part(k)].reshape(*batch, m) for k, batch in enumerate(joints.batches)]
     if len(signs):
         signed = (sign * part for sign, part in zip(signs, each, strict=True))
         return on.contiguous(functools.reduce(operator.add, signed))
-    if joints.alike:
-        return found.reshape(len(joints), *joints.batches[0], m)
     whole = np.broadcast_shapes(*(tuple(part.shape) for part in each))
     return on.xp.stack([on.xp.broadcast_to(part, whole) for part in each])
