@@ -64,7 +64,7 @@ tsan: build/tsan/.installed
 
 # With what this machine's Python has, and no network: machines with a GPU are often lent for an hour.
 gpu-check:
-	$(PYTHON) tests/gpu_check.py $(GPU)
+	$(PYTHON) benchmarks/gpu_check.py $(GPU)
 
 build/sanitize/.installed: FAULTS := address,undefined
 build/tsan/.installed: FAULTS := thread

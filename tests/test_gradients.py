@@ -52,7 +52,7 @@ def test_rules_are_constants_of_the_gradient(rule: Any, leaf: Callable[..., Any]
     x, weights = leaf(5, 2), torch.arange(25.0).double().reshape(5, 5)
     (fr.gram(x, bandwidth=rule) * weights).sum().backward()
     found, x.grad = x.grad, None
-    sigma = float(torch.ops.fastrenyi.bandwidth(x.detach(), *code(rule), "euclidean", "x"))
+    sigma = float(torch.ops.fastrenyi.bandwidth(x.detach(), *code(rule), "gaussian", "x"))
     (fr.gram(x, bandwidth=sigma) * weights).sum().backward()
     torch.testing.assert_close(found, x.grad)
 
@@ -168,7 +168,7 @@ def test_what_torch_asks_of_an_operation(leaf: Callable[..., Any]) -> None:
         torch.library.opcheck(ops.gram, (x, given, 1.0, kind, 1, 1.0, 0.0, True, "x"))
     torch.library.opcheck(ops.gram, (x.mT, None, 1.0, "cosine", 1, 1.0, 0.0, True, "x"))
     torch.library.opcheck(ops.delta_gram, (x, "x"))
-    torch.library.opcheck(ops.bandwidth, (x, "median", [1.0], None, "euclidean", "x"))
+    torch.library.opcheck(ops.bandwidth, (x, "median", [1.0], None, "gaussian", "x"))
     torch.library.opcheck(ops.spectrum, (a, "a"))
     for keep in (True, False):
         for signs in ([], [1.0, -1.0]):

@@ -15,7 +15,7 @@ from fastrenyi.bandwidths import Bandwidth
 class Range(Bandwidth):
     """The largest difference in any feature."""
 
-    def _widths(self, x: Any, metric: str) -> Any:
+    def _widths(self, x: Any, kernel: Any) -> Any:
         return np.ptp(np.asarray(x, dtype=np.float64), axis=1).max(axis=1)
 
 

@@ -6,6 +6,7 @@
 #include "common/parallel.hpp"
 #include "cpu/blocks.hpp"
 #include "cpu/product.hpp"
+#include "cpu/subsets.hpp"
 
 namespace fastrenyi::cpu {
 namespace {

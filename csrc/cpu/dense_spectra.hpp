@@ -8,7 +8,7 @@ namespace fastrenyi::cpu {
 template <class T>
 void fill(const Lane<T>& item, std::int64_t n, const Symmetric<T>* common, T scale, T* matrix, std::int64_t ld);
 
-/// As `lane_spectra`, and, unless it is null, `reduced` as ops/slope.hpp has it.
+/// As `batched_spectra`, and, unless it is null, `reduced` as ops/slope.hpp has it.
 template <class T>
 void dense_spectra(const Lane<T>* items, std::int64_t count, std::int64_t n, const Symmetric<T>* common, T scale,
                    T* values, std::int64_t ld, T* reduced, int threads);

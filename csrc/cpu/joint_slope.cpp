@@ -5,14 +5,15 @@
 #include "common/parallel.hpp"
 #include "cpu/blocks.hpp"
 #include "cpu/product.hpp"
+#include "cpu/subsets.hpp"
 
 namespace fastrenyi::cpu {
 namespace {
 
 /// Takes rows of a gradient to the factors of one matrix.
 template <class T>
-struct Room {
-    explicit Room(index_t count, index_t n)
+struct RowWorkspace {
+    explicit RowWorkspace(index_t count, index_t n)
         : n(n), before(static_cast<std::size_t>((count + 1) * n)), after(static_cast<std::size_t>(n)) {}
 
     double* gradient() { return before.data(); }  ///< of a row of the scaled product, to be filled in first
@@ -69,7 +70,7 @@ void for_each_row(const std::vector<std::vector<View<T>>>& joints, const std::ve
             const auto count = static_cast<index_t>(matrices.size());
             const Product<T> product(matrices.data(), count, n);
             if (product.trace() == 0.0) continue;  // nothing that has an entropy
-            Room<T> room(count, n);
+            RowWorkspace<T> room(count, n);
             for (index_t i = first; i < last; ++i) {
                 fill(product, k, b, i, room.gradient());
                 room.add(product, b, i, out[k]);

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "common/parallel.hpp"
+#include "cpu/batched_spectra.hpp"
 #include "cpu/collision_pairs.hpp"
-#include "cpu/lane_spectra.hpp"
 #include "ops/entropy.hpp"
 
 namespace fastrenyi::cpu {
@@ -73,7 +73,7 @@ Verdict pairs(const View<T>& maps, const View<T>* target, const index_t* pairs, 
             items.clear();
             for (index_t k = start; k < start + count; ++k)
                 items.push_back({source[pairs[2 * k]], single ? Symmetric<T>{nullptr, 0} : source[pairs[2 * k + 1]]});
-            lane_spectra(items.data(), count, source.order(), with, scale, values, n, threads);
+            batched_spectra(items.data(), count, source.order(), with, scale, values, n, threads);
         };
         const auto measure = [&](T* out) {
             Verdict verdict = entropy(spectra.data(), count, n, orders, order_count, epsilon, unit,

@@ -7,8 +7,8 @@
 
 #include "common/parallel.hpp"
 #include "cpu/aligned.hpp"
+#include "cpu/batched_spectra.hpp"
 #include "cpu/dense_spectra.hpp"
-#include "cpu/lane_spectra.hpp"
 
 namespace fastrenyi::cpu {
 namespace {
@@ -116,8 +116,8 @@ void multiply(T* m, index_t n, index_t ld, const T* d, const T* e, T scale, std:
 
 /// One thread's room.
 template <class T>
-struct Room {
-    explicit Room(index_t n)
+struct SlopeWorkspace {
+    explicit SlopeWorkspace(index_t n)
         : ld(engine<T>().padded(n)),
           sum(n * ld * index_t(sizeof(T))),
           term(n * ld * index_t(sizeof(T))),
@@ -130,7 +130,7 @@ struct Room {
 
 /// Adds the poles, at T / largest, times the trace, to the lower triangle of m.
 template <class T>
-void add(Poles f, const T* d, const T* e, index_t n, const Summary& spectrum, T* m, Room<T>& room) {
+void add(Poles f, const T* d, const T* e, index_t n, const Summary& spectrum, T* m, SlopeWorkspace<T>& room) {
     for (double& shift : f.shifts) shift *= spectrum.largest;
     for (double& weight : f.weights) weight *= spectrum.largest * spectrum.total;
     if (f.shifts.empty()) return;
@@ -142,7 +142,7 @@ void add(Poles f, const T* d, const T* e, index_t n, const Summary& spectrum, T*
 
 template <class T>
 void slope_of_one(const T* reduced, index_t n, const double* grads, const double* orders, index_t order_count,
-                  double unit, T* out, Room<T>& room) {
+                  double unit, T* out, SlopeWorkspace<T>& room) {
     const Engine<T>& by = engine<T>();
     const index_t ld = room.ld;
     const T *const d = reduced + n * n, *const e = d + n, *const values = e + n;
@@ -206,7 +206,7 @@ template <class T>
 void slope(const T* reduced, index_t batch, index_t n, const double* grads, const double* orders, index_t order_count,
            double unit, T* out, int threads) {
     threads = static_cast<int>(std::min<index_t>(thread_count(threads, 0.4 * batch * n * n * n), batch));
-    std::vector<Room<T>> rooms;
+    std::vector<SlopeWorkspace<T>> rooms;
     for (int t = 0; t < threads; ++t) rooms.emplace_back(n);
     parallel_for(batch, threads, [&](index_t b, int worker) {
         slope_of_one(reduced + b * (n + 3) * n, n, grads + b * order_count, orders, order_count, unit, out + b * n * n,

@@ -3,7 +3,7 @@
 #include <utility>
 #include <vector>
 
-#include "cpu/lane_spectra.hpp"
+#include "cpu/batched_spectra.hpp"
 #include "cpu/syevd.hpp"
 
 namespace fastrenyi::cpu {
@@ -23,7 +23,7 @@ void spectrum(const View<T>& a, T* values, int threads) {
     std::vector<Lane<T>> items;
     items.reserve(static_cast<std::size_t>(a.batch));
     for (index_t b = 0; b < a.batch; ++b) items.push_back({readable[b], {nullptr, 0}});
-    lane_spectra<T>(items.data(), a.batch, a.rows, nullptr, T(1), values, a.rows, threads);
+    batched_spectra<T>(items.data(), a.batch, a.rows, nullptr, T(1), values, a.rows, threads);
 }
 
 template <class T>

@@ -42,7 +42,7 @@ class Solver {
         if (info > 0) throw LapackError("LAPACK's syevd did not converge (info = " + std::to_string(info) + ")");
     }
 
-    /// Room for one matrix, for callers that have none to overwrite.
+    /// TridiagonalWorkspace for one matrix, for callers that have none to overwrite.
     T* scratch() {
         scratch_.resize(static_cast<std::size_t>(n_) * n_);
         return scratch_.data();

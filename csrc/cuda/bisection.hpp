@@ -86,12 +86,12 @@ struct Interval {
             x = low.x + width / 2;
         else
             x = low.x + width / (T(1) + quotient(high, low));
-        if (!(x >= low.x + resolution<T>)) x = low.x + resolution<T>;  // also what is no number
+        if (!(x >= low.x + resolution<T>)) x = low.x + resolution<T>;  // NaN fails the comparison
         if (!(x <= high.x - resolution<T>)) x = high.x - resolution<T>;
         return x;
     }
 
-    /// Takes in its own point.
+    /// Narrows the interval of eigenvalue j by a point in it, which it shares with no other.
     FASTRENYI_DEVICE void approach(const Point<T>& point, int j) {
         const T half = (high.x - low.x) / 2;
         if (point.below <= j)

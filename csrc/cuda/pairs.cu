@@ -87,7 +87,7 @@ struct Pairs {
         const double trace = product.trace(block);
         if (trace == 0.0) return give_up(block, request, task, orders.count);
         const double inverse = 1.0 / trace;
-        const Room<T> room(block, static_cast<int>(request.maps.rows), tiles);
+        const TridiagonalWorkspace<T> room(block, static_cast<int>(request.maps.rows), tiles);
         const T scale = fill(block, room, [&](int i, int j) { return static_cast<T>(product.at(i, j) * inverse); });
         tridiagonalise<tiles>(block, room);
         const T* const values = eigenvalues(block, room, scale);

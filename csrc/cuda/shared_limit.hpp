@@ -8,8 +8,9 @@ namespace fastrenyi::cuda {
 template <class T>
 std::size_t shared_bytes(index_t n) {
     std::size_t bytes = 0;
-    with_shares(n,
-                [&](auto shares) { bytes = Room<T>::bytes(n, decltype(shares)::row_tiles, decltype(shares)::warps); });
+    with_shares(n, [&](auto shares) {
+        bytes = TridiagonalWorkspace<T>::bytes(n, decltype(shares)::row_tiles, decltype(shares)::warps);
+    });
     return bytes;
 }
 

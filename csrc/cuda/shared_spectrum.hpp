@@ -13,7 +13,7 @@ struct Scaled {
     T low, high;  ///< of the discs, a little widened
 };
 template <class T, class Block, class F>
-FASTRENYI_DEVICE Scaled<T> scale_rows(Block& block, const Room<T>& room, F put) {
+FASTRENYI_DEVICE Scaled<T> scale_rows(Block& block, const TridiagonalWorkspace<T>& room, F put) {
     constexpr T negligible = Real<T>::epsilon * Real<T>::epsilon / 64;  // half the resolution, squared
     const int i = block.thread(), n = room.n;
     T d = 0, e2 = 0, radius = 0;
@@ -42,7 +42,7 @@ FASTRENYI_DEVICE Scaled<T> scale_rows(Block& block, const Room<T>& room, F put) 
 /// Eigenvalues, ascending, of the room's tridiagonal matrix times `scale`; they stay in the room, where this returns
 /// them. To be called after a barrier; ends with one.
 template <class T, class Block>
-FASTRENYI_DEVICE const T* eigenvalues(Block& block, const Room<T>& room, T scale) {
+FASTRENYI_DEVICE const T* eigenvalues(Block& block, const TridiagonalWorkspace<T>& room, T scale) {
     const int j = block.thread(), n = room.n;
     auto* const rows = reinterpret_cast<Row<T>*>(room.pending);  // free by now
     T* const values = reinterpret_cast<T*>(room.pending);

@@ -18,7 +18,7 @@ constexpr std::size_t copies_bytes = std::size_t(64) << 20;
 
 /// Fills the room with matrix block.index() of a; returns what it was divided by.
 template <class T, class Block>
-FASTRENYI_DEVICE T fill_from(Block& block, const Room<T>& room, const View<T>& a) {
+FASTRENYI_DEVICE T fill_from(Block& block, const TridiagonalWorkspace<T>& room, const View<T>& a) {
     const View<T> matrix = a.matrix(block.index());
     return fill(block, room, [&](int i, int j) { return matrix.at(j, i); });
 }
@@ -33,7 +33,7 @@ struct Spectrum {
 
     template <class Block>
     FASTRENYI_DEVICE void operator()(Block& block) const {
-        const Room<T> room(block, static_cast<int>(a.rows), tiles);
+        const TridiagonalWorkspace<T> room(block, static_cast<int>(a.rows), tiles);
         const T scale = fill_from(block, room, a);
         tridiagonalise<tiles>(block, room);
         const T* const found = eigenvalues(block, room, scale);
@@ -63,7 +63,7 @@ struct Reduce {
 
     template <class Block>
     FASTRENYI_DEVICE void operator()(Block& block) const {
-        const Room<T> room(block, static_cast<int>(a.rows), tiles);
+        const TridiagonalWorkspace<T> room(block, static_cast<int>(a.rows), tiles);
         const index_t b = block.index();
         const T scale = fill_from(block, room, a);
         tridiagonalise<tiles>(block, room);

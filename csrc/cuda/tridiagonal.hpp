@@ -53,7 +53,7 @@ FASTRENYI_HD constexpr int start_of_column(int length) {
 
 /// What lies where in the shared memory of a block. `rows` is n with the pad.
 template <class T>
-struct Room {
+struct TridiagonalWorkspace {
     int n, rows, warps;
     Two<T>* pending;  ///< (rows) v and w of a row; later the rows of the tridiagonal matrix, and last its eigenvalues
     T* u;             ///< (rows)
@@ -63,7 +63,7 @@ struct Room {
     T* a;             ///< lower triangle, packed by columns
 
     template <class Block>
-    FASTRENYI_DEVICE Room(Block& block, int order, int tiles)
+    FASTRENYI_DEVICE TridiagonalWorkspace(Block& block, int order, int tiles)
         : n(order), rows(tiles * warp_size), warps(block.threads() / warp_size) {
         T* memory = block.template shared<T>();
         pending = reinterpret_cast<Two<T>*>(memory);
@@ -82,7 +82,7 @@ struct Room {
 /// Writes element(i, j), i >= j, of all of the triangle, divided by a power of two where squares of elements might
 /// leave the range, and returns it. A barrier.
 template <class T, class Block, class F>
-FASTRENYI_DEVICE T fill(Block& block, const Room<T>& room, F element) {
+FASTRENYI_DEVICE T fill(Block& block, const TridiagonalWorkspace<T>& room, F element) {
     const int lane = block.thread() % warp_size, warp = block.thread() / warp_size;
     T largest = 0;
     for (int j = warp; j < room.n; j += room.warps) {
@@ -147,8 +147,9 @@ FASTRENYI_DEVICE T sums_over_lanes(Block& block, const T (&x)[count]) {
 /// others, counts for zero, as its u does, and is not stored; one of the pad reads the warp's first column; and what is
 /// above the diagonal reads column k.
 template <int tiles, int b, class T, class Block>
-FASTRENYI_DEVICE void update_and_multiply_tile(Block& block, const Room<T>& room, int k, const T (&v)[tiles],
-                                               const T (&w)[tiles], const T (&u)[tiles], T (&p)[tiles], T* part) {
+FASTRENYI_DEVICE void update_and_multiply_tile(Block& block, const TridiagonalWorkspace<T>& room, int k,
+                                               const T (&v)[tiles], const T (&w)[tiles], const T (&u)[tiles],
+                                               T (&p)[tiles], T* part) {
     constexpr int warps = Shares<tiles>::warps, columns = Shares<tiles>::columns, lanes_each = warp_size / columns;
     constexpr int rows = tiles * warp_size;
     const int lane = block.thread() % warp_size, warp = block.thread() / warp_size;
@@ -189,8 +190,9 @@ FASTRENYI_DEVICE void update_and_multiply_tile(Block& block, const Room<T>& room
 
 /// All tiles from b on. Recursive, so that every index of an array of registers is a constant.
 template <int tiles, int b, class T, class Block>
-FASTRENYI_DEVICE void update_and_multiply_from(Block& block, const Room<T>& room, int k, const T (&v)[tiles],
-                                               const T (&w)[tiles], const T (&u)[tiles], T (&p)[tiles], T* part) {
+FASTRENYI_DEVICE void update_and_multiply_from(Block& block, const TridiagonalWorkspace<T>& room, int k,
+                                               const T (&v)[tiles], const T (&w)[tiles], const T (&u)[tiles],
+                                               T (&p)[tiles], T* part) {
     if constexpr (b < tiles) {
         if (k + 1 < (b + 1) * warp_size) update_and_multiply_tile<tiles, b>(block, room, k, v, w, u, p, part);
         update_and_multiply_from<tiles, b + 1>(block, room, k, v, w, u, p, part);
@@ -199,7 +201,7 @@ FASTRENYI_DEVICE void update_and_multiply_from(Block& block, const Room<T>& room
 
 /// The warp's part of p = a u, to part[k + 1, rows), after the pending update of its columns.
 template <int tiles, class T, class Block>
-FASTRENYI_DEVICE void update_and_multiply(Block& block, const Room<T>& room, int k, const T (&v)[tiles],
+FASTRENYI_DEVICE void update_and_multiply(Block& block, const TridiagonalWorkspace<T>& room, int k, const T (&v)[tiles],
                                           const T (&w)[tiles], const T (&u)[tiles], T* part) {
     constexpr int warps = Shares<tiles>::warps;
     const int lane = block.thread() % warp_size, warp = block.thread() / warp_size;
@@ -216,7 +218,7 @@ FASTRENYI_DEVICE void update_and_multiply(Block& block, const Room<T>& room, int
 /// Overwrites room.a; writes room.d (n) and room.e2 (n - 1). Reflections are H = I - u u' with |u|^2 = 2; then
 /// H a H = a - u w' - w u' with p = a u, w = p - (p'u / 2) u. Ends with a barrier.
 template <int tiles, class T, class Block>
-FASTRENYI_DEVICE void tridiagonalise(Block& block, const Room<T>& room) {
+FASTRENYI_DEVICE void tridiagonalise(Block& block, const TridiagonalWorkspace<T>& room) {
     constexpr int warps = Shares<tiles>::warps, rows = tiles * warp_size;
     const int pad = rows - room.n, lane = block.thread() % warp_size, warp = block.thread() / warp_size;
     const bool own = lane % warps == warp;  // rows that are the numbers of the warp's columns

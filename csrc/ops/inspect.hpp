@@ -36,7 +36,7 @@ namespace cuda {
 template <class T>
 void not_finite(const View<T>& x, Status* status, Stream stream);
 
-/// Reported as Finding::not_finite.
+/// A row of zeros has no direction: reported as Finding::not_finite, as the Gram would be.
 template <class T>
 void zero_rows(const View<T>& x, Status* status, Stream stream);
 

@@ -24,7 +24,8 @@
 
 namespace fastrenyi::cpu {
 
-/// A factor of A is multiplied in for each unit of an order: what is above takes eigenvectors.
+/// Of order alpha the gradient is A^(alpha - 1), whose whole powers are products of matrices: one for each unit of
+/// alpha. Above this order the caller takes eigenvectors.
 constexpr double largest_slope_order = 64.0;
 
 /// Workspace: per thread n^2 + O(n) elements. 4/3 n^3 + O(n^2) operations.

@@ -40,9 +40,10 @@ class Bandwidth(ABC):
         return None
 
     @abstractmethod
-    def _widths(self, x: Array, metric: str) -> Array:
+    def _widths(self, x: Array, kernel: KernelSpec) -> Array:
         """Return one float64 width for each of the b sample sets in x (b, n, d), in the library of x.
 
+        ``kernel`` is what the width is for; ``kernel.metric`` is its distance.
         A rule of a user's own is given NumPy arrays.
         """
 
@@ -71,7 +72,7 @@ class _Given(Bandwidth):
             _check.value_error("bandwidth", f"one width, or widths of shape {batch}", f"shape {shape}")
         return self.value
 
-    def _widths(self, x: Array, metric: str) -> Array:
+    def _widths(self, x: Array, kernel: KernelSpec) -> Array:
         raise AssertionError("known")
 
 
@@ -113,7 +114,7 @@ class Silverman(Bandwidth):
     def _known(self, batch: tuple[int, ...], n: int, d: int) -> float | Array | None:
         return self.scale * n ** (-1.0 / (4 + d))
 
-    def _widths(self, x: Array, metric: str) -> Array:
+    def _widths(self, x: Array, kernel: KernelSpec) -> Array:
         raise AssertionError("known")
 
 
@@ -151,7 +152,7 @@ class Scott(Bandwidth):
         """Check the arguments."""
         _check.positive(self.scale, "scale")
 
-    def _widths(self, x: Array, metric: str) -> Array:
+    def _widths(self, x: Array, kernel: KernelSpec) -> Array:
         on = kernels_for(x)
         b, n, d = (int(length) for length in x.shape)
         if n == 1:
@@ -200,13 +201,13 @@ class Median(Bandwidth):
         """Check the arguments."""
         _check.positive(self.scale, "scale")
 
-    def _widths(self, x: Array, metric: str) -> Array:
+    def _widths(self, x: Array, kernel: KernelSpec) -> Array:
         on = kernels_for(x)
         b, n, _ = (int(length) for length in x.shape)
         if n == 1:
             return on.full((b,), 0.0, "float64")
         pairs = on.pairs_above(n)
-        distances = on.distances(x, metric).reshape(b, n * n)[:, pairs[:, 0] * n + pairs[:, 1]]
+        distances = on.distances(x, kernel.metric).reshape(b, n * n)[:, pairs[:, 0] * n + pairs[:, 1]]
         low, high = (len(pairs) - 1) // 2, len(pairs) // 2
         ordered = on.in_order(distances, [low, high])
         return self.scale * (on.cast(ordered[:, low], "float64") + on.cast(ordered[:, high], "float64")) / 2
@@ -259,10 +260,10 @@ class NearestNeighbours(Bandwidth):
                 "choose a smaller k",
             )
 
-    def _widths(self, x: Array, metric: str) -> Array:
+    def _widths(self, x: Array, kernel: KernelSpec) -> Array:
         on = kernels_for(x)
         # The k + 1 smallest of a row are a zero, the distance of the sample to itself, and its k neighbours.
-        nearest = on.in_order(on.distances(x, metric), [self.k])[:, :, : self.k + 1]
+        nearest = on.in_order(on.distances(x, kernel.metric), [self.k])[:, :, : self.k + 1]
         return self.scale / self.k * on.cast(nearest, "float64").sum(-1).mean(-1)
 
 
@@ -338,15 +339,14 @@ class Alignment(Bandwidth):
         if n != self.target.shape[0]:
             _check.value_error("bandwidth", f"a target Gram of the {n} samples", f"shape {tuple(self.target.shape)}")
 
-    def _widths(self, x: Array, metric: str) -> Array:
+    def _widths(self, x: Array, kernel: KernelSpec) -> Array:
         on = kernels_for(x)
         target = on.here(self.target, "float64")
         if self.widths is None:
             steps = on.here(np.geomspace(0.1, 10.0, 75), "float64")
-            grid = steps[:, None] * Median()._widths(x, metric)
+            grid = steps[:, None] * Median()._widths(x, kernel)
         else:
             grid = on.here(np.repeat(np.asarray(self.widths, np.float64)[:, None], len(x), axis=1), "float64")
-        kernel = KernelSpec.plain("gaussian" if metric == "euclidean" else "laplacian")
         aligned = []  # the norm of the target is the same for every width
         for widths in grid:
             a = on.cast(on.grams(x, kernel, widths), "float64")

@@ -36,7 +36,7 @@ KernelLike: TypeAlias = Kernel | KernelName
 
 
 @dataclass(frozen=True, eq=False)
-class _Widthed(Kernel):
+class Widthed(Kernel):
     """A kernel of the distance between two samples over a width."""
 
     bandwidth: BandwidthLike = "silverman"
@@ -47,7 +47,7 @@ class _Widthed(Kernel):
 
     def __eq__(self, other: object) -> bool:
         """Whether other is the same kernel with the same width; of arrays the numbers count."""
-        return isinstance(other, _Widthed) and self._key() == other._key()
+        return isinstance(other, Widthed) and self._key() == other._key()
 
     def __hash__(self) -> int:
         """Return a hash of the numbers, which an array of widths must keep as long as the hash is used."""
@@ -63,12 +63,12 @@ class _Widthed(Kernel):
         width = rule._known(tuple(batch), n, d)
         given = width is not None
         if width is None:
-            width = operations.bandwidth(x, rule, spec.metric, name)
+            width = operations.bandwidth(x, rule, spec, name)
         return operations.gram(x, spec, width, given, name)
 
 
 @dataclass(frozen=True, eq=False)
-class Gaussian(_Widthed):
+class Gaussian(Widthed):
     """The Gaussian kernel: k(x, y) = exp(-|x - y|^2 / (2 sigma^2)).
 
     Parameters
@@ -101,7 +101,7 @@ class Gaussian(_Widthed):
 
 
 @dataclass(frozen=True, eq=False)
-class Laplacian(_Widthed):
+class Laplacian(Widthed):
     """The Laplacian kernel: k(x, y) = exp(-|x - y|_1 / sigma).
 
     Parameters
@@ -274,7 +274,7 @@ def as_kernel(kernel: object, bandwidth: object = None) -> Kernel:
         _check.kind_error("kernel", "a name or a kernel such as fastrenyi.Gaussian()", kernel)
     if bandwidth is None:
         return kind() if isinstance(kernel, str) else kernel
-    if not issubclass(kind, _Widthed):
+    if not issubclass(kind, Widthed):
         _check.value_error("bandwidth", f"none, as the kernel {kernel!r} has no width", bandwidth, "leave it out")
     if not isinstance(kernel, str):
         _check.value_error("bandwidth", f"none, as {kernel!r} has its own", bandwidth, "give the width in one place")

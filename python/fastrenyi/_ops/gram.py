@@ -13,14 +13,14 @@ from fastrenyi.bandwidths import Bandwidth, code
 __all__ = ["bandwidth", "delta_gram", "gram"]
 
 
-def bandwidth(x: Array, rule: Bandwidth, metric: str, name: str) -> Array:
+def bandwidth(x: Array, rule: Bandwidth, kernel: KernelSpec, name: str) -> Array:
     """Return the float64 widths (...) that a rule finds for samples (..., n, d)."""
     with kernels_for(x) as on:
         if on is not HOST and code(rule) is None:
             _check.kind_error("bandwidth", "a rule of fastrenyi for arrays on a GPU", rule, "find the widths before")
         values = on.finite(x, name)
         with np.errstate(over="ignore", invalid="ignore"):  # a width that is not finite is refused by name
-            found = rule._widths(_check.flat_batch(values, 2), metric)
+            found = rule._widths(_check.flat_batch(values, 2), kernel)
         return found.reshape(tuple(values.shape[:-2]))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import fastrenyi as fr
 from fastrenyi import _check
 from fastrenyi.bandwidths import BandwidthLike, as_bandwidth
-from fastrenyi.kernels import Gaussian, Kernel, KernelLike, Laplacian, as_kernel
+from fastrenyi.kernels import Kernel, KernelLike, Widthed, as_kernel
 from fastrenyi.torch.probe import Loss, default_loss
 
 __all__ = ["Settings", "telling"]
@@ -51,7 +51,7 @@ class Settings:
         if not one:
             _check.kind_error("alpha", "one order", type(alpha).__name__, "make a Monitor for each")
         own = as_kernel(kernel)
-        takes_width = isinstance(kernel, str) and isinstance(own, (Gaussian, Laplacian))
+        takes_width = isinstance(kernel, str) and isinstance(own, Widthed)
         for name, width in (("bandwidth", bandwidth), ("error_bandwidth", error_bandwidth)):
             _check_width(name, width, None if takes_width else own)
         with telling("label_kernel", instead_of="kernel"):

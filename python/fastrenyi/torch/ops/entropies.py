@@ -45,24 +45,22 @@ def _nested(flat: Sequence[int]) -> list[list[int]]:
     return found[:-1]
 
 
-def _words(joined: str) -> list[str]:
-    return joined.split("|")
-
-
 class _Entropies:
     """``_ops.entropies.entropies_and_kept``: the second result is for the gradient."""
 
     @staticmethod
-    def kernel(grams: list[Tensor], labels: str, subsets: list[int], names: str, *rest: Any) -> tuple[Tensor, Tensor]:
-        found, kept = entropies_and_kept(grams, _words(labels), _nested(subsets), _words(names), *rest)
+    def kernel(
+        grams: list[Tensor], labels: list[str], subsets: list[int], names: list[str], *rest: Any
+    ) -> tuple[Tensor, Tensor]:
+        found, kept = entropies_and_kept(grams, labels, _nested(subsets), names, *rest)
         return as_tensor(found), as_tensor(kept)
 
     @staticmethod
     def fake(
         grams: list[Tensor],
-        labels: str,
+        labels: list[str],
         subsets: list[int],
-        names: str,
+        names: list[str],
         signs: list[float],
         orders: list[float],
         unit: float,
@@ -85,9 +83,7 @@ class _Entropies:
     def forward(*args: Any) -> tuple[Tensor, Tensor]:
         labels, subsets, names, signs, orders, unit, keep, *grams = args
         op = torch.ops.fastrenyi.entropies.default
-        found: tuple[Tensor, Tensor] = op(
-            grams, "|".join(labels), _flat(subsets), "|".join(names), signs, orders, unit, keep
-        )
+        found: tuple[Tensor, Tensor] = op(grams, labels, _flat(subsets), names, signs, orders, unit, keep)
         return found
 
     @staticmethod
@@ -115,7 +111,7 @@ class _Entropies:
 
 
 _entropies = operation(
-    "entropies(Tensor[] grams, str labels, int[] subsets, str names, float[] signs, float[] orders, float unit, "
+    "entropies(Tensor[] grams, str[] labels, int[] subsets, str[] names, float[] signs, float[] orders, float unit, "
     "bool keep) -> (Tensor, Tensor)",
     "entropy",
     _Entropies,

@@ -224,8 +224,8 @@ def of_polynomial(x: Tensor, a: Tensor, grad: Tensor, kernel: KernelSpec) -> Ten
 
 class _Bandwidth:
     @staticmethod
-    def kernel(x: Tensor, rule: str, numbers: Sequence[float], target: Tensor | None, metric: str, name: str) -> Tensor:
-        return as_tensor(_ops.bandwidth(x, decode(rule, numbers, target), metric, name))
+    def kernel(x: Tensor, rule: str, numbers: Sequence[float], target: Tensor | None, kind: str, name: str) -> Tensor:
+        return as_tensor(_ops.bandwidth(x, decode(rule, numbers, target), KernelSpec.plain(kind), name))
 
     @staticmethod
     def fake(x: Tensor, *_: object) -> Tensor:
@@ -244,32 +244,32 @@ class _Bandwidth:
 
 
 _bandwidth = operation(
-    "bandwidth(Tensor x, str rule, float[] numbers, Tensor? target, str metric, str name) -> Tensor",
+    "bandwidth(Tensor x, str rule, float[] numbers, Tensor? target, str kind, str name) -> Tensor",
     "bandwidth",
     _Bandwidth,
 )
 
 
-def bandwidth(x: Tensor, rule: Bandwidth, metric: str, name: str) -> Tensor:
+def bandwidth(x: Tensor, rule: Bandwidth, kernel: KernelSpec, name: str) -> Tensor:
     """Return the widths (...) that a rule finds: constants of the gradient."""
     coded = code(rule)
     if coded is None:
-        return _by_a_rule_of_the_user(x.detach(), rule, metric, name)
+        return _by_a_rule_of_the_user(x.detach(), rule, kernel, name)
     rule_name, numbers, target = coded
     if target is not None:
         target = torch.as_tensor(target).detach()
-    found: Tensor = _bandwidth(x.detach(), rule_name, numbers, target, metric, name)
+    found: Tensor = _bandwidth(x.detach(), rule_name, numbers, target, kernel.kind, name)
     return found
 
 
-def _by_a_rule_of_the_user(x: Tensor, rule: Bandwidth, metric: str, name: str) -> Tensor:
+def _by_a_rule_of_the_user(x: Tensor, rule: Bandwidth, kernel: KernelSpec, name: str) -> Tensor:
     """Return the widths of a rule that no operation can be given: for tensors whose numbers are there."""
     if not has_numbers(x):
         raise NotImplementedError(
             f"bandwidth: expected a rule of fastrenyi under torch.compile and torch.func, got {type(rule).__name__}; "
             "find the widths before and pass them as a tensor"
         )
-    return as_tensor(_ops.bandwidth(x, rule, metric, name))
+    return as_tensor(_ops.bandwidth(x, rule, kernel, name))
 
 
 class _DeltaGram:

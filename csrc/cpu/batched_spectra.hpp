@@ -36,7 +36,7 @@ class Readable {
 /// of order n; see simd/engine.hpp. A matrix on which the engine does not converge is given to
 /// LAPACK, and so are few large ones.
 template <class T>
-void lane_spectra(const Lane<T>* items, std::int64_t count, std::int64_t n, const Symmetric<T>* common, T scale,
-                  T* values, std::int64_t ld, int threads);
+void batched_spectra(const Lane<T>* items, std::int64_t count, std::int64_t n, const Symmetric<T>* common, T scale,
+                     T* values, std::int64_t ld, int threads);
 
 }  // namespace fastrenyi::cpu

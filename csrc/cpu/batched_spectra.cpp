@@ -1,4 +1,4 @@
-#include "cpu/lane_spectra.hpp"
+#include "cpu/batched_spectra.hpp"
 
 #include <algorithm>
 #include <vector>
@@ -35,8 +35,8 @@ Way way(index_t count, index_t n, index_t lanes) {
 }  // namespace
 
 template <class T>
-void lane_spectra(const Lane<T>* items, index_t count, index_t n, const Symmetric<T>* common, T scale, T* values,
-                  index_t ld, int threads) {
+void batched_spectra(const Lane<T>* items, index_t count, index_t n, const Symmetric<T>* common, T scale, T* values,
+                     index_t ld, int threads) {
     const Engine<T>& lanes = engine<T>();
     switch (way(count, n, lanes.lanes)) {
         case Way::lapack:
@@ -68,8 +68,9 @@ void lane_spectra(const Lane<T>* items, index_t count, index_t n, const Symmetri
     });
 }
 
-template void lane_spectra(const Lane<float>*, index_t, index_t, const Symmetric<float>*, float, float*, index_t, int);
-template void lane_spectra(const Lane<double>*, index_t, index_t, const Symmetric<double>*, double, double*, index_t,
-                           int);
+template void batched_spectra(const Lane<float>*, index_t, index_t, const Symmetric<float>*, float, float*, index_t,
+                              int);
+template void batched_spectra(const Lane<double>*, index_t, index_t, const Symmetric<double>*, double, double*, index_t,
+                              int);
 
 }  // namespace fastrenyi::cpu
