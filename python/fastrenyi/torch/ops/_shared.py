@@ -13,7 +13,7 @@ from fastrenyi._kernels import kernels_for
 
 __all__ = [
     "aligned", "as_tensor", "common_batch", "computed", "computed_in", "eigh", "in_front",
-    "in_its_own_dtype", "one_by_one",
+    "in_its_own_dtype", "joined", "one_by_one", "parted",
 ]  # fmt: skip
 
 
@@ -25,6 +25,20 @@ def computed_in(x: Tensor) -> torch.dtype:
 def computed(x: Tensor) -> Tensor:
     """Return x in that dtype."""
     return x if x.dtype == torch.float64 else x.float()
+
+
+# torch.jit.trace records no list of words: the names of arrays for messages travel as one.
+_BETWEEN = "|"
+
+
+def joined(words: Sequence[str]) -> str:
+    """Return words as one."""
+    return _BETWEEN.join(words)
+
+
+def parted(word: str) -> list[str]:
+    """Return the words that were ``joined``."""
+    return word.split(_BETWEEN)
 
 
 def as_tensor(found: Any) -> Tensor:

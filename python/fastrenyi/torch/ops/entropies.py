@@ -22,6 +22,8 @@ from fastrenyi.torch.ops._shared import (
     computed_in,
     in_front,
     in_its_own_dtype,
+    joined,
+    parted,
 )
 
 __all__ = ["entropies"]
@@ -49,18 +51,16 @@ class _Entropies:
     """``_ops.entropies.entropies_and_kept``: the second result is for the gradient."""
 
     @staticmethod
-    def kernel(
-        grams: list[Tensor], labels: list[str], subsets: list[int], names: list[str], *rest: Any
-    ) -> tuple[Tensor, Tensor]:
-        found, kept = entropies_and_kept(grams, labels, _nested(subsets), names, *rest)
+    def kernel(grams: list[Tensor], labels: str, subsets: list[int], names: str, *rest: Any) -> tuple[Tensor, Tensor]:
+        found, kept = entropies_and_kept(grams, parted(labels), _nested(subsets), parted(names), *rest)
         return as_tensor(found), as_tensor(kept)
 
     @staticmethod
     def fake(
         grams: list[Tensor],
-        labels: list[str],
+        labels: str,
         subsets: list[int],
-        names: list[str],
+        names: str,
         signs: list[float],
         orders: list[float],
         unit: float,
@@ -83,7 +83,9 @@ class _Entropies:
     def forward(*args: Any) -> tuple[Tensor, Tensor]:
         labels, subsets, names, signs, orders, unit, keep, *grams = args
         op = torch.ops.fastrenyi.entropies.default
-        found: tuple[Tensor, Tensor] = op(grams, labels, _flat(subsets), names, signs, orders, unit, keep)
+        found: tuple[Tensor, Tensor] = op(
+            grams, joined(labels), _flat(subsets), joined(names), signs, orders, unit, keep
+        )
         return found
 
     @staticmethod
@@ -111,7 +113,7 @@ class _Entropies:
 
 
 _entropies = operation(
-    "entropies(Tensor[] grams, str[] labels, int[] subsets, str[] names, float[] signs, float[] orders, float unit, "
+    "entropies(Tensor[] grams, str labels, int[] subsets, str names, float[] signs, float[] orders, float unit, "
     "bool keep) -> (Tensor, Tensor)",
     "entropy",
     _Entropies,
