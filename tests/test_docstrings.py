@@ -14,7 +14,8 @@ import fastrenyi as fr
 import fastrenyi.torch as frt
 
 ORDER = ["Parameters", "Attributes", "Returns", "Raises", "Notes", "Examples"]
-HOLDERS = {fr.LayerDecomposition, frt.Activations, fr.NotPositiveSemidefiniteError}  # which users do not make
+# Which users do not make.
+HOLDERS = {fr.LayerDecomposition, fr.LayerNull, fr.PermutationTest, frt.Activations, fr.NotPositiveSemidefiniteError}
 PUBLIC = {
     f"{room.__name__}.{name}": getattr(room, name)
     for room in (fr, frt, frt.losses)

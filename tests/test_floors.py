@@ -104,6 +104,7 @@ PYTHON_FLOORS = {
     "_array": 1, "_check": 1, "_spec": 1, "_backend": 1, "_errors": 1, "_loading": 1,
     "_kernels": 1, "_ops": CORE,
     "torch.ops": CORE, "_dispatch": CORE,
+    "_call": CORE, "null": CORE,
     "kernels": CORE, "bandwidths": CORE, "measures": CORE, "decomposition": CORE, "normalization": CORE,
     "grams": CORE, "multivariate": CORE, "divergence": CORE, "": CORE,
     "table": 3,

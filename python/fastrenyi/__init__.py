@@ -8,7 +8,7 @@ with ``layer_decomposition``. ``fastrenyi.torch`` captures and measures the laye
 from fastrenyi._errors import BackendUnavailableError, NotPositiveSemidefiniteError
 from fastrenyi._loading import __version__
 from fastrenyi.bandwidths import Alignment, Median, NearestNeighbours, Scott, Silverman
-from fastrenyi.decomposition import LayerDecomposition, layer_decomposition
+from fastrenyi.decomposition import LayerDecomposition, LayerNull, layer_decomposition
 from fastrenyi.divergence import divergence
 from fastrenyi.grams import channel_grams, gram, tensor_gram
 from fastrenyi.kernels import Cosine, Delta, Gaussian, Laplacian, Polynomial
@@ -27,6 +27,7 @@ from fastrenyi.multivariate import (
     total_correlation,
 )
 from fastrenyi.normalization import normalize
+from fastrenyi.null import PermutationTest, permutation_test
 
 __all__ = [
     "Alignment",
@@ -36,9 +37,11 @@ __all__ = [
     "Gaussian",
     "Laplacian",
     "LayerDecomposition",
+    "LayerNull",
     "Median",
     "NearestNeighbours",
     "NotPositiveSemidefiniteError",
+    "PermutationTest",
     "Polynomial",
     "Scott",
     "Silverman",
@@ -56,6 +59,7 @@ __all__ = [
     "mutual_information",
     "normalize",
     "o_information",
+    "permutation_test",
     "spectrum",
     "tensor_gram",
     "total_correlation",

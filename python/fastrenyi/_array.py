@@ -96,6 +96,10 @@ class Home(NamedTuple):
         # [()] turns an array without axes into a scalar, as NumPy's own reductions do.
         return np.asarray(result).astype(self.dtype, copy=False)[()]
 
+    def constant(self, x: Array) -> Array:
+        """Return an array of this library without a gradient."""
+        return x.detach() if self.library == "torch" else x
+
     @property
     def epsilon(self) -> float:
         """Machine epsilon of the dtype, so that rounding in half precision is known for what it is."""

@@ -8,9 +8,36 @@ from typing import Generic
 
 from fastrenyi import _check, _dispatch
 from fastrenyi._array import Array, ArrayT
-from fastrenyi.measures import Alpha, share
+from fastrenyi._call import Alpha, share
+from fastrenyi.null import PermutationTest
 
-__all__ = ["LayerDecomposition", "layer_decomposition"]
+__all__ = ["LayerDecomposition", "LayerNull", "layer_decomposition"]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerNull(Generic[ArrayT]):
+    """What the quantities of a layer are where the target's samples are permuted, beside what they are.
+
+    Attributes
+    ----------
+    mmi, tradeoff, nonredundant : PermutationTest
+        Of the same permutations; tradeoff and nonredundant are NaN where there are no pairs.
+
+    Notes
+    -----
+    ``layer_decomposition(..., null=k)`` makes it. Cost: none of its own.
+
+    Examples
+    --------
+    >>> import numpy as np, fastrenyi as fr
+    >>> maps = fr.channel_grams(np.random.default_rng(0).normal(size=(10, 4, 5, 5)))
+    >>> fr.layer_decomposition(maps, maps[0], null=3).null.tradeoff.null.shape
+    (3,)
+    """
+
+    mmi: PermutationTest[ArrayT]
+    tradeoff: PermutationTest[ArrayT]
+    nonredundant: PermutationTest[ArrayT]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +62,8 @@ class LayerDecomposition(Generic[ArrayT]):
         (C, C), symmetric: I(X; {Ti, Tj}), and I(X; Ti) on the diagonal; None with pairs=False.
     entropy : array
         S(T_1, ..., T_C).
+    null : LayerNull or None
+        The same with the target permuted; None unless asked for.
 
     Notes
     -----
@@ -57,10 +86,17 @@ class LayerDecomposition(Generic[ArrayT]):
     single: ArrayT
     pairwise: ArrayT | None
     entropy: ArrayT
+    null: LayerNull[ArrayT] | None
 
 
 def layer_decomposition(
-    maps: ArrayT, target: ArrayT, alpha: Alpha = 1.01, base: float = 2, pairs: bool = True
+    maps: ArrayT,
+    target: ArrayT,
+    alpha: Alpha = 1.01,
+    base: float = 2,
+    pairs: bool = True,
+    null: int | None = None,
+    seed: int = 0,
 ) -> LayerDecomposition[ArrayT]:
     """Return what the feature maps of a layer know of a target X: mmi = I(X; {T_1..T_C}), tradeoff and nonredundant.
 
@@ -81,6 +117,10 @@ def layer_decomposition(
         Base of the logarithm; 2 gives bits.
     pairs : bool
         False leaves out the C(C-1)/2 pairs, which are nearly all of the cost.
+    null : int, optional
+        Measure the same with the target's samples in so many random orders, as ``permutation_test`` does.
+    seed : int
+        Of the permutations.
 
     Returns
     -------
@@ -99,7 +139,8 @@ def layer_decomposition(
 
     Notes
     -----
-    Cost: C(C+1) spectra of O(n^3). Memory: the Grams and a workspace of at most 64 MB.
+    Cost: C(C+1) spectra of O(n^3), and half of that for each permutation. Memory: the Grams and a workspace of at
+    most 64 MB; for permutations once more the Grams.
     Source: arXiv 1804.06537.
 
     Examples
@@ -122,25 +163,37 @@ def layer_decomposition(
     orders, one_order = _check.orders(alpha)
     unit = _check.unit(base)
     pairs = _check.flag(pairs, "pairs")
+    permutations = None if null is None else _check.integer(null, "null", 1)
+    seed = _check.integer(seed, "seed", 0)
 
     operations = _dispatch.operations(home.library)
     s_x, s_maps, s_all = operations.pairs(maps, target, pairs, orders, unit)
     mmi = s_x + s_all[0] - s_all[1]
     information = s_x + s_maps[0] - s_maps[1]
-    count = maps.shape[0]
-    if pairs and count > 1:
-        # Each pair stands twice in the square and its maps once on the diagonal; each map is in C - 1 pairs.
-        single = information.diagonal(0, 0, 1).swapaxes(0, 1)
-        pairwise = (information.sum(axis=0).sum(axis=0) - single.sum(axis=0)) / (count * (count - 1))
-        alone = 2 * single.sum(axis=0) / count
-        tradeoff, nonredundant = alone - pairwise, 2 * pairwise - alone
-    else:
-        single = information[:, 0] if pairs else information
-        tradeoff = nonredundant = mmi * math.nan
+    tradeoff, nonredundant = _of_pairs(information, mmi, pairs)
 
     def leave(values: Array) -> ArrayT:
         found: ArrayT = home.leave(values[..., 0] if one_order else values)
         return found
+
+    def compared(value: Array, under_null: Array) -> PermutationTest[ArrayT]:
+        return PermutationTest.of(leave(value), leave(under_null), home)
+
+    listed: list[Array] = list(maps)  # type: ignore[call-overload]
+    count = len(listed)
+    permuted: LayerNull[ArrayT] | None = None
+    if permutations is not None:
+        how = (permutations, seed, orders, unit)
+        together = operations.permuted(
+            [*listed, target], ["maps"] * count + ["target"], count, ["maps", "target"], *how
+        )
+        null_mmi = home.constant(s_x + s_all[0]) - together
+        null_information = home.constant(s_x + s_maps[0]) - operations.permuted_pairs(maps, target, pairs, *how)
+        null_pairs = [_of_pairs(each, one, pairs) for each, one in zip(null_information, null_mmi, strict=True)]
+        null_tradeoff, null_nonredundant = (home.xp().stack(part) for part in zip(*null_pairs, strict=True))
+        permuted = LayerNull(
+            compared(mmi, null_mmi), compared(tradeoff, null_tradeoff), compared(nonredundant, null_nonredundant)
+        )
 
     return LayerDecomposition(
         mmi=leave(mmi),
@@ -148,7 +201,25 @@ def layer_decomposition(
         nonredundant=leave(nonredundant),
         tradeoff_share=leave(share(tradeoff, mmi, home)),
         nonredundant_share=leave(share(nonredundant, mmi, home)),
-        single=leave(single),
+        single=leave(_single(information, pairs)),
         pairwise=leave(information) if pairs else None,
         entropy=leave(s_all[0]),
+        null=permuted,
     )
+
+
+def _single(information: Array, pairs: bool) -> Array:
+    """Return I(X; Ti) as (C, orders), of the informations of all pairs (C, C, orders) or of single maps."""
+    return information.diagonal(0, 0, 1).swapaxes(0, 1) if pairs else information
+
+
+def _of_pairs(information: Array, mmi: Array, pairs: bool) -> tuple[Array, Array]:
+    """Return the trade-off and the non-redundant information (orders,), NaN where there are no pairs."""
+    count = len(information)
+    if not pairs or count < 2:
+        return mmi * math.nan, mmi * math.nan
+    # Each pair stands twice in the square and its maps once on the diagonal; each map is in C - 1 pairs.
+    single = _single(information, pairs)
+    pairwise = (information.sum(axis=0).sum(axis=0) - single.sum(axis=0)) / (count * (count - 1))
+    alone = 2 * single.sum(axis=0) / count
+    return alone - pairwise, 2 * pairwise - alone

@@ -6,9 +6,9 @@ import numpy as np
 
 from fastrenyi import _check, _dispatch
 from fastrenyi._array import Array, ArrayT, Home, has_numbers, wrap
+from fastrenyi._call import Alpha
 from fastrenyi.bandwidths import BandwidthLike
 from fastrenyi.kernels import KernelLike, as_kernel
-from fastrenyi.measures import Alpha
 
 __all__ = ["divergence"]
 

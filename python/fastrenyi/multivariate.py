@@ -6,7 +6,7 @@ from itertools import combinations
 
 from fastrenyi import _check
 from fastrenyi._array import Array, ArrayT
-from fastrenyi.measures import Alpha, Call, Variable, numbered, share
+from fastrenyi._call import Alpha, Call, Variable, numbered, share
 
 __all__ = ["dual_total_correlation", "interaction_information", "o_information", "total_correlation"]
 

@@ -220,31 +220,46 @@ class OnDevice(Device):
         return float(row.min() / row.sum())
 
     def pairs(
-        self, maps: Array, target: Array, index: Array, orders: Sequence[float], epsilon: float, unit: float
+        self,
+        maps: Array,
+        target: Array | None,
+        index: Array,
+        orders: Sequence[float],
+        epsilon: float,
+        unit: float,
+        name: Callable[[int, int], str] = pair_name,
     ) -> Array:
-        """Return (2, p, orders) entropies of pairs of maps (C, n, n), index (p, 2), without and with a target."""
+        """Return (2, p, orders) entropies of pairs of maps (C, n, n), index (p, 2), without and with a target.
+
+        Without a target (1, p, orders). ``name`` is what messages call a pair.
+        """
         total, n, dtype = len(index), int(maps.shape[-1]), _dtype(maps)
-        found = self.empty((2, total, len(orders)), dtype)
-        size = self.module.pairs_workspace(total, n, dtype, True, self.index)
+        found = self.empty((1 if target is None else 2, total, len(orders)), dtype)
+        size = self.module.pairs_workspace(total, n, dtype, target is not None, self.index)
         room = self.workspace(size)
 
         def refuse(where: int, kind: int) -> None:
-            self._refuse_pair(maps, target, [int(k) for k in self.host(index[where])], kind, epsilon)
+            pair = [int(k) for k in self.host(index[where])]
+            self._refuse_pair(maps, target, pair, name(*pair), kind, epsilon)
 
-        places = (self.address(found[0]), self.address(found[1]), self.address(room), size)
-        pairs = (self.view(maps), self.view(target[None]), self.address(index), total, dtype)
+        places = (self.address(found[0]), self.address(found[-1]), self.address(room), size)
+        with_target = None if target is None else self.view(target[None])
+        pairs = (self.view(maps), with_target, self.address(index), total, dtype)
         self.run("pairs", *pairs, list(orders), epsilon, unit, *places, self._word(refuse))
         return found
 
-    def _refuse_pair(self, maps: Array, target: Array, pair: Sequence[int], kind: int, epsilon: float) -> None:
+    def _refuse_pair(
+        self, maps: Array, target: Array | None, pair: Sequence[int], name: str, kind: int, epsilon: float
+    ) -> None:
         """Raise what a kernel found of a pair, of which it has kept no spectrum."""
-        name, n = pair_name(*pair), int(maps.shape[-1])
+        n = int(maps.shape[-1])
         if kind != _INDEFINITE:
             _check.verdict(("zero trace", 0, 0.0), name, ())
-        grams = [*(maps[i] for i in dict.fromkeys(pair)), target]
-        ours = list(range(len(grams) - 1))
-        joints = Joints(grams, [ours, [*ours, len(ours)]], [name, name])
+        grams = [maps[i] for i in dict.fromkeys(pair)]
+        ours = list(range(len(grams)))
+        joints = Joints(grams if target is None else [*grams, target], [ours, [*ours, len(ours)]], [name, name])
         values = self.spectra(self.joint(joints, 0))
-        if float(values[0, 0]) >= -n * epsilon * float(values[0, -1]):  # then it is the product with the target
+        # Where the maps alone are fine, it is their product with the target.
+        if target is not None and float(values[0, 0]) >= -n * epsilon * float(values[0, -1]):
             values = self.spectra(self.joint(joints, 1))
         _check.verdict(("indefinite", 0, self._lowest(values[0])), name, ())

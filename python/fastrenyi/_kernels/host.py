@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -159,13 +159,24 @@ class Host:
         return found, kept
 
     def pairs(
-        self, maps: Values, target: Values, index: Values, orders: Sequence[float], epsilon: float, unit: float
+        self,
+        maps: Values,
+        target: Values | None,
+        index: Values,
+        orders: Sequence[float],
+        epsilon: float,
+        unit: float,
+        name: Callable[[int, int], str] = pair_name,
     ) -> Values:
-        """Return (2, p, orders) entropies of pairs of maps (C, n, n), index (p, 2), without and with a target."""
-        s_t, s_t_x, verdict = _core.pairs(maps, target[None], index, orders, epsilon, unit, threads())
+        """Return (2, p, orders) entropies of pairs of maps (C, n, n), index (p, 2), without and with a target.
+
+        Without a target (1, p, orders). ``name`` is what messages call a pair.
+        """
+        with_target = None if target is None else target[None]
+        s_t, s_t_x, verdict = _core.pairs(maps, with_target, index, orders, epsilon, unit, threads())
         if verdict is not None:
-            _check.verdict((verdict[0], 0, verdict[2]), pair_name(*index[verdict[1]]), ())
-        return np.stack([s_t, s_t_x])
+            _check.verdict((verdict[0], 0, verdict[2]), name(*index[verdict[1]]), ())
+        return s_t[None] if s_t_x is None else np.stack([s_t, s_t_x])
 
 
 HOST = Host()

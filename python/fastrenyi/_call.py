@@ -1,0 +1,112 @@
+"""One call of a measure: its variables, checked, and the entropies that it is a sum of.
+
+An argument that names a variable is a Gram (..., n, n), or a list or tuple of Grams that together are one variable.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Generic, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fastrenyi import _check, _dispatch
+from fastrenyi._array import Array, ArrayT, Home
+
+__all__ = ["Alpha", "Call", "Variable", "numbered", "share"]
+
+Alpha: TypeAlias = float | Sequence[float] | npt.NDArray[np.floating | np.integer]
+Variable: TypeAlias = ArrayT | Sequence[ArrayT]
+
+
+class Call(Generic[ArrayT]):
+    """One call of a measure: its variables, checked, and the entropies of their combinations."""
+
+    def __init__(self, variables: dict[str, Variable[ArrayT]], alpha: Alpha, base: float) -> None:
+        """Check the arguments of a measure."""
+        self.names = list(variables)
+        self.grams: list[Array] = []
+        self.labels: list[str] = []
+        self.members: list[list[int]] = []
+        """The positions in grams of each variable's Grams."""
+        homes: list[Home] = []
+        for name, variable in variables.items():
+            is_joint = isinstance(variable, (list, tuple))
+            if is_joint and not variable:
+                _check.value_error(name, "at least one Gram", "an empty sequence")
+            first = len(self.grams)
+            listed: Any = variable if is_joint else [variable]
+            for k, x in enumerate(listed):
+                label = f"{name}[{k}]" if is_joint else name
+                x = _check.adopt(x, label)
+                homes.append(_check.gram(x, label))
+                self.grams.append(x)
+                self.labels.append(label)
+                _check.same_home(homes[-1], label, homes[0], self.labels[0])
+                n = self.grams[0].shape[-1]
+                if x.shape[-1] != n:
+                    expected = f"Grams of n = {n} samples, as {self.labels[0]}"
+                    _check.value_error(label, expected, f"shape {tuple(x.shape)}")
+            self.members.append(list(range(first, len(self.grams))))
+        self.home = homes[0]
+        self.operations = _dispatch.operations(self.home.library)
+        self.orders, self.one_order = _check.orders(alpha)
+        self.unit = _check.unit(base)
+        self._check_batches()
+
+    def _check_batches(self) -> None:
+        if all(a.shape == self.grams[0].shape for a in self.grams):
+            return
+        shape: tuple[int, ...] = ()
+        for name, members in zip(self.names, self.members, strict=True):
+            for i in members:
+                batch = tuple(self.grams[i].shape[:-2])
+                try:
+                    shape = np.broadcast_shapes(shape, batch)
+                except ValueError:
+                    _check.value_error(name, f"batch axes that broadcast with {shape}", f"{batch}")
+
+    def entropies(self, *subsets: tuple[int, ...]) -> Array:
+        """Return the joint entropies of subsets of the variables, by position: (subsets, *batch, orders)."""
+        return self._found(subsets, [])
+
+    def sum(self, *terms: tuple[float, tuple[int, ...]]) -> ArrayT:
+        """Return the sum of joint entropies of subsets, each with its sign, as the caller is to have it."""
+        return self.leave(self._found([subset for _, subset in terms], [sign for sign, _ in terms]))
+
+    def _found(self, subsets: Sequence[tuple[int, ...]], signs: list[float]) -> Array:
+        return self.operations.entropies(
+            self.grams,
+            self.labels,
+            [[k for i in subset for k in self.members[i]] for subset in subsets],
+            [", ".join([self.names[i] for i in subset]) for subset in subsets],
+            signs,
+            self.orders,
+            self.unit,
+        )
+
+    def permuted(self, count: int, seed: int) -> Array:
+        """Return the joint entropies of two variables, the second one permuted: (count, *batch, orders)."""
+        split = len(self.members[0])
+        return self.operations.permuted(self.grams, self.labels, split, self.names, count, seed, self.orders, self.unit)
+
+    def leave(self, result: Array) -> ArrayT:
+        """Give a result (*batch, orders) back to the caller."""
+        found: ArrayT = self.home.leave(result.squeeze(-1) if self.one_order else result)
+        return found
+
+
+def numbered(grams: tuple[Variable[ArrayT], ...], least: int) -> dict[str, Variable[ArrayT]]:
+    """Return the variables of a measure of any number of them by the names they have in messages."""
+    if len(grams) < least:
+        _check.value_error("grams", f"at least {least} variable{'s' if least > 1 else ''}", len(grams))
+    return {f"grams[{i}]": gram for i, gram in enumerate(grams)}
+
+
+def share(part: Array, whole: Array, home: Home) -> Array:
+    """Divide, giving NaN for a share of nothing; its gradient there is zero."""
+    with home.current(part):
+        nothing = whole == 0
+        return home.xp().where(nothing, math.nan, part / home.xp().where(nothing, 1.0, whole))
