@@ -66,8 +66,8 @@ class Net(nn.Module):
             self.conv2(first), self.norm.running_mean, self.norm.running_var, self.norm.weight, self.norm.bias
         )
         second = F.relu(normed)
-        third = self.fc1(second.flatten(1))
-        return {"conv1": first, "conv2": second, "fc1": third, "fc2": self.fc2(torch.tanh(third))}
+        third = torch.tanh(self.fc1(second.flatten(1)))
+        return {"conv1": first, "conv2": second, "fc1": third, "fc2": self.fc2(third)}
 
     def forward(self, x):
         x = self.relu(self.norm(self.conv2(self.relu(self.conv1(x)))))

@@ -20,7 +20,7 @@ def _seed():
 
 
 @pytest.mark.parametrize("inplace", [False, True])
-def test_default_keeps_the_activation_under_the_convolutions_name(inplace):
+def test_default_keeps_the_activation_under_the_layers_name(inplace):
     model = small(inplace).eval()
     x = images()
     with frt.capture(model) as acts:
@@ -28,11 +28,11 @@ def test_default_keeps_the_activation_under_the_convolutions_name(inplace):
     with torch.no_grad():
         first = F.relu(model[0](x))
         second = F.relu(model[3](model[2](first)))
-        hidden = model[6](second.flatten(1))
+        hidden = F.relu(model[6](second.flatten(1)))
     assert list(acts) == ["0", "2", "6", "8"]
     torch.testing.assert_close(acts["0"], first)
     torch.testing.assert_close(acts["2"], second)
-    torch.testing.assert_close(acts["6"], hidden)  # a linear layer's own output, not that of the relu behind it
+    torch.testing.assert_close(acts["6"], hidden)
     torch.testing.assert_close(acts["8"], out.detach())
     assert not any(kept.requires_grad for kept in acts.values())
 
@@ -52,13 +52,87 @@ def test_every_kind_of_convolution(layer):
     "norm",
     [nn.BatchNorm2d(4), nn.GroupNorm(2, 4), nn.InstanceNorm2d(4), nn.LayerNorm([4, 4, 4]), nn.Identity()],
 )
-@pytest.mark.parametrize("act", [nn.ELU(inplace=True), nn.PReLU(), nn.GELU(), nn.Hardswish(), nn.Softmax2d()])
+@pytest.mark.parametrize("act", [nn.ELU(inplace=True), nn.PReLU(), nn.GELU(), nn.Hardswish()])
 def test_activation_behind_a_normalisation(norm, act):
     model = nn.Sequential(nn.Conv2d(1, 4, 3), norm, act)
     with frt.capture(model) as acts:
         out = model(images())
     assert list(acts) == ["0"]
     assert torch.equal(acts["0"], out)
+
+
+WRITTEN = {
+    "module": lambda t: nn.ReLU()(t),
+    "module in place": lambda t: nn.ReLU(inplace=True)(t),
+    "functional": F.relu,
+    "functional in place": F.relu_,
+    "torch": torch.relu,
+    "torch in place": torch.relu_,
+    "method": lambda t: t.relu(),
+    "method in place": lambda t: t.relu_(),
+    "by keyword": lambda t: F.relu(input=t),
+}
+
+
+@pytest.mark.parametrize("grad", [True, False])
+@pytest.mark.parametrize("layer", ["conv", "linear"])
+@pytest.mark.parametrize("written", WRITTEN)
+def test_the_same_variable_however_the_code_is_written(written, layer, grad):
+    kind = nn.Conv2d(1, 2, 3) if layer == "conv" else nn.Linear(6, 5)
+    model = Functional(lambda self, t: WRITTEN[written](t))
+    model.conv = kind
+    x = images()
+    own = kind(x).detach()
+    for side, expected in (("after", F.relu(own)), ("before", own)):
+        with torch.set_grad_enabled(grad), frt.capture(model, activations=side) as acts:
+            model(x)
+        assert torch.equal(acts["conv"], expected)
+        assert acts.functions == {"conv": "relu" if side == "after" else ""}
+
+
+@pytest.mark.parametrize("gradients", ["before", "after"])
+@pytest.mark.parametrize("written", WRITTEN)
+def test_gradients_on_either_side(written, gradients):
+    model = Functional(lambda self, t: WRITTEN[written](t).mul(3).sum())
+    x = images()
+    own = model.conv(x).detach()
+    with frt.capture(model, gradients=gradients) as acts:
+        model(x).backward()
+    three = torch.full_like(own, 3.0)
+    assert torch.equal(acts.gradients["conv"], three * (own > 0) if gradients == "before" else three)
+    assert torch.equal(acts["conv"], F.relu(own))
+
+
+FUNCTIONS = {
+    "celu": F.celu, "elu": F.elu, "gelu": F.gelu, "hardshrink": F.hardshrink, "hardsigmoid": F.hardsigmoid,
+    "hardswish": F.hardswish, "hardtanh": F.hardtanh, "leaky_relu": F.leaky_relu, "logsigmoid": F.logsigmoid,
+    "mish": F.mish, "relu6": F.relu6, "rrelu": F.rrelu, "selu": F.selu, "sigmoid": torch.sigmoid, "silu": F.silu,
+    "softplus": F.softplus, "softshrink": F.softshrink, "softsign": F.softsign, "tanh": torch.tanh,
+    "tanhshrink": F.tanhshrink, "threshold": lambda t: F.threshold(t, 0.1, 0.0), "glu": lambda t: F.glu(t, 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_activation_function(name):
+    model = Functional(lambda self, t: FUNCTIONS[name](t))
+    with frt.capture(model) as acts:
+        out = model(images())
+    assert torch.equal(acts["conv"], out)
+    assert acts.functions["conv"].replace("log_", "log") == name
+
+
+def test_every_activation_module():
+    found = [getattr(nn.modules.activation, name) for name in nn.modules.activation.__all__]
+    skipped = (nn.MultiheadAttention, nn.Softmax, nn.Softmax2d, nn.Softmin, nn.LogSoftmax)
+    for kind in found:
+        if kind in skipped:
+            continue
+        act = nn.Threshold(0.1, 0.0) if kind is nn.Threshold else kind()
+        model = nn.Sequential(nn.Conv2d(1, 2, 3), act).eval()
+        with frt.capture(model) as acts:
+            out = model(images())
+        assert acts.functions["0"], kind
+        assert acts["0"].shape == out.shape
 
 
 def test_pooling_between_keeps_the_convolutions_own_output():
@@ -106,7 +180,7 @@ def test_one_activation_module_shared_by_all_convolutions():
     assert torch.equal(acts["b"], b)
 
 
-@pytest.mark.parametrize("after", [F.relu_, F.relu, lambda t: t.add_(1), lambda t: t.zero_()])
+@pytest.mark.parametrize("after", [lambda t: t.add_(1), lambda t: t.zero_(), F.dropout, lambda t: t.softmax(1)])
 def test_functional_operations_do_not_reach_what_was_kept(after):
     model = Functional(lambda self, t: after(t))
     x = images()
@@ -180,7 +254,9 @@ def test_attention_is_no_activation():
 def test_another_tensor_in_the_place_of_a_dead_one(monkeypatch):
     # All tensors are in one place to capture, so that it does not hang on the allocator when memory is used again.
     places = []
-    monkeypatch.setattr(sys.modules["fastrenyi.torch.capture"], "id", lambda t: places.append(t) or 0, raising=False)
+    monkeypatch.setattr(
+        sys.modules["fastrenyi.torch.network.capture"], "id", lambda t: places.append(t) or 0, raising=False
+    )
 
     def after(self, only):
         t = only.pop()  # Python 3.10 keeps arguments alive for the caller

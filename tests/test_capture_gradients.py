@@ -28,7 +28,7 @@ def test_gradients_are_those_with_respect_to_the_kept_outputs(inplace, way):
         else:
             torch.autograd.grad(loss, [model[0].weight])
     assert set(acts.gradients) == set(acts)
-    tails = {"0": model[2:], "2": model[5:], "6": model[7:], "8": nn.Identity()}
+    tails = {"0": model[2:], "2": model[5:], "6": model[8:], "8": nn.Identity()}
     for name, tail in tails.items():
         kept = acts[name].clone().requires_grad_()
         # clone: the tail may begin with an in-place operation, which a leaf would refuse
@@ -216,7 +216,7 @@ def test_captures_within_captures():
     model = small(inplace=True).eval()
     x = images()
     with frt.capture(model, gradients=True) as outer:
-        with frt.capture(model, "0", gradients=True) as inner:
+        with frt.capture(model, "0", gradients=True, activations="before") as inner:
             model(x).sum().backward()
         kept = hooks(model)
         assert list(inner) == ["0"]

@@ -36,14 +36,17 @@ def test_by_name_list_type_and_predicate():
         assert list(acts) == expected
 
 
-def test_an_explicit_choice_keeps_the_layers_own_output():
+def test_an_explicit_choice_is_kept_like_any_other():
     x = images()
     for layers in ("0", nn.Conv2d, lambda name, module: name == "0"):
         model = small(inplace=True)
+        own = model[0](x)
         with frt.capture(model, layers) as acts:
             model(x)
-        assert torch.equal(acts["0"], model[0](x))
-        assert acts["0"].min() < 0
+        assert torch.equal(acts["0"], own.relu())
+        with frt.capture(model, layers, activations="before") as acts:
+            model(x)
+        assert torch.equal(acts["0"], own)
 
 
 def test_nested_names_containers_and_the_model_itself():

@@ -18,6 +18,7 @@ for needed in ("matplotlib", "mlxtend", "sklearn", "tqdm"):
 
 import fastrenyi.torch as frt  # noqa: E402
 from fastrenyi import demo  # noqa: E402
+from fastrenyi.report.findings import excess  # noqa: E402
 from fastrenyi.report.run import temporary_of  # noqa: E402
 
 SHORT = {"epochs": 2, "probes": 2}  # LeNet-5 on MNIST
@@ -80,20 +81,22 @@ def test_the_network_learns(short):
     assert history[-1]["loss"] < 0.5 * history[0]["loss"]
 
 
-def test_the_forward_chain_is_ordered_within_a_tolerance(short):
+def test_both_chains_hold_but_for_little(short):
     links = frt.inequalities(frame_of(short))
-    forward = links[links["chain"] == "forward"]
-    assert len(forward) == 8 * 4
-    assert forward["violation"].max() < 0.3  # bits, of up to 6
-    assert forward.loc[forward["step"] == 0, "holds"].all()
+    assert list(links["chain"].value_counts()[["forward", "backward"]]) == [8 * 4, 8 * 3]
+    assert links["violation"].max() < 0.1  # bits, of up to 2
 
 
-def test_the_first_layer_of_the_trained_network_is_near_the_entropy_of_the_input(short):
+def test_what_the_layers_know_of_the_label_grows_above_the_null_most_at_the_end(short):
     frame = frame_of(short)
-    known = frame[(frame["step"] == 64) & (frame["layer"] == "conv1")]["mi_input"].mean()
-    whole = json.loads((short / "run.json").read_text())["input_entropy"]
-    assert 5 < whole < np.log2(100)
-    assert known == pytest.approx(whole, rel=0.01)
+    grown = {}
+    for layer in demo.LAYERS:
+        rows = excess(frame, layer, "mi_target")
+        grown[layer] = rows["mean"][64] - rows["mean"][0]
+        assert rows["mean"][64] > 10 * rows["error"][64]
+        assert excess(frame, layer, "mi_input")["mean"][64] > 10 * excess(frame, layer, "mi_input")["error"][64]
+    assert grown["fc3"] > grown["fc2"] > grown["conv2"]
+    assert grown["fc3"] > 0.3
 
 
 def test_the_trade_off_of_the_trained_network_is_positive(short):
@@ -114,7 +117,7 @@ def test_the_shares_add_up_to_mean_pairwise_information_over_that_of_all_maps(sh
     images = digits.held_out_images[:100]
     with torch.no_grad(), frt.capture(model, "conv1") as acts:
         model(images)
-    grams, x = fr.channel_grams(acts["conv1"]), fr.tensor_gram(images)
+    grams, x = fr.channel_grams(acts["conv1"], bandwidth="median"), fr.tensor_gram(images, bandwidth="median")
     pairs = [
         fr.mutual_information([grams[i], grams[j]], x, alpha=1.01).item()
         for i in range(len(grams))
@@ -122,8 +125,9 @@ def test_the_shares_add_up_to_mean_pairwise_information_over_that_of_all_maps(sh
     ]
     row = frame_of(short).query("step == 64 and batch == 0 and layer == 'conv1'").iloc[0]
     total = row["tradeoff_share"] + row["nonredundant_share"]
-    assert total == pytest.approx(np.mean(pairs) / row["mi_input"], abs=1e-4)
-    assert row["tradeoff"] / row["mi_input"] == pytest.approx(row["tradeoff_share"])
+    together = float(fr.mutual_information(list(grams), x))
+    assert total == pytest.approx(np.mean(pairs) / together, abs=1e-3)
+    assert row["tradeoff"] / together == pytest.approx(row["tradeoff_share"], abs=1e-3)
 
 
 def test_the_report_tells_of_the_run(short):

@@ -20,7 +20,7 @@ PUBLIC = {
     f"{room.__name__}.{name}": getattr(room, name)
     for room in (fr, frt, frt.losses)
     for name in room.__all__
-    if not name.startswith("__") and name != "losses"
+    if not name.startswith("__") and callable(getattr(room, name))
 }
 
 

@@ -12,12 +12,15 @@ NAN = float("nan")
 
 def frame(mi_input, mi_error, layers=("a", "b", "c", "d"), step=0, batch=0):
     count = len(mi_input)
+    layers = list(layers)[:count]
     return pd.DataFrame(
         {
             "step": step,
             "batch": batch,
-            "layer": list(layers)[:count],
+            "layer": layers,
             "depth": range(count),
+            "input_via": ["", *layers[:-1]] if layers else [],
+            "error_via": [*layers[1:], ""] if layers else [],
             "mi_input": mi_input,
             "mi_error": mi_error,
         }
@@ -39,7 +42,7 @@ def test_both_chains():
         (0, "backward", "b", "a", 2.0, 1.0, 1.0, 0.0, True),
     ]
     kinds = [str(kind).replace("object", "str") for kind in links.dtypes]
-    assert kinds == ["int64", "str", "str", "str", "float64", "float64", "float64", "float64", "bool"]
+    assert kinds == ["int64", "str", "str", "str", *["float64"] * 5, "bool"]
 
 
 def test_equality_holds():
@@ -54,11 +57,47 @@ def test_tolerance_is_a_bound_that_may_be_reached():
         assert rows(links, "violation", "holds") == [(0.5, holds)]
 
 
-def test_means_over_batches_come_before_the_gap():
+def test_differences_are_paired_over_the_batches():
     # Each batch alone violates one direction; their means do not.
     table = pd.concat([frame([3.0, 1.0], [NAN, NAN], batch=0), frame([1.0, 2.0], [NAN, NAN], batch=1)])
     links = frt.inequalities(table)
-    assert rows(links, "left", "right", "violation") == [(2.0, 1.5, 0.0)]
+    assert rows(links, "left", "right", "violation", "gap_error") == [(2.0, 1.5, 0.0, pytest.approx(1.5))]
+
+
+def test_a_violation_within_two_of_its_errors_holds():
+    def of(gaps):
+        return frt.inequalities(pd.concat([frame([5.0 + gap, 5.0], [NAN] * 2, batch=k) for k, gap in enumerate(gaps)]))
+
+    gaps = [-0.5, -0.1, 0.3, -0.3]
+    links = of(gaps)
+    assert links["gap"][0] == pytest.approx(np.mean(gaps))
+    assert links["gap_error"][0] == pytest.approx(np.std(gaps, ddof=1) / 2)
+    assert links["holds"][0]
+    assert not of([gap - 0.5 for gap in gaps])["holds"][0]
+    assert np.isnan(of(gaps[:1])["gap_error"][0])
+    assert not of(gaps[:1])["holds"][0]  # of one minibatch nothing is known of the error
+
+
+def test_only_layers_that_all_has_come_through_are_compared():
+    # A residual block: b and c stand between a and d, and there is a way around them.
+    table = frame([3.0, 2.0, 5.0, 9.0], [1.0, 2.0, 7.0, NAN])
+    table["input_via"] = ["", "a", "b", "a"]
+    table["error_via"] = ["d", "c", "d", ""]
+    links = frt.inequalities(table)
+    assert rows(links, "chain", "source", "target") == [
+        ("forward", "a", "b"),
+        ("forward", "b", "c"),
+        ("forward", "a", "d"),
+        ("backward", "c", "b"),
+    ]
+    table["input_via"] = ""
+    assert list(frt.inequalities(table)["chain"]) == ["backward"]
+
+
+def test_a_way_that_changes_between_batches_is_none():
+    one, two = frame([3.0, 2.0], [NAN, NAN]), frame([3.0, 2.0], [NAN, NAN], batch=1)
+    two["input_via"] = ""
+    assert len(frt.inequalities(pd.concat([one, two]))) == 0
 
 
 def test_steps_are_apart_and_ascending_and_rows_may_come_in_any_order():
@@ -102,7 +141,7 @@ def test_on_what_a_monitor_measures():
 
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Tanh(), torch.nn.Linear(3, 3), torch.nn.Linear(3, 2))
-    monitor = frt.Monitor(model, [(torch.randn(10, 4), torch.arange(10) % 2) for _ in range(2)])
+    monitor = frt.Monitor(model, [(torch.randn(12, 4), torch.arange(12) % 2) for _ in range(2)])
     monitor.measure(0)
     table = monitor.frame()
     links = frt.inequalities(table)
@@ -120,7 +159,7 @@ def test_the_frame_stays_as_it_was():
     pd.testing.assert_frame_equal(table, copy)
 
 
-@pytest.mark.parametrize("name", ["step", "batch", "layer", "depth", "mi_input", "mi_error"])
+@pytest.mark.parametrize("name", ["step", "batch", "layer", "depth", "mi_input", "mi_error", "input_via", "error_via"])
 def test_missing_columns(name):
     with pytest.raises(ValueError, match=rf"^frame: .*none called {name};.*Monitor\.frame"):
         frt.inequalities(frame([1.0], [NAN]).drop(columns=name))

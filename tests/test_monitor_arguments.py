@@ -16,6 +16,8 @@ import fastrenyi.torch as frt  # noqa: E402
 from conftest import run_python  # noqa: E402
 from networks import N, net, probes  # noqa: E402
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*the entropy is:UserWarning")  # of made-up probes
+
 
 @pytest.fixture(autouse=True)
 def _seed():
@@ -270,7 +272,7 @@ def test_its_repr_says_what_is_measured(tmp_path):
     monitor = frt.Monitor(net(), probes())
     monitor.measure(3)
     layers = "layers=['conv1', 'conv2', 'fc1', 'fc2'], probe_sizes=[12, 12]"
-    assert repr(monitor) == f"Monitor(Net, {layers}, alpha=1.01, pairs=True, errors=True, steps=[3])"
+    assert repr(monitor) == f"Monitor(Net, {layers}, alpha=1.01, pairs=True, errors='before', steps=[3])"
     path = tmp_path / "r.parquet"
     monitor = frt.Monitor(nn.DataParallel(net()), probes(1), "fc1", path, alpha=2, pairs=False, errors=False)
     shown = "layers=['fc1'], probe_sizes=[12], alpha=2.0, pairs=False, errors=False"

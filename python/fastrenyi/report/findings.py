@@ -1,4 +1,8 @@
-"""What a table shows, in words: each sentence is computed from the rows and turns when they do."""
+"""What a table shows, in words: each sentence is computed from the rows and turns when they do.
+
+What a layer knows is the excess of an information over its null, and nothing is said of an excess below two standard
+deviations of the null.
+"""
 
 from __future__ import annotations
 
@@ -14,39 +18,40 @@ if TYPE_CHECKING:
 
 #: Differences below this many bits count as equal.
 TOLERANCE = 1e-3
-#: A violation up to this many bits counts as one of the small ones that the paper reports in the backward chain.
-SMALL = 0.1
-#: I(X;T) above this part of S(X) counts as saturated.
-SATURATED = 0.95
+#: An excess counts from so many standard deviations of the null on.
+DEVIATIONS = 2.0
 
 SYMBOLS = {"forward": "I(X;T)", "backward": "I(δ_K;δ_i)"}
+_OF = {"mi_input": ("the input", "I(X;T)"), "mi_target": ("the label", "I(T;Y)")}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A title, the sentences, and whether this is what the paper reports (None: cannot be said)."""
+    """A title, the sentences, and whether what the title says is shown (None: it cannot be said)."""
 
     title: str
     text: str
-    as_reported: bool | None
+    shown: bool | None
 
 
 def findings(frame: pd.DataFrame, run: Run | None = None) -> list[Finding]:
-    """Say what `frame` shows about what the paper reports.
+    """Say what `frame` shows.
 
     `frame` is a table of ``Monitor.frame()``, `run` the record beside it. Information is in bits and averaged
     over the probe minibatches; differences below :data:`TOLERANCE` bits count as equal. ValueError for a
-    table without rows or with columns missing. Source: Yu et al., IEEE TNNLS 32(1), 2021.
+    table without rows or with columns missing.
     """
     check_table(frame)
     run = run or Run()
+    moments = run.moments_of(frame)
     links = inequalities(frame, tolerance=TOLERANCE)
-    said = [_unsaid()]
-    said += [_chain(frame, links, chain, run.moments_of(frame)) for chain in ("forward", "backward")]
-    said.append(_saturation(frame, run))
+    said = [_knowledge(frame, column, moments) for column in _OF]
+    said.append(_learning(frame))
+    said += [_chain(links, chain, moments) for chain in SYMBOLS]
+    said += _kernels(frame)
     for layer in layers_with_maps(frame):
         said.append(_tradeoff(frame, layer))
-        said.append(_movement(frame, layer, run.moments_of(frame)))
+        said.append(_movement(frame, layer, moments))
     if run.history:
         said.append(_accuracy(run))
     return said
@@ -69,21 +74,79 @@ def trace(frame: pd.DataFrame, layer: str, column: str) -> pd.DataFrame:
     return table.assign(std=table["std"].fillna(0.0))
 
 
-def _unsaid() -> Finding:
-    text = (
-        "No null was measured: how large each information would be if the samples of the input or of the labels were "
-        "shuffled against the layer's. With few samples and narrow kernels that can be nearly as large, so that a high "
-        "value does not show what a layer knows, and a chain may hold or break whatever the data are."
+def excess(frame: pd.DataFrame, layer: str, column: str) -> pd.DataFrame:
+    """Return, for each step, how far a quantity is above its null, averaged over the m probe minibatches.
+
+    Columns: mean of the excess; std over the minibatches (0 for one); error, the standard deviation that the mean would
+    have if nothing were shared: sqrt(sum of the nulls' variances) / m. NaN without a null.
+    """
+    here = frame[frame["layer"] == layer]
+    table = here.assign(excess=here[column] - here[f"{column}_null"], variance=here[f"{column}_null_std"] ** 2).groupby(
+        "step"
     )
-    return Finding("What these numbers do not say", text, None)
+    found = table["excess"].agg(["mean", "std"])
+    counted = table["excess"].count()
+    error = table["variance"].sum(min_count=1) ** 0.5 / counted
+    return found.assign(std=found["std"].where(counted > 1, 0.0), error=error)
 
 
-def _chain(frame: pd.DataFrame, links: pd.DataFrame, chain: str, moments: dict[str, int]) -> Finding:
-    title = f"The {chain} data-processing chain"
-    links = links[(links["chain"] == chain) & links["gap"].notna()]
+def _knowledge(frame: pd.DataFrame, column: str, moments: dict[str, int]) -> Finding:
+    of, symbol = _OF[column]
+    title = f"What the layers know of {of}"
+    if frame[f"{column}_null"].isna().all():
+        text = (
+            f"It cannot be said: {symbol} was measured without a null, what it is where the samples of {of} are "
+            "shuffled against the layer's. With few samples and narrow kernels that can be nearly as large whatever "
+            "the "
+            "data are."
+        )
+        return Finding(title, text, None)
+    sentences, clear = [], []
+    for name, step in moments.items():
+        found = {layer: excess(frame, layer, column) for layer in layers(frame)}
+        there = {layer: rows.loc[step] for layer, rows in found.items() if step in rows.index}
+        above = {layer: row for layer, row in there.items() if row["mean"] > DEVIATIONS * row["error"]}
+        below = [layer for layer in there if layer not in above]
+        told = []
+        if above:
+            values = ", ".join(f"{layer} {row['mean']:.3f} ± {row['error']:.3f}" for layer, row in above.items())
+            told.append(f"above its null by {values} bits")
+        if below:
+            told.append(f"not told apart from its null in {', '.join(below)}")
+        sentences.append(f"{_capital(name)}, {symbol} is {'; '.join(told)}.")
+        clear = [*above] if not below else []
+    sentences.append("(± one standard deviation of the mean where nothing is shared.)")
+    return Finding(title, " ".join(sentences), bool(clear))
+
+
+def _learning(frame: pd.DataFrame) -> Finding:
+    title = "Learning: what the layers came to know of the label"
+    steps = sorted(frame["step"].unique())
+    if len(steps) < 2 or frame["mi_target_null"].isna().all():
+        return Finding(title, "It takes two measurements with a null to tell.", None)
+    first, last = steps[0], steps[-1]
+    grown, told = [], []
+    for layer in layers(frame):
+        rows = excess(frame, layer, "mi_target")
+        if first in rows.index and last in rows.index:
+            here = frame[frame["layer"] == layer].pivot(index="step", columns="batch")
+            changes = (here["mi_target"] - here["mi_target_null"]).loc[[first, last]].diff().loc[last].dropna()
+            change, spread = float(changes.mean()), float(changes.std()) if len(changes) > 1 else 0.0
+            # What the minibatches differ by, and what a change would be if nothing were shared.
+            error = math.hypot(spread / math.sqrt(len(changes)), rows["error"][first], rows["error"][last])
+            told.append(f"{layer} {change:+.3f} ± {error:.3f}")
+            if change > DEVIATIONS * error:
+                grown.append(layer)
+    text = f"From the first to the last measurement the excess of I(T;Y) changed by {', '.join(told)} bits."
+    text += f" It grew by more than two of its errors in {', '.join(grown)}." if grown else " It grew nowhere clearly."
+    return Finding(title, text, bool(grown))
+
+
+def _chain(links: pd.DataFrame, chain: str, moments: dict[str, int]) -> Finding:
+    title = f"The {chain} data-processing chain holds"
+    links = links[links["chain"] == chain]
     if links.empty:
-        return Finding(title, "It was not measured, or fewer than two layers belong to it.", None)
-    symbol = SYMBOLS[chain]
+        return Finding(title, "It was not measured, or no layer gets all that it has through another one.", None)
     sentences = []
     for name, step in moments.items():
         here = links[links["step"] == step]
@@ -91,76 +154,70 @@ def _chain(frame: pd.DataFrame, links: pd.DataFrame, chain: str, moments: dict[s
             continue
         broken = here[~here["holds"]]
         if broken.empty:
-            sentences.append(f"{_capital(name)}: it holds at all {len(here)} links.")
+            sentences.append(f"{_capital(name)}: at all {len(here)} links.")
         else:
             worst = broken.sort_values("violation").iloc[-1]
             sentences.append(
-                f"{_capital(name)}: it is broken at {len(broken)} of {len(here)} links, most at {worst['source']} → "
+                f"{_capital(name)}: broken at {len(broken)} of {len(here)} links, most at {worst['source']} → "
                 f"{worst['target']} by {worst['violation']:.3f} bits."
             )
     broken = links[~links["holds"]]
+    count = links["step"].nunique()
     if broken.empty:
-        sentences.append(f"It holds at every link of all {links['step'].nunique()} measurements.")
+        sentences.append(f"At every link of all {count} measurements, to within two errors of the difference.")
     else:
         worst = broken.sort_values("violation").iloc[-1]
+        error = "" if math.isnan(worst["gap_error"]) else f" ± {worst['gap_error']:.3f}"
         sentences.append(
-            f"Over all {links['step'].nunique()} measurements {len(broken)} of {len(links)} links are broken; the "
-            f"largest violation is {worst['violation']:.3f} bits, at {worst['source']} → {worst['target']} at step "
-            f"{worst['step']}, where {symbol} goes up from {worst['left']:.3f} to {worst['right']:.3f} bits"
-            f"{_spread(frame, chain, worst)}."
+            f"Over all {count} measurements {len(broken)} of {len(links)} links are broken by more than two errors; "
+            f"the largest violation is {worst['violation']:.3f}{error} bits, at {worst['source']} → "
+            f"{worst['target']} at "
+            f"step {worst['step']}, where {SYMBOLS[chain]} goes up from {worst['left']:.3f} to {worst['right']:.3f} "
+            "bits."
         )
-        if chain == "backward":
-            sentences.append("The paper, too, reports small violations of this chain.")
-    allowed = {"forward": TOLERANCE, "backward": SMALL}[chain]
-    return Finding(title, " ".join(sentences), bool(links["violation"].max() <= allowed))
-
-
-def _spread(frame: pd.DataFrame, chain: str, link: pd.Series[float]) -> str:
-    """Say how much that step up differs between the probe minibatches."""
-    column = "mi_input" if chain == "forward" else "mi_error"
-    here = frame[frame["step"] == link["step"]].pivot(index="batch", columns="layer", values=column)
-    if len(here) < 2:
-        return ""
-    spread = float((here[link["target"]] - here[link["source"]]).std())
-    return f" (standard deviation of that difference over {len(here)} probe minibatches: {spread:.3f} bits)"
-
-
-def _saturation(frame: pd.DataFrame, run: Run) -> Finding:
-    first, last = layers(frame)[0], int(frame["step"].max())
-    known = float(trace(frame, first, "mi_input")["mean"].loc[last])
-    title = f"The information that {first} holds about the input"
-    text = f"At the end I(X;{first}) is {known:.3f} bits"
-    if run.input_entropy is None:
-        return Finding(title, f"{text}; S(X) is not stored with this table.", None)
-    part = known / run.input_entropy if run.input_entropy else math.nan
-    bound = f", where log2 n = {math.log2(run.samples):.3f} bits is the most" if run.samples else ""
-    close = part > SATURATED
-    text += (
-        f", {part:.1%} of S(X) = {run.input_entropy:.3f} bits{bound}: the "
-        f"{'estimate is close to the most it can be' if close else 'estimate does not saturate'}."
+    sentences.append(
+        "The estimator guarantees no chain: what a kernel sees of a layer depends on its width, so that a violation "
+        "says as much of the widths as of the network."
     )
-    if close:
-        text += " By itself that is no evidence that the layer knows its input: shuffled inputs can come as close."
-    return Finding(title, text, close)
+    return Finding(title, " ".join(sentences), broken.empty)
+
+
+def _kernels(frame: pd.DataFrame) -> list[Finding]:
+    """What is to be said of layers that no kernel width fits."""
+    said = []
+    for mark, title, text in (
+        (
+            "saturated",
+            "Kernels too narrow",
+            "entropy is above 98 % of log2 n: to the kernel all samples are apart",
+        ),
+        ("dead", "Layers that say nothing", "entropy is below 1e-4 bits: the layer puts out the same for all samples"),
+    ):
+        names = [layer for layer in layers(frame) if frame.loc[frame["layer"] == layer, mark].any()]
+        if names:
+            said.append(Finding(title, f"In {', '.join(names)}, at some step, the {text}.", None))
+    return said
 
 
 def _tradeoff(frame: pd.DataFrame, layer: str) -> Finding:
     last = int(frame["step"].max())
+    title = f"Redundancy outweighs synergy in {layer}"
     value, share, rest = (
         float(trace(frame, layer, column)["mean"].loc[last])
         for column in ("tradeoff", "tradeoff_share", "nonredundant_share")
     )
-    if abs(value) < TOLERANCE:
-        meaning = "zero: redundancy and synergy balance"
-    elif value > 0:
-        meaning = "positive: two maps of this layer repeat each other more than they complete each other"
+    above = excess(frame, layer, "tradeoff").loc[last]
+    text = f"At the end the redundancy-synergy trade-off is {value:.3f} bits"
+    shown: bool | None = None
+    if above.isna().any():
+        text += ", measured without a null: what of it the input has to do with cannot be said."
+    elif abs(above["mean"]) <= max(TOLERANCE, DEVIATIONS * above["error"]):
+        text += f", {above['mean']:+.3f} ± {above['error']:.3f} above what it is with shuffled inputs: not told apart."
     else:
-        meaning = "negative: two maps of this layer say more together than apart, synergy outweighs redundancy"
-    text = (
-        f"At the end the redundancy-synergy trade-off is {value:.3f} bits, {meaning}. It is {share:.1%} of the "
-        f"multivariate mutual information; the non-redundant information is {rest:.1%}."
-    )
-    return Finding(f"Redundancy and synergy in {layer}", text, value > TOLERANCE)
+        shown = bool(above["mean"] > 0)
+        text += f", {above['mean']:+.3f} ± {above['error']:.3f} above what it is with shuffled inputs."
+    text += f" It is {share:.1%} of the multivariate mutual information; the non-redundant information is {rest:.1%}."
+    return Finding(title, text, shown)
 
 
 def _movement(frame: pd.DataFrame, layer: str, moments: dict[str, int]) -> Finding:
@@ -181,7 +238,7 @@ def _movement(frame: pd.DataFrame, layer: str, moments: dict[str, int]) -> Findi
         f"points in the first {middle - start} steps and within {100 * late:.1f} in the {end - middle} after them, "
         f"{'less late than early' if early > late else 'no less late than early'}."
     )
-    return Finding(title, text, bool(early > late))
+    return Finding(title, text, None)
 
 
 def _range(values: pd.Series[float], start: int, end: int) -> float:

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastrenyi.report.findings import Finding, findings, layers, trace
+from fastrenyi.report.findings import Finding, excess, findings, layers, trace
 from fastrenyi.report.plots import FIGURES, png
 from fastrenyi.report.run import Run, check_table, versions, write_whole
 
@@ -20,31 +20,38 @@ PAGE = "report.html"
 
 _CAPTIONS = {
     "information_plane": (
-        "The information plane of each layer",
-        "Each point is a measurement: to the right, what the layer holds about the input; upwards, what it holds about "
-        "the label. The colour is the training step, on a logarithmic scale, from dark (before training) to light. "
-        "Bars are one standard deviation over the probe minibatches. A dotted vertical line stands at S(X), the most "
-        "that the estimate can be.",
+        "The information plane of each layer, above the null",
+        "Each point is a measurement: to the right, how far I(X;T) is above what it is where inputs are shuffled "
+        "against the layer's outputs; upwards, how far I(T;Y) is above what it is with shuffled labels. The colour "
+        "is the "
+        "training step, on a logarithmic scale, from dark (before training) to light. Bars are one standard deviation "
+        "over the probe minibatches; in the grey cross, two standard deviations of the null wide, nothing is shown.",
+    ),
+    "true_and_shuffled": (
+        "True against shuffled, before and after training",
+        "Dots are the informations as measured, lines the same with the samples of one side shuffled, in a band of two "
+        "standard deviations of the mean. A dot within its band shows nothing, however high it stands.",
     ),
     "decomposition": (
         "What the maps of a convolutional layer say together and pair by pair",
-        "Blue is the information that all maps of the layer together hold about the input. For two maps at a time, "
-        "orange is the mean of redundancy minus synergy, green what is not redundant: both unique parts and twice the "
-        "synergy. Orange above zero means that maps repeat each other. Bands are one standard deviation over the probe "
-        "minibatches; the step axis is logarithmic beyond 1.",
+        "Blue is the information that the layer holds about the input. For two maps at a time, orange is the mean of "
+        "redundancy minus synergy, green what is not redundant: both unique parts and twice the synergy. Dashed, the "
+        "same with shuffled inputs: only what is above that has to do with the input. Bands are one standard deviation "
+        "over the probe minibatches; the step axis is logarithmic beyond 1.",
     ),
     "shares": (
-        "The same as shares of the layer's information",
-        "Trade-off and non-redundant information divided by I(X;T) of the layer. Their sum, in grey, is the mean "
-        "information of a pair of maps over that of all maps.",
+        "The same as shares of the maps' information",
+        "Trade-off and non-redundant information divided by the information of all maps together. Their sum, in grey, "
+        "is the mean information of a pair of maps over that. Shares contain the null.",
     ),
     "inequalities": (
         "The two data-processing chains",
-        "Left, the forward chain: a layer cannot know more about the input than the layer before it, so a line should "
-        "never go up. Right, the backward chain: the gradients of the loss with respect to the layers' outputs, from "
-        "the last hidden layer to the first, should hold less and less about the gradient at the output. The estimator "
-        "guarantees neither, since each layer has a kernel width of its own; links that go up are dotted, with the "
-        "size of the violation in red.",
+        "Left, the forward chain: a layer cannot know more about the input than one through which all that it gets has "
+        "come. Right, the backward chain: the gradients of the loss with respect to the layers hold less and less "
+        "about "
+        "the gradient at the output. A line joins two layers where that must hold, and is dotted where it goes up by "
+        "more than two errors of the difference, with the size of the violation in red. The estimator guarantees "
+        "neither chain.",
     ),
 }
 
@@ -119,10 +126,10 @@ def html_page(frame: pd.DataFrame, images: dict[str, bytes], run: Run | None = N
 <body>
 <main>
 <h1>{title}</h1>
-<p>{_opening(frame, run)}</p>
+<p>{_opening(frame)}</p>
 <h2>What was found</h2>
-<p>Computed from the table. Information is in bits; differences below a thousandth of a bit count as equal. Green marks
-what agrees with Yu et al. (2021), orange what differs.</p>
+<p>Computed from the table. Information is in bits; what a layer knows is the excess over the null, the same information
+with shuffled samples. Green marks what is shown, orange what is not, grey what cannot be told.</p>
 <ul class="findings">
 {found}
 </ul>
@@ -138,19 +145,20 @@ what agrees with Yu et al. (2021), orange what differs.</p>
 <h2>How this was made</h2>
 <p>Each probe minibatch passes through the network; every feature map, vector, the input and the labels become a Gram
 matrix A of trace one, and the entropy is S<sub>α</sub>(A) = log<sub>2</sub>(Σ λ<sub>i</sub><sup>α</sup>) / (1 − α) of
-its eigenvalues. Joint entropies are those of entrywise products; I(A;B) = S(A) + S(B) − S(A,B), where A may be all maps
-of a layer. The method is from S. Yu, K. Wickstrøm, R. Jenssen and J. C. Príncipe, “Understanding Convolutional Neural
-Networks with Information Theory: An Initial Exploration”, IEEE TNNLS 32(1), 2021, arXiv 1804.06537; the estimator from
-L. G. Sanchez Giraldo, M. Rao and J. C. Príncipe, IEEE TIT 61(1), 2015.</p>
+its eigenvalues. Joint entropies are those of entrywise products; I(A;B) = S(A) + S(B) − S(A,B), where A may be a
+layer, or all its maps. The method is from S. Yu, K. Wickstrøm, R. Jenssen and J. C. Príncipe, “Understanding
+Convolutional Neural Networks with Information Theory: An Initial Exploration”, IEEE TNNLS 32(1), 2021, arXiv
+1804.06537; the estimator from L. G. Sanchez Giraldo, M. Rao and J. C. Príncipe, IEEE TIT 61(1), 2015.</p>
 </main>
 </body>
 </html>
 """
 
 
-def _opening(frame: pd.DataFrame, run: Run) -> str:
+def _opening(frame: pd.DataFrame) -> str:
     batches = frame["batch"].nunique()
-    size = f" of {run.samples} samples" if run.samples else ""
+    sizes = sorted(set(frame["samples"]))
+    size = f" of {sizes[0]} samples" if len(sizes) == 1 else ""
     return (
         f"{len(layers(frame))} layers, measured at {frame['step'].nunique()} moments of training on {batches} probe "
         f"minibatch{'es' if batches > 1 else ''}{size} by the matrix-based Rényi entropy."
@@ -159,10 +167,10 @@ def _opening(frame: pd.DataFrame, run: Run) -> str:
 
 def _finding(one: Finding) -> str:
     mark, verdict = {
-        True: ("yes", "as in the paper"),
-        False: ("no", "differs from the paper"),
+        True: ("yes", "shown"),
+        False: ("no", "not shown"),
         None: ("open", ""),
-    }[one.as_reported]
+    }[one.shown]
     shown = f' <span class="verdict">({verdict})</span>' if verdict else ""
     return f'<li class="{mark}"><h3>{escape(one.title)}{shown}</h3><p>{escape(one.text)}</p></li>'
 
@@ -171,11 +179,13 @@ def _figure(name: str, image: bytes, said: list[Finding]) -> str:
     title, caption = _CAPTIONS[name]
     alt = {
         "information_plane": "Scatter plots, one for each layer, of I(T;Y) against I(X;T), coloured by training step.",
+        "true_and_shuffled": "Two plots over the layers: true and shuffled information at the first and last step.",
         "decomposition": "Curves over training steps: I(X;T), trade-off and non-redundant information.",
         "shares": "Curves over training steps: the shares of trade-off and non-redundant information.",
         "inequalities": "Two line plots over the layers: the forward and the backward chain at several steps.",
     }[name]
-    told = {"inequalities": said[:2]}.get(name, [])
+    words = {"inequalities": "chain", "true_and_shuffled": "What the layers know"}.get(name)
+    told = [one for one in said if words is not None and words in one.title]
     text = escape(" ".join([alt, *(one.text for one in told)]), quote=True)
     data = base64.b64encode(image).decode()
     return (
@@ -192,17 +202,27 @@ def _last(frame: pd.DataFrame) -> str:
         cells = [escape(name), str(int(here["channels"].iloc[0]))]
         for column in _COLUMNS:
             cell = _number(trace(here, name, column))
+            if f"{column}_null" in here and cell != "-":
+                cell += _above(excess(here, name, column))
             if f"{column}_share" in here and cell != "-":
                 cell += f" ({trace(here, name, f'{column}_share')['mean'].item():.1%})"
             cells.append(cell)
         rows.append(cells)
-    caption = f"Step {last}: mean ± standard deviation over the probe minibatches, in bits (percent of I(X;T))."
+    caption = (
+        f"Step {last}: mean ± standard deviation over the probe minibatches, in bits; how far above the null "
+        "(percent of the maps' information)."
+    )
     return _table(caption, ["Layer", "Maps", *_COLUMNS.values()], rows)
 
 
 def _number(row: pd.DataFrame) -> str:
     mean, std = row["mean"].item(), row["std"].item()
     return "-" if math.isnan(mean) else f"{mean:.3f} ± {std:.3f}"
+
+
+def _above(row: pd.DataFrame) -> str:
+    mean, error = row["mean"].item(), row["error"].item()
+    return "" if math.isnan(mean) else f"; {mean:+.3f} ± {error:.3f}"
 
 
 def _log(run: Run) -> str:

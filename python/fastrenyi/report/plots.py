@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from fastrenyi.report.findings import TOLERANCE, layers, layers_with_maps, trace
+from fastrenyi.report.findings import DEVIATIONS, TOLERANCE, excess, layers, layers_with_maps, trace
 from fastrenyi.report.run import Run, check_table, write_whole
 from fastrenyi.table.inequalities import inequalities as links_of
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, told apart by colour-blind readers too.
 _BLUE, _ORANGE, _GREEN, _RED, _GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#777777"
 _CURVES = (
-    ("mi_input", _BLUE, "I(X;T), all maps together"),
+    ("mi_input", _BLUE, "I(X;T)"),
     ("tradeoff", _ORANGE, "redundancy-synergy trade-off"),
     ("nonredundant", _GREEN, "non-redundant information"),
 )
@@ -45,13 +45,19 @@ _CHAINS = {
     "forward": ("mi_input", "forward: the input, layer by layer", "I(X;T), bits"),
     "backward": ("mi_error", "backward: the error, layer by layer", r"I($\delta_K$; $\delta_i$), bits"),
 }
+_TRUE = {"mi_input": "I(X;T)", "mi_target": "I(T;Y)"}
 _PANEL = 3.1  # inches
 
 
 def information_plane(frame: pd.DataFrame, run: Run | None = None, path: Path | None = None) -> Figure:
-    """Draw one panel a layer with I(X;T) to the right and I(T;Y) upwards, a point for each step, in bits."""
+    """Draw one panel a layer: the excess over the null of I(X;T) to the right and of I(T;Y) upwards, by step, in bits.
+
+    The grey cross is where nothing is shared: two standard deviations of the null to each side. Without a null the
+    informations themselves are drawn, and said to be that.
+    """
     check_table(frame)
     names = layers(frame)
+    compared = not frame["mi_input_null"].isna().all()
     columns = min(3, len(names))
     rows = math.ceil(len(names) / columns)
     figure = _figure(columns, rows, extra=0.9)
@@ -59,8 +65,13 @@ def information_plane(frame: pd.DataFrame, run: Run | None = None, path: Path | 
     steps = np.sort(frame["step"].unique())
     norm = SymLogNorm(linthresh=1, vmin=steps[0], vmax=max(steps[-1], steps[0] + 1))
     colours = colormaps["viridis"]
+    drawn = excess if compared else trace
     for panel, name in zip(axes.flat, names, strict=False):
-        known, labels = trace(frame, name, "mi_input"), trace(frame, name, "mi_target")
+        known, labels = drawn(frame, name, "mi_input"), drawn(frame, name, "mi_target")
+        if compared:
+            for rows_of, span in ((known, panel.axvspan), (labels, panel.axhspan)):
+                reach = DEVIATIONS * rows_of["error"].max()
+                span(-reach, reach, color=_GREY, alpha=0.25, linewidth=0, zorder=0)
         panel.plot(known["mean"], labels["mean"], color="#bbbbbb", linewidth=1, zorder=1)
         shades = colours(norm(known.index))
         panel.errorbar(
@@ -74,15 +85,14 @@ def information_plane(frame: pd.DataFrame, run: Run | None = None, path: Path | 
             zorder=2,
         )
         panel.scatter(known["mean"], labels["mean"], c=shades, s=36, edgecolors="white", linewidths=0.6, zorder=3)
-        if run is not None and run.input_entropy is not None:
-            panel.axvline(run.input_entropy, color=_GREY, linestyle=":", linewidth=1)
         panel.set_title(name)
     for place, panel in enumerate(axes.flat):
         panel.tick_params(labelbottom=place + columns >= len(names))  # the lowest panel of each column
         if place >= len(names):
             panel.remove()
-    figure.supxlabel("I(X;T), bits")
-    figure.supylabel("I(T;Y), bits")
+    words = " above its null, bits" if compared else ", bits (no null)"
+    figure.supxlabel(f"I(X;T){words}")
+    figure.supylabel(f"I(T;Y){words}")
     bar = figure.colorbar(
         ScalarMappable(norm, colours), ax=list(axes.flat)[: len(names)], label="training step", shrink=0.9
     )
@@ -92,28 +102,57 @@ def information_plane(frame: pd.DataFrame, run: Run | None = None, path: Path | 
     return _finish(figure, path)
 
 
+def true_and_shuffled(frame: pd.DataFrame, run: Run | None = None, path: Path | None = None) -> Figure:
+    """Draw I(X;T) and I(T;Y) of each layer at the first and the last step, beside what they are of shuffled samples."""
+    check_table(frame)
+    names = layers(frame)
+    steps = sorted({int(frame["step"].min()), int(frame["step"].max())})
+    figure = _figure(2, 1, extra=1.0, width=1.6)
+    axes = figure.subplots(1, 2)
+    for panel, (column, title) in zip(axes, _TRUE.items(), strict=True):
+        for step, colour, side in zip(steps, (_ORANGE, _BLUE), (-0.1, 0.1), strict=False):
+            rows = [frame[(frame["layer"] == name) & (frame["step"] == step)] for name in names]
+            places = np.arange(len(names)) + side
+            null = np.array([row[f"{column}_null"].mean() for row in rows])
+            reach = np.array([DEVIATIONS * (row[f"{column}_null_std"] ** 2).sum() ** 0.5 / len(row) for row in rows])
+            panel.bar(places, 2 * reach, 0.2, null - reach, color=colour, alpha=0.25, linewidth=0)
+            panel.scatter(places, null, marker="_", color=colour, s=120, label=f"step {step}, shuffled")
+            values = [row[column].mean() for row in rows]
+            panel.scatter(places, values, color=colour, s=32, zorder=3, label=f"step {step}, true")
+        panel.set_title(title)
+        panel.set_xticks(range(len(names)), names, rotation=30 if len(names) > 6 else 0)
+        panel.set_ylim(bottom=0)
+    axes[0].set_ylabel("bits")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
+    return _finish(figure, path)
+
+
 def decomposition(frame: pd.DataFrame, run: Run | None = None, path: Path | None = None) -> Figure:
-    """Draw I(X;T), trade-off and non-redundant information of each convolutional layer over steps, in bits."""
+    """Draw I(X;T), trade-off and non-redundant information of each convolutional layer and their nulls, in bits."""
 
     def draw(panel: Axes, name: str) -> None:
         for column, colour, label in _CURVES:
+            if f"{column}_null" in frame:
+                null = trace(frame, name, f"{column}_null")["mean"]
+                panel.plot(null.index, null, color=colour, linestyle="--", linewidth=1)
             _curve(panel, trace(frame, name, column), colour, label)
-        if run is not None and run.input_entropy is not None:
-            panel.axhline(run.input_entropy, color=_GREY, linestyle=":", linewidth=1.2, label="S(X)")
+        panel.axhline(frame["input_entropy"].mean(), color=_GREY, linestyle=":", linewidth=1.2, label="S(X)")
+        panel.plot([], [], color=_GREY, linestyle="--", linewidth=1, label="with shuffled inputs")
 
     return _over_steps(frame, run, path, draw, "bits")
 
 
 def shares(frame: pd.DataFrame, run: Run | None = None, path: Path | None = None) -> Figure:
-    """Draw the same as shares of I(X;T)."""
+    """Draw the same as shares of I(X;{T_1..T_C}), the information of all maps together."""
 
     def draw(panel: Axes, name: str) -> None:
         total = trace(frame.assign(sum=frame["tradeoff_share"] + frame["nonredundant_share"]), name, "sum")
-        _curve(panel, total, _GREY, "sum = mean over pairs of I(X;{Ti,Tj}) / I(X;T)")
+        _curve(panel, total, _GREY, "sum = mean over pairs of I(X;{Ti,Tj}) / I(X;{T_1..T_C})")
         for column, colour, label in _SHARES:
             _curve(panel, trace(frame, name, column), colour, label)
 
-    return _over_steps(frame, run, path, draw, "share of I(X;T)")
+    return _over_steps(frame, run, path, draw, "share")
 
 
 def inequalities(
@@ -149,7 +188,7 @@ def inequalities(
         panel.set_ylim(bottom=min(0.0, panel.get_ylim()[0]))
     handles, labels = next((panel for panel in axes if panel.axison), axes[0]).get_legend_handles_labels()
     handles.append(Line2D([], [], color=_GREY, linestyle=":"))
-    labels.append("link that goes up, by so many bits")
+    labels.append("link that goes up by more than two errors, by so many bits")
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
     return _finish(figure, path)
 
@@ -157,20 +196,23 @@ def inequalities(
 def _chain(
     panel: Axes, frame: pd.DataFrame, links: pd.DataFrame, column: str, shade: Sequence[float], label: str
 ) -> None:
-    """Draw one chain at one step."""
+    """Draw one chain at one step: all layers that have a value, and the links between them."""
     if links.empty:
         return
-    names = [*links["source"], links["target"].iloc[-1]]
     step = links["step"].iloc[0]
+    names = [name for name in layers(frame) if step in trace(frame, name, column)["mean"].dropna().index]
+    if links["chain"].iloc[0] == "backward":
+        names.reverse()
     means, spreads = zip(*(trace(frame, name, column).loc[step] for name in names), strict=True)
     panel.errorbar(range(len(names)), means, yerr=spreads, fmt="o", color=shade, capsize=2, markersize=5, label=label)
-    for place, (holds, violation) in enumerate(zip(links["holds"], links["violation"], strict=True)):
-        ends = means[place : place + 2]
-        panel.plot([place, place + 1], ends, color=shade, linestyle="-" if holds else ":")
-        if not holds:
+    for link in links.itertuples():
+        ends = [names.index(str(link.source)), names.index(str(link.target))]
+        heights = [means[end] for end in ends]
+        panel.plot(ends, heights, color=shade, linestyle="-" if link.holds else ":")
+        if not link.holds:
             panel.annotate(
-                f"+{violation:.3f}",
-                (place + 0.5, sum(ends) / 2),
+                f"+{link.violation:.3f}",
+                (sum(ends) / 2, sum(heights) / 2),
                 xytext=(0, 5),
                 textcoords="offset points",
                 ha="center",
@@ -183,6 +225,7 @@ def _chain(
 #: The figures of a report: file name, function, title, and how to read it.
 FIGURES: dict[str, Callable[..., Figure]] = {
     "information_plane": information_plane,
+    "true_and_shuffled": true_and_shuffled,
     "decomposition": decomposition,
     "shares": shares,
     "inequalities": inequalities,

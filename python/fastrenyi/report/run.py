@@ -1,4 +1,4 @@
-"""What is known of a run beside its table: settings, training log, S(X) of the probes, versions."""
+"""What is known of a run beside its table: settings, training log, versions."""
 
 from __future__ import annotations
 
@@ -26,16 +26,13 @@ class Run:
 
     ``table`` is the :func:`digest` of the table that all this is about, without which :meth:`load` takes the
     record for none. ``settings`` maps a name to its value, ``history`` has a row ``{"step", "epoch", "loss",
-    "accuracy"}`` for each measurement, ``input_entropy`` is the mean of S(X) over the probe minibatches in bits,
-    ``samples`` their size, ``moments`` names the steps that the inequality chains are shown at, ``versions`` is
+    "accuracy"}`` for each measurement, ``moments`` names the steps that are spoken of, ``versions`` is
     :func:`versions` on the machine that measured.
     """
 
     table: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
-    input_entropy: float | None = None
-    samples: int | None = None
     moments: dict[str, int] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -81,9 +78,7 @@ def _kept_by_monitor(table: Path) -> Run:
     kept = (parquet.read_schema(table).metadata or {}).get(b"fastrenyi")
     if kept is None:
         return Run()
-    settings = json.loads(kept)
-    sizes = set(settings.get("probe_sizes", []))
-    return Run(settings=settings, samples=sizes.pop() if len(sizes) == 1 else None)
+    return Run(settings=json.loads(kept))
 
 
 def digest(frame: pd.DataFrame) -> str:

@@ -20,14 +20,22 @@ COLUMNS = {
     "layer": "str",
     "depth": "int64",
     "channels": "int64",
+    "samples": "int64",
+    "activation": "str",
+    "input_via": "str",
+    "error_via": "str",
+    "input_entropy": "float64",
+    "target_entropy": "float64",
     "entropy": "float64",
-    "mi_input": "float64",
-    "mi_target": "float64",
-    "tradeoff": "float64",
-    "nonredundant": "float64",
+    "saturated": "bool",
+    "dead": "bool",
+    **{
+        name: "float64"
+        for quantity in ("mi_input", "mi_target", "mi_error", "tradeoff", "nonredundant")
+        for name in (quantity, f"{quantity}_null", f"{quantity}_null_std")
+    },
     "tradeoff_share": "float64",
     "nonredundant_share": "float64",
-    "mi_error": "float64",
 }
 _KEY = b"fastrenyi"  # of the settings in the schema's metadata
 _INFORMATIVE = {"version"}  # settings that may change from one run to the next

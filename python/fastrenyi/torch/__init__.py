@@ -10,9 +10,9 @@ except ModuleNotFoundError as error:
 import fastrenyi.torch.ops  # noqa: F401 - the operations of every public function for tensors
 from fastrenyi.torch import losses
 from fastrenyi.torch.average import Average
-from fastrenyi.torch.capture import Activations, capture
 from fastrenyi.torch.inequalities import inequalities
-from fastrenyi.torch.monitor import Monitor
+from fastrenyi.torch.monitor import PAPER, Monitor
+from fastrenyi.torch.network.capture import Activations, capture
 from fastrenyi.torch.scalars import write_scalars
 
-__all__ = ["Activations", "Average", "Monitor", "capture", "inequalities", "losses", "write_scalars"]
+__all__ = ["PAPER", "Activations", "Average", "Monitor", "capture", "inequalities", "losses", "write_scalars"]

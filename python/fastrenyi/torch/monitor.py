@@ -4,41 +4,49 @@ from __future__ import annotations
 
 import os
 import reprlib
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 import fastrenyi as fr
 from fastrenyi import _check
-from fastrenyi.bandwidths import BandwidthLike, Silverman
-from fastrenyi.kernels import Delta, Kernel, KernelLike
+from fastrenyi.bandwidths import BandwidthLike, Median, Silverman
+from fastrenyi.kernels import KernelLike
 from fastrenyi.table.store import Store, table
-from fastrenyi.torch.capture import Activations, Layers, network, select
-from fastrenyi.torch.probe import Loss, accept, fingerprint, run
+from fastrenyi.torch.network.capture import Side
+from fastrenyi.torch.network.probe import Links, Loss, accept, fingerprint, run
+from fastrenyi.torch.network.select import Layers, select, unwrapped
+from fastrenyi.torch.notices import Notices
+from fastrenyi.torch.rows import compared, of_errors, of_layers, target_gram
 from fastrenyi.torch.settings import Settings, telling
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Monitor"]
+__all__ = ["PAPER", "Monitor"]
 
-_NAN = float("nan")
-_WIDTH = Silverman(5.0)
-_ERROR_WIDTH = Silverman(0.1)
+PAPER: dict[str, Any] = {
+    "bandwidth": Silverman(5.0),
+    "error_bandwidth": Silverman(0.1),
+    "kernel_on": "maps",
+    "errors": "after",
+}
+"""The settings of the paper, where they are not the defaults: ``Monitor(model, probe, **frt.PAPER)``."""
+
+_WIDTH = Median()
 
 
 class Monitor:
     """Measure the layers of a network on fixed minibatches at chosen steps of its training, and keep the table.
 
-    For layer T = {T_1..T_C} (one variable per feature map), input X, target Y and errors delta: S(T), I(X;T),
-    I(T;Y), the redundancy-synergy trade-off and the non-redundant information of its maps about X, each also as a
-    share of I(X;T), and I(delta_K;delta_i), where delta_i is the gradient of the loss with respect to the layer's
-    output and K the last layer.
+    For layer T = {T_1..T_C} (feature maps), input X, target Y and errors delta: S(T), I(X;T), I(T;Y), the
+    redundancy-synergy trade-off and the non-redundant information of its maps about X, each also as a share of
+    I(X;{T_1..T_C}), and I(delta_K;delta_i), where delta_i is the gradient of the loss with respect to the layer's
+    pre-activation and K the last layer. Each information comes with its null: what it is where the samples of one side
+    are permuted. What a layer knows is the excess over that.
 
     Parameters
     ----------
@@ -68,13 +76,27 @@ class Monitor:
     kernel, label_kernel : str or Kernel
         Of input, layers and errors; of y. For floating targets that do not repeat, take
         ``label_kernel="gaussian"``.
+    kernel_on : "tensor" or "maps"
+        What a layer of feature maps is as one variable: one kernel on the whole tensor, or, as in the paper, the
+        product of one for each map. Trade-off and non-redundant information are always of maps.
+    activations : "after" or "before"
+        Whether a convolution or linear layer is measured after its activation function or before, as in `capture`.
     pairs : bool
         False leaves out trade-off and non-redundant information (NaN), nearly all of the cost of wide layers.
-    errors : bool
-        False leaves out `mi_error` (NaN), and the backward pass.
+    errors : bool, "before" or "after"
+        Whether errors are gradients with respect to what a layer puts out before (True) or after its activation
+        function. False leaves out `mi_error` (NaN), and the backward pass.
     loss : callable (output, y) -> scalar tensor, optional
         The loss whose gradients are the errors; a sum over samples, so that a sample's error does not depend on the
         size of the minibatch. Default: cross entropy for integer y, squared error for floating y, summed.
+    null : int
+        Permutations for the null of each information, at most two of them for quantities of pairs; 0 leaves the
+        null out (NaN).
+    seed : int
+        Of the permutations, the same at each step, layer and minibatch.
+    links : list of (source, target), optional
+        Pairs of layers where all that the target gets of the input has come through the source, for networks that
+        autograd's graph does not tell of.
 
     Raises
     ------
@@ -87,9 +109,16 @@ class Monitor:
 
     Notes
     -----
-    Cost of a measurement, for each minibatch and layer: Grams O(C n^2 d), and C(C+1) + O(1) spectra of O(n^3), with
-    pairs=False only O(1). Activations are measured in their own dtype, half precision in float32. Source: Yu,
-    Wickstrom, Jenssen, Principe, IEEE TNNLS 32(1), 2021 (arXiv 1804.06537).
+    Warns once of a layer whose entropy is above 0.98 or under 0.02 of log2 n, to whose kernel all samples are apart or
+    the same, and of targets that are nearly all different under ``label_kernel``.
+
+    ``Monitor(model, probe, **frt.PAPER)`` has the paper's settings. The others are those with the largest excess over
+    the null and a backward chain that holds where it must, see docs/choosing-a-width.md.
+
+    Cost of a measurement, for each minibatch and layer: Grams O(C n^2 d), and with pairs 2 C(C+1) spectra of O(n^3),
+    half of them for the null; without pairs 2 null + O(1). Activations are measured in their own dtype, half
+    precision in float32.
+    Source: Yu, Wickstrom, Jenssen, Principe, IEEE TNNLS 32(1), 2021 (arXiv 1804.06537).
 
     Examples
     --------
@@ -121,17 +150,22 @@ class Monitor:
         *,
         alpha: float = 1.01,
         bandwidth: BandwidthLike | None = _WIDTH,
-        error_bandwidth: BandwidthLike | None = _ERROR_WIDTH,
+        error_bandwidth: BandwidthLike | None = _WIDTH,
         kernel: KernelLike = "gaussian",
         label_kernel: KernelLike = "delta",
+        kernel_on: Literal["tensor", "maps"] = "tensor",
+        activations: Side = "after",
         pairs: bool = True,
-        errors: bool = True,
+        errors: bool | Side = True,
         loss: Loss | None = None,
+        null: int = 10,
+        seed: int = 0,
+        links: Sequence[tuple[str, str]] | None = None,
     ) -> None:
         """Check the arguments, make the Grams of the probes, and open the store."""
         _need_pandas(parquet=store is not None)
         # Without a wrapper: what DataParallel and torch.compile add speeds up training, and disturbs here.
-        self._model = network(model)
+        self._model = unwrapped(model)
         self._batches = accept(probe)
         names = list(select(self._model, layers).values())
         self._layers = layers
@@ -142,10 +176,15 @@ class Monitor:
             bandwidth=bandwidth,
             error_bandwidth=error_bandwidth,
             kernel=kernel,
+            kernel_on=kernel_on,
             label_kernel=label_kernel,
+            activations=activations,
             pairs=pairs,
             errors=errors,
             loss=loss,
+            null=null,
+            seed=seed,
+            links=links,
         )
 
         # The Grams of x and y, the same throughout the training. In float64, from which they go down to a layer's
@@ -156,11 +195,19 @@ class Monitor:
             with telling(f"probe[{index}]: x", instead_of="maps"):
                 self._inputs.append(fr.tensor_gram(x.double(), self._settings.kernel))
             with telling(f"probe[{index}]: y", instead_of="maps"):
-                self._targets.append(_target_gram(y, self._settings.target_kernel))
+                self._targets.append(target_gram(y, self._settings.target_kernel))
+        self._entropies = [
+            tuple(float(fr.entropy(gram, alpha=self._settings.alpha)) for gram in pair)
+            for pair in zip(self._inputs, self._targets, strict=True)
+        ]
+        self._links: Links | None = None
+        self._notices = Notices()
+        for x, (s_x, s_y) in zip(self._inputs, self._entropies, strict=True):
+            self._notices.of_variable("the input", s_x, len(x), stacklevel=3)
+            self._notices.of_labels(self._settings.target_kernel, s_y, len(x), stacklevel=3)
         stored = {
             "version": version("fastrenyi"),
             "layers": names,
-            "activations": layers is None,
             **self._settings.stored,
             "probe_sizes": [len(x) for x, _ in self._batches],
             "probe_hash": fingerprint(self._batches),
@@ -190,10 +237,14 @@ class Monitor:
         """All rows measured so far, sorted by step, batch and depth.
 
         Columns: step, batch (index in `probe`), layer, depth (0, 1, ... in the order of execution), channels
-        (1 for an output that is no feature maps), and in bits entropy S(T), mi_input I(X;T), mi_target I(T;Y),
-        tradeoff, nonredundant, tradeoff_share and nonredundant_share (shares of 1), mi_error I(delta_K;delta_i).
-        NaN where a quantity does not apply: pair quantities of one channel, mi_error of the last layer itself and
-        of layers that the loss does not depend on.
+        (1 for an output that is no feature maps), samples n, activation (the function behind which the layer was kept,
+        "" for its own output), input_via and error_via (the layer through which all that this one gets of the input,
+        or all of its error, has come, "" where there is none); in bits input_entropy S(X), target_entropy S(Y),
+        entropy S(T), mi_input I(X;T), mi_target I(T;Y), mi_error I(delta_K;delta_i), tradeoff and nonredundant, each of
+        these five with mean and standard deviation of its null (such as mi_input_null and mi_input_null_std);
+        tradeoff_share and nonredundant_share (shares of 1); saturated, where S(T) > 0.98 log2 n, and dead, where it is
+        under 1e-4 bits. NaN where a quantity does not apply: pair quantities of one channel, shares of a dead layer,
+        mi_error of the last layer itself and of layers that the loss does not depend on.
         """
         return self._store.frame.copy()
 
@@ -210,70 +261,29 @@ class Monitor:
         for batch in range(len(self._batches)):
             where = f"step {step}, probe[{batch}]"
             with telling(where):
-                acts = run(self._model, self._layers, self._batches[batch], self._settings.loss)
-            for row in self._forward(batch, acts, where):
-                rows.append({"step": step, "batch": batch, **row})
-            known = self._backward(acts.gradients, list(acts), where)
-            for row in rows[-len(acts) :]:
-                row["mi_error"] = known.get(row["layer"], _NAN)
+                acts, links = run(
+                    self._model,
+                    self._layers,
+                    self._batches[batch],
+                    self._settings.loss,
+                    self._settings.activations,
+                    self._settings.errors_at,
+                    self._settings.links or self._links,
+                )
+            self._links = links
+            known: dict[str, Any] = {"step": step, "batch": batch, "samples": len(self._inputs[batch])}
+            known["input_entropy"], known["target_entropy"] = self._entropies[batch]
+            forward = list(of_layers(self._settings, acts, self._inputs[batch], self._targets[batch], where))
+            errors = of_errors(self._settings, acts.gradients, list(acts), where)
+            for row in forward:
+                name = row["layer"]
+                self._notices.of_variable(f"layer {name!r}", row["entropy"], len(self._inputs[batch]), stacklevel=3)
+                ways = self._settings.links or links
+                via = {"input_via": ways.values.get(name, ""), "error_via": ways.errors.get(name, "")}
+                rows.append({**known, **row, **via, **errors.get(name, compared("mi_error"))})
         measured = table(rows)
         self._store.append(measured)
         return measured
-
-    def _forward(self, batch: int, acts: Activations, where: str) -> Iterator[dict[str, Any]]:
-        """What the layers know of the input and of the target."""
-        for depth, (name, output) in enumerate(acts.items()):
-            with telling(f"layer {name!r}, {where}"):
-                maps = _grams(output, self._settings.kernel)
-                x, y = self._inputs[batch].to(maps), self._targets[batch].to(maps)
-                known = fr.layer_decomposition(maps, x, self._settings.alpha, pairs=self._settings.pairs)
-                mi_target = fr.mutual_information(list(maps), y, alpha=self._settings.alpha)
-            yield {
-                "layer": name,
-                "depth": depth,
-                "channels": len(maps),
-                "entropy": float(known.entropy),
-                "mi_input": float(known.mmi),
-                "mi_target": float(mi_target),
-                "tradeoff": float(known.tradeoff),
-                "nonredundant": float(known.nonredundant),
-                "tradeoff_share": float(known.tradeoff_share),
-                "nonredundant_share": float(known.nonredundant_share),
-            }
-
-    def _backward(self, deltas: dict[str, Tensor], order: list[str], where: str) -> dict[str, float]:
-        """I(delta_K; delta_i) of the layers that the loss depends on, K the last of them."""
-        reached = [name for name in order if name in deltas]
-        known: dict[str, float] = {}
-        last: list[Tensor] = []
-        for name in reversed(reached):
-            with telling(f"error of layer {name!r}, {where}"):
-                error = list(_grams(deltas[name].to(deltas[reached[-1]]), self._settings.error_kernel))
-                if last:
-                    known[name] = float(fr.mutual_information(last, error, alpha=self._settings.alpha))
-                else:
-                    last = error
-        return known
-
-
-def _grams(output: Tensor, kernel: Kernel) -> Tensor:
-    """The Grams (C, n, n) of a layer's variables: its feature maps, or itself where it is vectors."""
-    if output.dtype in (torch.float16, torch.bfloat16):
-        output = output.float()  # in half precision the Grams themselves would be rounded to it
-    grams: Tensor = fr.tensor_gram(output, kernel)[None] if output.ndim < 3 else fr.channel_grams(output, kernel)
-    return grams
-
-
-def _target_gram(y: Tensor, kernel: Kernel) -> Tensor:
-    if y.is_floating_point():
-        y = y.double()
-    elif isinstance(kernel, Delta):
-        kernel = replace(kernel, dtype="float64")
-    else:
-        way_out = "pass y.float(), or label_kernel='delta'"
-        _check.kind_error("maps", f"real numbers with the label_kernel {kernel!r}", f"dtype {y.dtype}", way_out)
-    gram: Tensor = fr.tensor_gram(y, kernel)
-    return gram
 
 
 def _path(store: object) -> Path | None:

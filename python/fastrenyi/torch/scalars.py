@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 __all__ = ["scalars", "write_scalars"]
 
-_KEYS = ("step", "batch", "layer", "depth", "channels")
+_KEYS = ("step", "batch", "layer", "depth", "channels", "samples")
 
 
 def scalars(frame: pd.DataFrame) -> dict[int, dict[str, float]]:
@@ -17,7 +17,7 @@ def scalars(frame: pd.DataFrame) -> dict[int, dict[str, float]]:
 
     Quantities that do not apply to a layer (NaN) are left out.
     """
-    quantities = [column for column in frame.columns if column not in _KEYS]
+    quantities = [column for column in frame.select_dtypes("number") if column not in _KEYS]
     means = frame.groupby(["step", "layer"], sort=False)[quantities].mean()
     found: dict[int, dict[str, float]] = {}
     for key, row in means.iterrows():

@@ -14,7 +14,8 @@ import fastrenyi as fr
 from fastrenyi import _check
 from fastrenyi.bandwidths import BandwidthLike, as_bandwidth
 from fastrenyi.kernels import Kernel, KernelLike, Widthed, as_kernel
-from fastrenyi.torch.probe import Loss, default_loss
+from fastrenyi.torch.network.capture import Side, side_of
+from fastrenyi.torch.network.probe import Links, Loss, default_loss
 
 __all__ = ["Settings", "telling"]
 
@@ -27,8 +28,15 @@ class Settings:
     kernel: Kernel
     error_kernel: Kernel
     target_kernel: Kernel
+    whole: bool
+    """Whether a layer has one kernel on its whole tensor, not one for each feature map."""
+    activations: Side
+    errors_at: Side
     pairs: bool
     loss: Loss | None
+    null: int
+    seed: int
+    links: Links | None
     stored: dict[str, Any]
     """The arguments as JSON can hold them and a later run can compare them."""
 
@@ -41,10 +49,15 @@ class Settings:
         bandwidth: BandwidthLike | None,
         error_bandwidth: BandwidthLike | None,
         kernel: KernelLike,
+        kernel_on: str,
         label_kernel: KernelLike,
+        activations: Side,
         pairs: bool,
-        errors: bool,
+        errors: bool | Side,
         loss: Loss | None,
+        null: int,
+        seed: int,
+        links: Sequence[tuple[str, str]] | None,
     ) -> Settings:
         """Check the arguments of a ``Monitor``, for targets y of its minibatches."""
         orders, one = _check.orders(alpha)
@@ -56,13 +69,16 @@ class Settings:
             _check_width(name, width, None if takes_width else own)
         with telling("label_kernel", instead_of="kernel"):
             target_kernel = as_kernel(label_kernel)
-        for name, flag in (("pairs", pairs), ("errors", errors)):
-            if not isinstance(flag, bool):
-                _check.kind_error(name, "True or False", type(flag).__name__)
+        if kernel_on not in ("tensor", "maps"):
+            _check.value_error("kernel_on", "'tensor' or 'maps'", repr(kernel_on))
+        side_of(activations, "activations")
+        pairs = _check.flag(pairs, "pairs")
+        errors_at = side_of(errors, "errors", "before")
+        null, seed = _check.integer(null, "null", 0), _check.integer(seed, "seed", 0)
         if loss is not None and not callable(loss):
             _check.kind_error("loss", "None or a function (output, y) -> scalar tensor", type(loss).__name__)
         for y in targets:
-            if errors and loss is None and not y.is_floating_point() and y.ndim > 1:
+            if errors_at and loss is None and not y.is_floating_point() and y.ndim > 1:
                 got = f"None with integer y of shape {tuple(y.shape)}"
                 _check.value_error("loss", "a function, or class labels (n,)", got, "pass y.float(), or errors=False")
         return cls(
@@ -70,17 +86,28 @@ class Settings:
             kernel=as_kernel(kernel, bandwidth),
             error_kernel=as_kernel(kernel, error_bandwidth),
             target_kernel=target_kernel,
+            whole=kernel_on == "tensor",
+            activations=activations,
+            errors_at=errors_at or "before",
             pairs=pairs,
-            loss=(loss or default_loss) if errors else None,
+            loss=(loss or default_loss) if errors_at else None,
+            null=null,
+            seed=seed,
+            links=None if links is None else _links(links),
             stored={
                 "alpha": orders[0],
                 "bandwidth": _shown(bandwidth),
                 "error_bandwidth": _shown(error_bandwidth),
                 "kernel": _shown(kernel),
+                "kernel_on": kernel_on,
                 "label_kernel": _shown(label_kernel),
+                "activations": activations,
                 "pairs": pairs,
-                "errors": errors,
+                "errors": errors_at,
                 "loss": _shown(loss),
+                "null": null,
+                "seed": seed,
+                "links": None if links is None else [list(pair) for pair in links],
             },
         )
 
@@ -96,6 +123,21 @@ def telling(where: str, instead_of: str = "") -> Iterator[None]:
             told = told.replace(f" {instead_of}.", f" {where.split()[-1]}.")
         error.args = (f"{where}: {told}", *error.args[1:])
         raise
+
+
+def _links(links: object) -> Links:
+    """Pairs (source, target) of layers as the ways to each: a layer with two ways to it is on neither."""
+    expected = "a list of pairs (source, target) of names of layers"
+    if not isinstance(links, (list, tuple)):
+        _check.kind_error("links", expected, type(links).__name__)
+    for pair in links:
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2 or not all(isinstance(name, str) for name in pair):
+            _check.kind_error("links", expected, f"{pair!r} in it")
+    sources, targets = [source for source, _ in links], [target for _, target in links]
+    return Links(
+        {target: source for source, target in links if targets.count(target) == 1},
+        {source: target for source, target in links if sources.count(source) == 1},
+    )
 
 
 def _check_width(name: str, width: object, widthless: Kernel | None) -> None:

@@ -6,16 +6,18 @@ import hashlib
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from fastrenyi import _check
-from fastrenyi.torch.capture import Activations, Layers, capture
+from fastrenyi.torch.network.capture import Activations, Side, capture_with_flow
+from fastrenyi.torch.network.flow import Flow
+from fastrenyi.torch.network.select import Layers
 
-__all__ = ["Batch", "Loss", "accept", "default_loss", "fingerprint", "run"]
+__all__ = ["Batch", "Links", "Loss", "accept", "default_loss", "fingerprint", "run"]
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
 Loss: TypeAlias = Callable[[Any, Tensor], Tensor]
@@ -82,28 +84,55 @@ def default_loss(output: object, y: Tensor) -> Tensor:
     return nn.functional.cross_entropy(output, y.long(), reduction="sum")
 
 
-def run(model: nn.Module, layers: Layers, batch: Batch, loss: Loss | None) -> Activations:
-    """Capture the layers' outputs, and the gradients of the loss with respect to them unless it is None."""
+class Links(NamedTuple):
+    """By layer, the one through which all that it gets has come (see ``flow``)."""
+
+    values: dict[str, str]
+    errors: dict[str, str]
+
+
+def run(
+    model: nn.Module,
+    layers: Layers,
+    batch: Batch,
+    loss: Loss | None,
+    activations: Side,
+    errors_at: Side,
+    linked: Links | None = None,
+) -> tuple[Activations, Links]:
+    """Capture the layers' outputs, the gradients of the loss unless it is None, and how the layers hang together.
+
+    Without a loss that need not be found again where it is known.
+    """
     x, y = batch
     devices = {parameter.device for parameter in model.parameters()}
     if devices and x.device not in devices:
         home = ", ".join(map(str, devices))
         _check.kind_error("probe", f"tensors on the model's device, {home}", str(x.device), "move one")
-    with _undisturbed(model), torch.set_grad_enabled(loss is not None):
+    # Autograd's graph says how layers hang together; what was made in inference mode can have none.
+    unmade = linked is None and not any(tensor.is_inference() for _, tensor in _tensors(model))
+    recorded = loss is not None or unmade
+    flow = Flow()
+    with _undisturbed(model), torch.set_grad_enabled(recorded):
         # The input requires grad so that layers have errors also where all parameters are frozen. The model gets a
         # copy: it may work in place, which a probe must survive and a leaf would refuse.
-        leaf = x.detach().requires_grad_(loss is not None)
-        with capture(model, layers, gradients=loss is not None) as acts:
-            output = _put_out(model, leaf.clone())
+        leaf = x.detach().requires_grad_(recorded)
+        sides = False if loss is None else errors_at, activations
+        with capture_with_flow(model, layers, *sides, flow) as acts:
+            copy = leaf.clone()
+            flow.begin(copy)
+            output = _put_out(model, copy)
             _check_outputs(acts, len(x))
-            if loss is not None:
-                value = loss(output, y)
-                _check_loss(value)
-                # Unlike value.backward(), this leaves every .grad alone. The parameters are among the sources so
-                # that errors also reach layers that hang on them and not on the input.
-                sources = [leaf, *(p for p in model.parameters() if p.requires_grad)]
-                torch.autograd.grad(value, sources, allow_unused=True)
-    return acts
+            if loss is None:
+                return acts, linked or Links(flow.values_via(), {})
+            value = loss(output, y)
+            _check_loss(value)
+            links = Links(flow.values_via(), flow.errors_via(value))
+            # Unlike value.backward(), this leaves every .grad alone. The parameters are among the sources so
+            # that errors also reach layers that hang on them and not on the input.
+            sources = [leaf, *(p for p in model.parameters() if p.requires_grad)]
+            torch.autograd.grad(value, sources, allow_unused=True)
+    return acts, links
 
 
 def _put_out(model: nn.Module, x: Tensor) -> object:

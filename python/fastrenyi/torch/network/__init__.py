@@ -1,0 +1,1 @@
+"""What is read of a network: the outputs of its layers, their gradients, and how the layers hang together."""

@@ -1,0 +1,57 @@
+"""What a Monitor warns of, once: kernels to which all samples are apart or the same, and targets that never repeat."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+from fastrenyi.kernels import Kernel
+
+__all__ = ["Notices", "saturated"]
+
+_SATURATED, _COLLAPSED = 0.98, 0.02  # of log2 n
+
+
+def saturated(entropy: float, n: int) -> bool:
+    """Whether the entropy of n samples is nearly the largest that it can be."""
+    return entropy > _SATURATED * math.log2(n)
+
+
+class Notices:
+    """Warnings, each given once."""
+
+    def __init__(self) -> None:
+        """Nothing has been said yet."""
+        self._said: set[str] = set()
+
+    def of_variable(self, what: str, entropy: float, n: int, stacklevel: int) -> None:
+        """Say that a kernel tells nothing of a variable, and what helps."""
+        if saturated(entropy, n):
+            found, helps = "apart, so that an information is near its largest whatever the data", "wider"
+        elif entropy < _COLLAPSED * math.log2(n):
+            found, helps = "the same", "narrower"
+        else:
+            return
+        self._say(
+            what,
+            f"{what}: the entropy is {entropy:.3g} bits of log2 n = {math.log2(n):.3g}: to its kernel nearly all "
+            f"samples are {found}. A {helps} one may tell more: bandwidth='median' or fastrenyi.NearestNeighbours(), "
+            "which follow the data's scale, and kernel_on='tensor'",
+            stacklevel,
+        )
+
+    def of_labels(self, kernel: Kernel, entropy: float, n: int, stacklevel: int) -> None:
+        """Say that targets are nearly all different, so that there is nothing to know of them."""
+        if saturated(entropy, n):
+            self._say(
+                "label_kernel",
+                f"label_kernel: the targets are nearly all different to {kernel!r} (entropy {entropy:.3g} bits of "
+                f"log2 n = {math.log2(n):.3g}), so that I(T;Y) is S(T) whatever the layer knows; for values and codes "
+                "pass label_kernel='gaussian', for classes larger minibatches",
+                stacklevel,
+            )
+
+    def _say(self, what: str, message: str, stacklevel: int) -> None:
+        if what not in self._said:
+            self._said.add(what)
+            warnings.warn(message, stacklevel=stacklevel + 2)

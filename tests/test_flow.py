@@ -1,0 +1,146 @@
+"""How layers hang together: which of them all information of the input, and all of an error, goes through."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch import nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
+from torch.utils.checkpoint import checkpoint  # noqa: E402
+
+from fastrenyi.torch.network.probe import default_loss, run  # noqa: E402
+from networks import images, small  # noqa: E402
+
+LAYERS = dict.fromkeys("abcdef")
+
+
+class Net(nn.Module):
+    """Convolutions a to f that leave the shape as it is, put together by `way`."""
+
+    def __init__(self, way):
+        super().__init__()
+        for name in LAYERS:
+            setattr(self, name, nn.Conv2d(1, 1, 3, padding=1))
+        self.way = way
+
+    def forward(self, x):
+        return self.way(self, x)
+
+
+def links(model, loss=lambda out, y: out.square().sum(), **settings):
+    batch = images(), torch.zeros(3)
+    return run(model, None, batch, loss, settings.get("activations", "after"), settings.get("errors_at", "before"))[1]
+
+
+CASES = {
+    "a chain": (lambda n, x: n.c(n.b(n.a(x)).relu()), {"b": "a", "c": "b"}, {"a": "b", "b": "c"}),
+    # A block with a skip: what comes behind it has not come through it, and its error is not all there is.
+    "residual": (
+        lambda n, x: n.d((h := n.a(x)) + n.c(n.b(h).relu())),
+        {"b": "a", "c": "b", "d": "a"},
+        {"a": "d", "b": "c", "c": "d"},
+    ),
+    "residual in place": (
+        lambda n, x: n.d(n.c(n.b(h := n.a(x)).relu_()).add_(h)),
+        {"b": "a", "c": "b", "d": "a"},
+        {"a": "d", "b": "c", "c": "d"},
+    ),
+    "downsample": (
+        lambda n, x: n.d(n.b(h := n.a(x)) + n.c(h)),
+        {"b": "a", "c": "a", "d": "a"},
+        {"a": "d", "b": "d", "c": "d"},
+    ),
+    "a skip around all": (lambda n, x: n.b(n.a(x)) + x, {"b": "a"}, {"a": "b"}),
+    "concatenated": (
+        lambda n, x: n.d(torch.cat([n.b(h := n.a(x)), n.c(h)], 2)),
+        {"b": "a", "c": "a", "d": "a"},
+        {"a": "d", "b": "d", "c": "d"},
+    ),
+    # Parallel from the start: neither sees the other.
+    "two branches": (lambda n, x: n.a(x) * n.b(x), {}, {}),
+    "attention": (
+        lambda n, x: n.e(F.scaled_dot_product_attention(n.b(h := n.a(x)), n.c(h), n.d(h))),
+        {"b": "a", "c": "a", "d": "a", "e": "a"},
+        {"a": "e", "b": "e", "c": "e", "d": "e"},
+    ),
+    "two heads": (
+        lambda n, x: n.b(h := n.a(x)).sum() + n.c(h),
+        {"b": "a", "c": "a"},
+        {},
+    ),
+    "not from the input": (lambda n, x: n.b(n.a(x) + n.c(torch.ones_like(x))), {"b": "a"}, {"a": "b", "c": "b"}),
+    "a detached way is none": (lambda n, x: n.b(n.a(x).detach()), {}, {}),
+    "a chunk": (
+        lambda n, x: n.b(n.a(x)[:, :, :3]),
+        {"b": "a"},
+        {"a": "b"},
+    ),
+    "called twice": (lambda n, x: n.a(n.a(x)), {"a#2": "a"}, {"a": "a#2"}),
+    "written into": (
+        lambda n, x: n.b(torch.zeros_like(x).index_copy(0, torch.arange(3), n.a(x))),
+        {"b": "a"},
+        {"a": "b"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_links(case):
+    way, values, errors = CASES[case]
+    found = links(Net(way))
+    assert found.values == values
+    assert found.errors == errors
+
+
+def test_a_network_of_modules_on_either_side_of_its_activations():
+    expected = {"2": "0", "6": "2", "8": "6"}
+    for inplace in (False, True):
+        for side in ("before", "after"):
+            found = links(small(inplace), activations=side, errors_at=side)
+            assert found.values == expected
+            assert found.errors == {earlier: later for later, earlier in expected.items()}
+
+
+def test_layers_within_layers_are_linked_in_their_order():
+    model = nn.Sequential(nn.Sequential(nn.Conv2d(1, 1, 3), nn.Identity()), nn.Conv2d(1, 1, 3))
+    batch = images(), torch.zeros(3)
+    found = run(model, ["0.0", "0", "1"], batch, lambda out, y: out.sum(), "after", "before")[1]
+    assert found.values == {"0": "0.0", "1": "0"}
+    assert found.errors == {"0.0": "0", "0": "1"}
+
+
+def test_what_a_network_does_to_its_input_in_place():
+    assert links(Net(lambda n, x: n.b(n.a(x.sub_(1.0).mul_(2.0))))).values == {"b": "a"}
+
+
+def test_recurrent_and_checkpointed():
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.rnn, self.head = nn.Linear(6, 5), nn.LSTM(5, 4, batch_first=True), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.head(self.rnn(self.first(x[:, 0]))[0][:, -1])
+
+    batch = images(), torch.zeros(3, dtype=torch.int64)
+    assert run(Recurrent(), None, batch, default_loss, "after", "before")[1].values == {"head": "first"}
+    net = Net(lambda n, x: n.c(checkpoint(lambda t: n.b(n.a(t)), x, use_reentrant=False)))
+    assert links(net).values == {"b": "a", "c": "b"}
+
+
+def test_without_errors_and_of_what_has_no_graph():
+    net = Net(lambda n, x: n.b(n.a(x)))
+    batch = images(), torch.zeros(3)
+    acts, found = run(net, None, batch, None, "after", "before")
+    assert (found.values, found.errors, acts.gradients) == ({"b": "a"}, {}, {})
+    with torch.inference_mode():
+        made = Net(lambda n, x: n.b(n.a(x)))
+    acts, found = run(made, None, batch, None, "after", "before")
+    assert list(acts) == ["a", "b"]
+    assert found.values == {}
+
+
+def test_frozen_and_deep():
+    net = nn.Sequential(*(nn.Conv2d(1, 1, 3, padding=1) for _ in range(600))).requires_grad_(False)
+    found = links(net)  # deeper than Python's stack
+    assert found.values == {str(k): str(k - 1) for k in range(1, 600)}
+    assert found.errors == {str(k): str(k + 1) for k in range(599)}
