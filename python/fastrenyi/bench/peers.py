@@ -16,8 +16,9 @@ import torch
 from fastrenyi._array import Values
 
 __all__ = [
-    "frobenius_matmul", "frobenius_tiles", "grams_cdist", "grams_expanded", "layer_torch", "layer_trios", "pair_trios",
-    "pairs_torch", "spectra_numpy", "spectra_scipy", "spectra_torch", "vendi_entropy",
+    "frobenius_matmul", "frobenius_tiles", "grams_cdist", "grams_expanded", "layer_torch", "layer_trios",
+    "null_batched", "null_loop", "pair_trios", "pairs_torch", "spectra_numpy", "spectra_scipy", "spectra_torch",
+    "vendi_entropy",
 ]  # fmt: skip
 
 Tensor = torch.Tensor
@@ -117,6 +118,22 @@ def layer_trios(maps: Tensor, target: Tensor, index: Tensor, alpha: float) -> Te
     joint = (maps * maps.shape[-1]).prod(dim=0)
     single = torch.stack([trio(target, t, alpha) for t in (*maps, joint)])
     return torch.cat([pair_trios(maps, target, index, alpha), single])
+
+
+def null_batched(a: Tensor, b: Tensor, orders: Tensor, alpha: float) -> Tensor:
+    """(k,): I(A; P B P') of each order of the samples, only the joint entropies anew, a tile of them at once."""
+    alone = entropies_torch(a, alpha) + entropies_torch(b, alpha)
+    parts = []
+    for tile in _tiles(len(orders), TILE):
+        some = orders[tile]
+        parts.append(entropies_torch(a * b[some[:, :, None], some[:, None, :]], alpha))
+    return alone - torch.cat(parts)
+
+
+def null_loop(a: Tensor, b: Tensor, orders: Tensor, alpha: float) -> Tensor:
+    """Return the same, one order at a time."""
+    alone = entropies_torch(a, alpha) + entropies_torch(b, alpha)
+    return alone - torch.stack([entropies_torch(a * b[order][:, order], alpha) for order in orders])
 
 
 def _collision(square: Tensor, trace: Tensor) -> Tensor:

@@ -52,6 +52,8 @@ def workloads(size: str = "normal") -> list[Workload]:
     channels, n = (6, 10) if quick else (512, 100)
     listed.append(_named(f"pairs-{channels}-float64", "pairs", _pairs, channels, n, "float64"))
     listed.append(_named(f"pairs-{channels}-order2-float64", "pairs", _pairs_order_two, channels, n, "float64"))
+    count, n = (5, 10) if quick else (200, 100)
+    listed.append(_named(f"null-{count}x{n}-float64", "null", _null, count, n, "float64"))
     for channels, side in [(4, 3)] if quick else [(64, 32), (512, 14)]:
         for dtype in ("float64", "float32"):
             name = f"gram-{channels}x{side}x{side}-{dtype}"
@@ -250,6 +252,34 @@ def _pairs_order_two(channels: int, n: int, dtype: str) -> Task:
         tolerance=BITS[dtype],
         dtype=dtype,
         flops=2 * len(index) * 2 * n**2,
+    )
+
+
+def _null(count: int, n: int, dtype: str) -> Task:
+    """Mutual information under permutations, whatever library they are drawn by."""
+    maps, target = data.layer_grams(n, 1, 4, 4, dtype)
+    a, b = maps[0], target
+    rng = np.random.default_rng(0)  # as permutation_test with seed 0
+    orders = np.stack([rng.permutation(n) for _ in range(count)])
+    x, y, some = torch.from_numpy(a), torch.from_numpy(b), torch.from_numpy(orders)
+
+    def reference() -> Values:
+        mixed = np.stack([b[order][:, order] for order in orders])
+        index = np.stack([np.zeros(count, np.int64), np.arange(1, count + 1)], axis=1)
+        joint = answers.pair_entropies(np.concatenate([a[None], mixed]), np.ones((n, n)), index, ALPHA)[:, 0]
+        return answers.entropies(a, ALPHA) + answers.entropies(b, ALPHA) - joint
+
+    return Task(
+        ours=Side("ours", lambda: fr.permutation_test(a, b, count, 0, alpha=ALPHA).null),
+        peers=(
+            Side("torch", lambda: peers.null_batched(x, y, some, ALPHA)),
+            Side("torch, a loop", lambda: peers.null_loop(x, y, some, ALPHA)),
+        ),
+        reference=reference,
+        error=answers.bits_error,
+        tolerance=3 * BITS[dtype],
+        dtype=dtype,
+        flops=_spectra_flops(count + 3, n),
     )
 
 

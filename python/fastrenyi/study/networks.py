@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from fastrenyi.demo import Digits, lenet, load_digits
 
-__all__ = ["DATA", "NETWORKS", "Images", "linear", "probes", "trained"]
+__all__ = ["DATA", "NETWORKS", "Images", "linear", "markdown_rows", "probes", "trained"]
 
 Images = Digits
 
@@ -115,3 +116,10 @@ def trained(model: nn.Module, images: Images, seed: int, epochs: int, rate: floa
         with torch.no_grad():
             right = model(images.held_out_images).argmax(1) == images.held_out_labels
         yield Moment(model, epoch, float(right.double().mean()))
+
+
+def markdown_rows(table: pd.DataFrame) -> str:
+    """Return a table as Markdown, numbers with three digits."""
+    cells = [[f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row] for row in table.to_numpy()]
+    lines = [[str(name) for name in table], ["---"] * table.shape[1], *cells]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

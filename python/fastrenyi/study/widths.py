@@ -22,7 +22,7 @@ from tqdm import tqdm
 import fastrenyi as fr
 import fastrenyi.torch as frt
 from fastrenyi.report.run import write_whole
-from fastrenyi.study.networks import DATA, NETWORKS, probes, trained
+from fastrenyi.study.networks import DATA, NETWORKS, markdown_rows, probes, trained
 
 SAMPLES, BATCHES = 100, 4
 BROKEN = 1e-3
@@ -107,11 +107,7 @@ def markdown(table: pd.DataFrame) -> str:
     parts = []
     for (data, network), rows in table.groupby(["data", "network"], sort=False):
         shown = rows.drop(columns=["data", "network"])
-        cells: list[list[str]] = [
-            [f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row] for row in shown.to_numpy()
-        ]
-        lines = [" | ".join(row) for row in [[str(name) for name in shown], ["---"] * shown.shape[1], *cells]]
-        parts.append(f"### {network}, {data}\n\n" + "\n".join(f"| {line} |" for line in lines))
+        parts.append(f"### {network}, {data}\n\n{markdown_rows(shown)}")
     return "\n\n".join(parts) + "\n"
 
 
