@@ -135,6 +135,42 @@ def test_every_activation_module():
         assert acts["0"].shape == out.shape
 
 
+BESIDE = {
+    "swish by hand": lambda t: t * torch.sigmoid(t),
+    "mish by hand": lambda t: t * torch.tanh(F.softplus(t)),
+    "concatenated relu": lambda t: torch.relu(t) - torch.relu(-t),
+    "a skip of its own": lambda t: F.relu(t) + t,
+    "two functions": lambda t: torch.tanh(t) + F.relu(t),
+}
+
+
+@pytest.mark.parametrize("way", BESIDE)
+def test_an_output_used_beside_its_activation_stands_for_itself(way):
+    model = Functional(lambda self, t: BESIDE[way](t).sum())
+    x = images()
+    with frt.capture(model, gradients=True) as acts:
+        model(x).backward()
+    own = model.conv(x).detach().requires_grad_()
+    assert torch.equal(acts["conv"], own)
+    assert acts.functions == {"conv": ""}
+    (expected,) = torch.autograd.grad(BESIDE[way](own).sum(), own)
+    torch.testing.assert_close(acts.gradients["conv"], expected)
+
+
+def test_looking_at_an_output_is_no_use_of_it():
+    def after(self, t):
+        assert t.shape[0] == len(t) == t.size(0)
+        out = self.act(t)
+        self.seen = (t.detach(), float(t.detach().mean()), t.requires_grad)
+        return out
+
+    model = Functional(after, act=nn.ReLU())
+    with frt.capture(model) as acts:
+        out = model(images())
+    assert torch.equal(acts["conv"], out)
+    assert acts.functions == {"conv": "relu"}
+
+
 def test_pooling_between_keeps_the_convolutions_own_output():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2), nn.ReLU())
     x = images()
@@ -149,14 +185,6 @@ def test_only_the_first_activation_is_taken():
     with frt.capture(model) as acts:
         model(x)
     assert torch.equal(acts["0"], torch.tanh(model[0](x)))
-
-
-def test_of_two_activations_of_one_output_the_first_is_taken():
-    model = Functional(lambda self, t: self.first(t) + self.second(t), first=nn.Tanh(), second=nn.ReLU())
-    x = images()
-    with frt.capture(model) as acts:
-        model(x)
-    assert torch.equal(acts["conv"], torch.tanh(model.conv(x)))
 
 
 def test_one_activation_module_shared_by_all_convolutions():

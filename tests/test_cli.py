@@ -319,7 +319,7 @@ sys.exit(cli.main(["report", str(path)]))
     done = python(code, str(tmp_path / "run.parquet"))
     assert (done.returncode, done.stderr) == (0, "")
     page = (tmp_path / "report.html").read_text()
-    assert "I(X;T) is not told apart from its null in conv, fc." in page
+    assert "without a null, or one of a single permutation, in conv, fc." in page
 
 
 def test_a_table_that_is_none_is_refused(tmp_path, capsys):

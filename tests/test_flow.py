@@ -27,7 +27,7 @@ class Net(nn.Module):
 
 
 def links(model, loss=lambda out, y: out.square().sum(), **settings):
-    batch = images(), torch.zeros(3)
+    batch = images(20), torch.zeros(20)
     return run(model, None, batch, loss, settings.get("activations", "after"), settings.get("errors_at", "before"))[1]
 
 
@@ -76,7 +76,7 @@ CASES = {
     ),
     "called twice": (lambda n, x: n.a(n.a(x)), {"a#2": "a"}, {"a": "a#2"}),
     "written into": (
-        lambda n, x: n.b(torch.zeros_like(x).index_copy(0, torch.arange(3), n.a(x))),
+        lambda n, x: n.b(torch.zeros_like(x).index_copy(0, torch.arange(len(x)), n.a(x))),
         {"b": "a"},
         {"a": "b"},
     ),
@@ -139,8 +139,76 @@ def test_without_errors_and_of_what_has_no_graph():
     assert found.values == {}
 
 
+HIDDEN = {
+    "a detached skip": lambda n, x: n.b(n.a(x)) * 0 + n.c(n.b(h := n.a(x)) + x.detach()) + 0 * h,
+    "around a layer by integers": lambda n, x: n.c(n.b(n.a(x)) + (x > 0).long().float()),
+    "around a layer by NumPy": lambda n, x: n.c(n.b(n.a(x)) + torch.from_numpy(x.detach().numpy())),
+}
+
+
+@pytest.mark.parametrize("case", HIDDEN)
+def test_ways_that_autograd_does_not_see_make_no_false_link(case):
+    """c gets something of the input that has not come through b."""
+    assert "c" not in links(Net(HIDDEN[case])).values
+
+
+def test_a_straight_through_quantiser_is_a_way():
+    def way(n, x):
+        h = n.a(x)
+        return n.b(h + (h.round() - h).detach())
+
+    assert links(Net(way)).values == {"b": "a"}
+
+
+def test_a_model_that_draws_at_random_and_one_that_mixes_samples():
+    assert links(Net(lambda n, x: n.b(n.a(x) + torch.randn(1, 1, 1, 6)))).values == {"b": "a"}
+    # Noise of each sample's own: nothing can be seen, and nothing is claimed.
+    assert links(Net(lambda n, x: n.b(n.a(x) + torch.randn_like(x)))).values == {}
+
+
 def test_frozen_and_deep():
-    net = nn.Sequential(*(nn.Conv2d(1, 1, 3, padding=1) for _ in range(600))).requires_grad_(False)
-    found = links(net)  # deeper than Python's stack
-    assert found.values == {str(k): str(k - 1) for k in range(1, 600)}
-    assert found.errors == {str(k): str(k + 1) for k in range(599)}
+    def way(n, x):
+        h = n.a(x)
+        for _ in range(3000):  # deeper than Python's stack
+            h = h * 1.0
+        return n.b(h)
+
+    net = Net(way).requires_grad_(False)
+    assert links(net) == ({"b": "a"}, {"a": "b"})
+
+
+def test_many_layers_are_tried_in_blocks_of_a_minibatch():
+    net = nn.Sequential(*(nn.Conv2d(1, 1, 3, padding=1) for _ in range(9)))
+    batch = images(40), torch.zeros(40)
+    found = run(net, None, batch, lambda out, y: out.sum(), "after", "before")[1]
+    assert found.values == {str(k): str(k - 1) for k in range(1, 9)}
+
+
+def test_a_model_bound_to_its_minibatch():
+    class Bound(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(6, 5), nn.Linear(5, 2)
+            self.place = nn.Parameter(torch.randn(21, 6))
+
+        def forward(self, x):
+            return self.b(self.a(x + self.place))
+
+    found = run(Bound(), None, (torch.randn(21, 6), torch.zeros(21)), lambda out, y: out.sum(), "after", "before")[1]
+    assert found.values == {"b": "a"}
+
+
+def test_parts_of_one_output_are_apart():
+    class Chunked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.both, self.q, self.k, self.out = nn.Linear(6, 8), nn.Identity(), nn.Identity(), nn.Linear(4, 2)
+
+        def forward(self, x):
+            q, k = self.both(x).chunk(2, 1)
+            return self.out(self.q(q) * self.k(k))
+
+    batch = torch.randn(20, 6), torch.zeros(20)
+    found = run(Chunked(), ["both", "q", "k", "out"], batch, lambda out, y: out.sum(), "after", "before")[1]
+    assert found.values == {"q": "both", "k": "both", "out": "both"}
+    assert found.errors == {"q": "out", "k": "out", "both": "out"}

@@ -94,6 +94,14 @@ def test_only_layers_that_all_has_come_through_are_compared():
     assert list(frt.inequalities(table)["chain"]) == ["backward"]
 
 
+def test_ways_in_a_circle_end():
+    table = frame([1.0, NAN, NAN], [NAN] * 3)
+    table["input_via"] = ["b", "c", "b"]
+    assert len(frt.inequalities(table)) == 0
+    table["input_via"] = ["a", "a", "a"]
+    assert len(frt.inequalities(table)) == 0
+
+
 def test_a_way_that_changes_between_batches_is_none():
     one, two = frame([3.0, 2.0], [NAN, NAN]), frame([3.0, 2.0], [NAN, NAN], batch=1)
     two["input_via"] = ""

@@ -31,7 +31,7 @@ NULLS = [
 ]
 NUMBERS = [*QUANTITIES, *NULLS, "input_entropy", "target_entropy"]
 WORDS = ["layer", "activation", "input_via", "error_via"]
-COUNTS = ["step", "batch", "depth", "channels", "samples"]
+COUNTS = ["step", "batch", "depth", "channels", "samples", "permutations", "pair_permutations"]
 FLAGS = ["saturated", "dead"]
 
 # The networks are random and the minibatches small: to narrow kernels all samples are apart.

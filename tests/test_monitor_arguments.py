@@ -16,7 +16,7 @@ import fastrenyi.torch as frt  # noqa: E402
 from conftest import run_python  # noqa: E402
 from networks import N, net, probes  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*the entropy is:UserWarning")  # of made-up probes
+pytestmark = pytest.mark.filterwarnings("ignore:.*the entropy is:UserWarning", "ignore:label_kernel:UserWarning")
 
 
 @pytest.fixture(autouse=True)

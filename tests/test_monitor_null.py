@@ -126,7 +126,7 @@ def test_narrow_kernels_show_nothing_and_it_is_said_once_for_each_layer():
 
 
 def test_wide_kernels_are_said_to_be_wide():
-    with pytest.warns(UserWarning, match=r"nearly all samples are the same\. A narrower one may tell more"):
+    with pytest.warns(UserWarning, match=r"nearly all samples are the same, if .* A narrower one may tell more"):
         frt.Monitor(net(), probes(1), bandwidth=1e4, errors=False).measure(0)
 
 
@@ -151,6 +151,12 @@ def test_labels_that_are_all_different_say_nothing(y):
     np.testing.assert_allclose(rows["mi_target"], rows["entropy"], rtol=0, atol=1e-6)
 
 
+def test_one_label_is_nothing_to_know():
+    x = torch.randn(N, 1, 6, 6, dtype=torch.float64)
+    with pytest.warns(UserWarning, match=r"^label_kernel: .*nearly all the same"):
+        frt.Monitor(net(), [(x, torch.ones(N).long())], errors=False)
+
+
 def test_links_of_the_user():
     model = net()
     found = frt.Monitor(model, probes(1)).measure(0)
@@ -158,7 +164,7 @@ def test_links_of_the_user():
     assert list(found["error_via"]) == ["conv2", "fc1", "fc2", ""]
     given = frt.Monitor(model, probes(1), links=[("conv1", "fc1"), ("conv1", "fc2"), ("conv2", "fc2")]).measure(0)
     assert list(given["input_via"]) == ["", "", "conv1", ""]  # fc2 has two ways
-    assert list(given["error_via"]) == ["", "fc2", "", ""]  # conv1 has two
+    assert list(given["error_via"]) == list(found["error_via"])
 
 
 @pytest.mark.parametrize("inplace", [True, False])
@@ -212,6 +218,9 @@ def test_on_a_network_that_hides_its_graph():
         ({"links": "conv1"}, TypeError, r"^links: expected a list of pairs"),
         ({"links": ["conv1"]}, TypeError, r"^links: .*'conv1' in it"),
         ({"links": [("conv1", 2)]}, TypeError, "^links: "),
+        ({"links": [("conv1", "conv3")]}, ValueError, r"^links: expected names of layers .*fc2, got 'conv3'"),
+        ({"links": [("fc2", "fc2")]}, ValueError, r"^links: .*circle through 'fc2'"),
+        ({"links": [("conv1", "fc1"), ("fc1", "conv1")]}, ValueError, "^links: .*circle"),
     ],
 )
 def test_wrong_options(options, error, words):

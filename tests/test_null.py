@@ -121,6 +121,30 @@ def test_in_the_dtype_of_the_grams(dtype: str, rng: Rng) -> None:
     close(test.null, expected, 1e-2 if dtype == "float32" else 1e-11)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_rounding_hides_no_excess(dtype: str, rng: Rng) -> None:
+    x = rng.normal(size=(100, 40))
+    a, b = (fr.gram(z, bandwidth=4.0) for z in (x, x + 0.5 * rng.normal(size=x.shape)))
+    exact = fr.permutation_test(a, b, 20)
+    assert float(exact.excess) < 0.1  # bits: little, and far above the null
+    assert float(exact.z) > 10
+    if dtype == "float32":
+        found = fr.permutation_test(a.astype(dtype), b.astype(dtype), 20)
+        assert float(found.z) == pytest.approx(float(exact.z), rel=0.05)
+        assert float(found.pvalue) == pytest.approx(1 / 21)
+    half = grams(rng, 30).astype(dtype)
+    copies = fr.permutation_test(half, half, 40)
+    assert float(copies.pvalue) == pytest.approx(1 / 41, rel=1e-3)
+    assert float(copies.z) > 2
+
+
+def test_what_is_not_there_has_no_p_value(rng: Rng) -> None:
+    null = fr.layer_decomposition(grams(rng, 1, 8), grams(rng, 8), null=5).null
+    assert null is not None
+    assert math.isnan(null.tradeoff.pvalue)
+    assert not math.isnan(null.mmi.pvalue)
+
+
 def test_information_with_a_null(rng: Rng) -> None:
     a, b = grams(rng, 8), grams(rng, 8)
     found = fr.mutual_information(a, b, alpha=2, null=6, seed=5)

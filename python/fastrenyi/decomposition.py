@@ -177,7 +177,9 @@ def layer_decomposition(
         return found
 
     def compared(value: Array, under_null: Array) -> PermutationTest[ArrayT]:
-        return PermutationTest.of(leave(value), leave(under_null), home)
+        if one_order:
+            value, under_null = value[..., 0], under_null[..., 0]
+        return PermutationTest.of(value, under_null, home)
 
     listed: list[Array] = list(maps)  # type: ignore[call-overload]
     count = len(listed)

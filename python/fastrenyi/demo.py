@@ -245,10 +245,11 @@ def _measure(training: Training, digits: Digits, monitor: frt.Monitor, per_epoch
     loss = nn.functional.cross_entropy(scores, digits.held_out_labels).item()
     accuracy = (scores.argmax(1) == digits.held_out_labels).double().mean().item()
     training.history.append({"step": step, "epoch": step / per_epoch, "loss": loss, "accuracy": accuracy})
-    known = rows.groupby("layer")["mi_input"].mean()
+    known = (rows["mi_target"] - rows["mi_target_null"]).groupby(rows["layer"]).mean()
     told = "  ".join(f"{name} {known[name]:.3f}" for name in LAYERS)
     tqdm.write(
-        f"step {step:4d}  epoch {step / per_epoch:5.2f}  loss {loss:.3f}  accuracy {accuracy:5.1%}  I(X;T) bits: {told}"
+        f"step {step:4d}  epoch {step / per_epoch:5.2f}  loss {loss:.3f}  accuracy {accuracy:5.1%}  "
+        f"I(T;Y) above shuffled labels, bits: {told}"
     )
     sys.stdout.flush()  # a reader behind a pipe sees each measurement when it is made
 

@@ -12,8 +12,8 @@ from fastrenyi._call import Alpha, Call, Variable
 
 __all__ = ["PermutationTest", "permutation_test"]
 
-_ROUNDING = 1e4
-"""Differences of so many epsilons of an information count as rounding: order 1.01 multiplies it by a hundred."""
+_ROUNDING = 64
+"""Differences of so many epsilons of an information count as rounding; in half precision nothing is computed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,17 +65,18 @@ class PermutationTest(Generic[ArrayT]):
 
     @classmethod
     def of(cls, value: Array, null: Array, home: Home) -> PermutationTest[ArrayT]:
-        """Compare a value (...) with those of permutations (k, ...)."""
+        """Compare a value (...) with those of permutations (k, ...), in the precision they were computed in."""
         xp, count = home.xp(), len(null)
         mean = null.sum(0) / count
         squares = ((null - mean) ** 2).sum(0)
         std = (squares / (count - 1)) ** 0.5 if count > 1 else squares * math.nan
-        rounding = _ROUNDING * home.epsilon * (1 + abs(value))
+        epsilon = 2.0**-52 if home.dtype == "float64" else 2.0**-23
+        rounding = _ROUNDING * epsilon * (1 + abs(value))
         excess = value - mean
         z = xp.where(std > rounding, excess, math.nan) / xp.where(std > rounding, std, 1.0)
         reached = (null >= value - rounding).sum(0)
-        pvalue = (1 + home.leave(reached)) / (1 + count)
-        return cls(value, null, mean, std, excess, z, pvalue)
+        pvalue = (1 + reached + 0 * value) / (1 + count)  # in the dtype of value, and NaN where it is
+        return cls(*(home.leave(part) for part in (value, null, mean, std, excess, z, pvalue)))
 
 
 def permutation_test(
@@ -138,4 +139,7 @@ def permutation_test(
     s_a, s_b, s_ab = call.entropies((0,), (1,), (0, 1))
     alone = s_a + s_b
     null = call.home.constant(alone) - call.permuted(count, seed)
-    return PermutationTest.of(call.leave(alone - s_ab), call.leave(null), call.home)
+    value = alone - s_ab
+    if call.one_order:
+        value, null = value.squeeze(-1), null.squeeze(-1)
+    return PermutationTest.of(value, null, call.home)

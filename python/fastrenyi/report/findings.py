@@ -1,7 +1,7 @@
 """What a table shows, in words: each sentence is computed from the rows and turns when they do.
 
-What a layer knows is the excess of an information over its null, and nothing is said of an excess below two standard
-deviations of the null.
+What a layer knows is the excess of an information over its null, and nothing is said of an excess that could as well be
+chance: below what two standard deviations stand for, where the deviation is known from few permutations only.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from scipy import special
 
 from fastrenyi.report.run import Run, check_table
 from fastrenyi.table.inequalities import inequalities
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
 
 #: Differences below this many bits count as equal.
 TOLERANCE = 1e-3
-#: An excess counts from so many standard deviations of the null on.
+#: An excess counts from so many standard deviations of the null on, more where these are known from few permutations.
 DEVIATIONS = 2.0
 
 SYMBOLS = {"forward": "I(X;T)", "backward": "I(δ_K;δ_i)"}
+_CHANCE = 1 - math.erfc(DEVIATIONS / math.sqrt(2)) / 2  # of a normal variable to stay below that
+_PAIRS = ("tradeoff", "nonredundant")
 _OF = {"mi_input": ("the input", "I(X;T)"), "mi_target": ("the label", "I(T;Y)")}
 
 
@@ -77,17 +81,24 @@ def trace(frame: pd.DataFrame, layer: str, column: str) -> pd.DataFrame:
 def excess(frame: pd.DataFrame, layer: str, column: str) -> pd.DataFrame:
     """Return, for each step, how far a quantity is above its null, averaged over the m probe minibatches.
 
-    Columns: mean of the excess; std over the minibatches (0 for one); error, the standard deviation that the mean would
-    have if nothing were shared: sqrt(sum of the nulls' variances) / m. NaN without a null.
+    Columns: mean of the excess; std over the minibatches (0 for one); error, the standard deviation that the mean
+    would have if nothing were shared, sqrt((1 + 1/k) sum of the nulls' variances) / m, of k permutations each;
+    needed, what the mean is to be above: two of them where they are known, by Student's t of m (k - 1) degrees of
+    freedom. NaN without a null, error and needed also for one permutation.
     """
     here = frame[frame["layer"] == layer]
-    table = here.assign(excess=here[column] - here[f"{column}_null"], variance=here[f"{column}_null_std"] ** 2).groupby(
-        "step"
-    )
+    permutations = here["pair_permutations" if column in _PAIRS else "permutations"]
+    table = here.assign(
+        excess=here[column] - here[f"{column}_null"],
+        variance=here[f"{column}_null_std"] ** 2 * (1 + 1 / permutations.where(permutations > 0)),
+        freedom=permutations - 1,
+    ).groupby("step")
     found = table["excess"].agg(["mean", "std"])
     counted = table["excess"].count()
-    error = table["variance"].sum(min_count=1) ** 0.5 / counted
-    return found.assign(std=found["std"].where(counted > 1, 0.0), error=error)
+    error = table["variance"].sum(min_count=1) ** 0.5 / counted.where(counted > 0)
+    freedom = table["freedom"].sum()
+    needed = error * special.stdtrit(freedom.where(freedom > 0), _CHANCE)
+    return found.assign(std=found["std"].where(counted > 1, 0.0), error=error, needed=needed)
 
 
 def _knowledge(frame: pd.DataFrame, column: str, moments: dict[str, int]) -> Finding:
@@ -101,22 +112,27 @@ def _knowledge(frame: pd.DataFrame, column: str, moments: dict[str, int]) -> Fin
             "data are."
         )
         return Finding(title, text, None)
-    sentences, clear = [], []
+    sentences: list[str] = []
+    clear: bool | None = None
     for name, step in moments.items():
         found = {layer: excess(frame, layer, column) for layer in layers(frame)}
         there = {layer: rows.loc[step] for layer, rows in found.items() if step in rows.index}
-        above = {layer: row for layer, row in there.items() if row["mean"] > DEVIATIONS * row["error"]}
-        below = [layer for layer in there if layer not in above]
+        unknown = [layer for layer, row in there.items() if row[["mean", "needed"]].isna().any()]
+        above = {layer: row for layer, row in there.items() if row["mean"] > max(TOLERANCE, row["needed"])}
+        above = {layer: row for layer, row in above.items() if layer not in unknown}
+        below = [layer for layer in there if layer not in above and layer not in unknown]
         told = []
         if above:
             values = ", ".join(f"{layer} {row['mean']:.3f} ± {row['error']:.3f}" for layer, row in above.items())
             told.append(f"above its null by {values} bits")
         if below:
             told.append(f"not told apart from its null in {', '.join(below)}")
+        if unknown:
+            told.append(f"without a null, or one of a single permutation, in {', '.join(unknown)}")
         sentences.append(f"{_capital(name)}, {symbol} is {'; '.join(told)}.")
-        clear = [*above] if not below else []
+        clear = None if unknown else not below
     sentences.append("(± one standard deviation of the mean where nothing is shared.)")
-    return Finding(title, " ".join(sentences), bool(clear))
+    return Finding(title, " ".join(sentences), clear)
 
 
 def _learning(frame: pd.DataFrame) -> Finding:
@@ -131,12 +147,16 @@ def _learning(frame: pd.DataFrame) -> Finding:
         if first in rows.index and last in rows.index:
             here = frame[frame["layer"] == layer].pivot(index="step", columns="batch")
             changes = (here["mi_target"] - here["mi_target_null"]).loc[[first, last]].diff().loc[last].dropna()
+            if changes.empty or rows.loc[[first, last], "needed"].isna().any():
+                continue
             change, spread = float(changes.mean()), float(changes.std()) if len(changes) > 1 else 0.0
             # What the minibatches differ by, and what a change would be if nothing were shared.
             error = math.hypot(spread / math.sqrt(len(changes)), rows["error"][first], rows["error"][last])
             told.append(f"{layer} {change:+.3f} ± {error:.3f}")
-            if change > DEVIATIONS * error:
+            if change > max(TOLERANCE, DEVIATIONS * error):
                 grown.append(layer)
+    if not told:
+        return Finding(title, "It takes two measurements with a null of two permutations or more to tell.", None)
     text = f"From the first to the last measurement the excess of I(T;Y) changed by {', '.join(told)} bits."
     text += f" It grew by more than two of its errors in {', '.join(grown)}." if grown else " It grew nowhere clearly."
     return Finding(title, text, bool(grown))
@@ -162,24 +182,43 @@ def _chain(links: pd.DataFrame, chain: str, moments: dict[str, int]) -> Finding:
                 f"{worst['target']} by {worst['violation']:.3f} bits."
             )
     broken = links[~links["holds"]]
-    count = links["step"].nunique()
+    count, doubtful = links["step"].nunique(), links[links["holds"] & (links["violation"] > TOLERANCE)]
+    alone = links["gap_error"].isna().all()
     if broken.empty:
-        sentences.append(f"At every link of all {count} measurements, to within two errors of the difference.")
+        sentences.append(
+            f"At every link of all {count} measurements{', to within its error' if len(doubtful) else ''}."
+        )
     else:
         worst = broken.sort_values("violation").iloc[-1]
         error = "" if math.isnan(worst["gap_error"]) else f" ± {worst['gap_error']:.3f}"
         sentences.append(
-            f"Over all {count} measurements {len(broken)} of {len(links)} links are broken by more than two errors; "
+            f"Over all {count} measurements {len(broken)} of {len(links)} links are "
+            f"broken{'' if alone else ' by more than two errors'}; "
             f"the largest violation is {worst['violation']:.3f}{error} bits, at {worst['source']} → "
             f"{worst['target']} at "
             f"step {worst['step']}, where {SYMBOLS[chain]} goes up from {worst['left']:.3f} to {worst['right']:.3f} "
             "bits."
         )
+    if len(doubtful):
+        sentences.append(
+            f"{len(doubtful)} more go up, by at most {doubtful['violation'].max():.3f} bits, less than two errors "
+            "of the "
+            "difference: of them it cannot be said."
+        )
+    if alone and not broken.empty:
+        sentences.append("Of one minibatch no error is known.")
+    if chain == "backward":
+        sentences.append(
+            "It is a theorem in linear networks alone: elsewhere an error also has something of the sample from the "
+            "slopes "
+            "of activation functions."
+        )
     sentences.append(
         "The estimator guarantees no chain: what a kernel sees of a layer depends on its width, so that a violation "
         "says as much of the widths as of the network."
     )
-    return Finding(title, " ".join(sentences), broken.empty)
+    shown = None if len(doubtful) or (alone and not broken.empty) else broken.empty
+    return Finding(title, " ".join(sentences), shown)
 
 
 def _kernels(frame: pd.DataFrame) -> list[Finding]:
@@ -201,17 +240,21 @@ def _kernels(frame: pd.DataFrame) -> list[Finding]:
 
 def _tradeoff(frame: pd.DataFrame, layer: str) -> Finding:
     last = int(frame["step"].max())
-    title = f"Redundancy outweighs synergy in {layer}"
-    value, share, rest = (
-        float(trace(frame, layer, column)["mean"].loc[last])
-        for column in ("tradeoff", "tradeoff_share", "nonredundant_share")
-    )
+    title = f"Pairs of maps of {layer} repeat more of the input than of a shuffled one"
+    traced = [trace(frame, layer, column)["mean"] for column in ("tradeoff", "tradeoff_share", "nonredundant_share")]
+    if any(last not in values.index or math.isnan(values.loc[last]) for values in traced):
+        return Finding(
+            title, "At the end pairs were not measured, or the layer puts out the same for all samples.", None
+        )
+    value, share, rest = (float(values.loc[last]) for values in traced)
     above = excess(frame, layer, "tradeoff").loc[last]
     text = f"At the end the redundancy-synergy trade-off is {value:.3f} bits"
     shown: bool | None = None
-    if above.isna().any():
-        text += ", measured without a null: what of it the input has to do with cannot be said."
-    elif abs(above["mean"]) <= max(TOLERANCE, DEVIATIONS * above["error"]):
+    if above[["mean", "needed"]].isna().any():
+        text += (
+            ", measured without a null, or one of a single permutation: what the input has to do with it is not known."
+        )
+    elif abs(above["mean"]) <= max(TOLERANCE, above["needed"]):
         text += f", {above['mean']:+.3f} ± {above['error']:.3f} above what it is with shuffled inputs: not told apart."
     else:
         shown = bool(above["mean"] > 0)
@@ -225,8 +268,8 @@ def _movement(frame: pd.DataFrame, layer: str, moments: dict[str, int]) -> Findi
     redundant = trace(frame, layer, "tradeoff_share")["mean"]
     rest = trace(frame, layer, "nonredundant_share")["mean"]
     names, steps = list(moments), list(moments.values())
-    if len(set(steps)) < 3:
-        return Finding(title, "It takes three measurements or more to tell.", None)
+    if len(set(steps)) < 3 or not set(steps) <= set(redundant.dropna().index):
+        return Finding(title, "It takes three measurements or more of a layer that is not dead to tell.", None)
     told = " → ".join(f"{redundant.loc[step]:.1%}" for step in steps)
     told_rest = " → ".join(f"{rest.loc[step]:.1%}" for step in steps)
     start, middle, end = steps[0], steps[1], steps[-1]

@@ -51,7 +51,7 @@ _CAPTIONS = {
         "about "
         "the gradient at the output. A line joins two layers where that must hold, and is dotted where it goes up by "
         "more than two errors of the difference, with the size of the violation in red. The estimator guarantees "
-        "neither chain.",
+        "neither chain, and the backward one is a theorem in linear networks alone.",
     ),
 }
 

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from fastrenyi.report.findings import DEVIATIONS, TOLERANCE, excess, layers, layers_with_maps, trace
+from fastrenyi.report.findings import TOLERANCE, excess, layers, layers_with_maps, trace
 from fastrenyi.report.run import Run, check_table, write_whole
 from fastrenyi.table.inequalities import inequalities as links_of
 
@@ -70,7 +70,7 @@ def information_plane(frame: pd.DataFrame, run: Run | None = None, path: Path | 
         known, labels = drawn(frame, name, "mi_input"), drawn(frame, name, "mi_target")
         if compared:
             for rows_of, span in ((known, panel.axvspan), (labels, panel.axhspan)):
-                reach = DEVIATIONS * rows_of["error"].max()
+                reach = rows_of["needed"].max()
                 span(-reach, reach, color=_GREY, alpha=0.25, linewidth=0, zorder=0)
         panel.plot(known["mean"], labels["mean"], color="#bbbbbb", linewidth=1, zorder=1)
         shades = colours(norm(known.index))
@@ -114,7 +114,7 @@ def true_and_shuffled(frame: pd.DataFrame, run: Run | None = None, path: Path | 
             rows = [frame[(frame["layer"] == name) & (frame["step"] == step)] for name in names]
             places = np.arange(len(names)) + side
             null = np.array([row[f"{column}_null"].mean() for row in rows])
-            reach = np.array([DEVIATIONS * (row[f"{column}_null_std"] ** 2).sum() ** 0.5 / len(row) for row in rows])
+            reach = np.array([excess(frame, name, column)["needed"].get(step, math.nan) for name in names])
             panel.bar(places, 2 * reach, 0.2, null - reach, color=colour, alpha=0.25, linewidth=0)
             panel.scatter(places, null, marker="_", color=colour, s=120, label=f"step {step}, shuffled")
             values = [row[column].mean() for row in rows]

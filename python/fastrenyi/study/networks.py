@@ -20,17 +20,17 @@ Images = Digits
 
 
 def _photographs(seed: int) -> Images:
-    """Pieces of 32 x 32 pixels of scikit-learn's two photographs; the label is which third of which photograph."""
+    """Pieces of 16 x 16 pixels, side by side, of scikit-learn's two photographs; the label is which third of which."""
     from sklearn.datasets import load_sample_images
 
     pieces, labels = [], []
     for number, photograph in enumerate(load_sample_images().images):
         pixels = torch.tensor(np.asarray(photograph) / 255, dtype=torch.float32).permute(2, 0, 1)
         height, width = pixels.shape[1:]
-        for top in range(0, height - 31, 16):
-            for left in range(0, width - 31, 16):
-                third = min(2, 3 * (left + 16) // width)
-                pieces.append(pixels[:, top : top + 32, left : left + 32])
+        for top in range(0, height - 15, 16):
+            for left in range(0, width - 15, 16):
+                third = min(2, 3 * (left + 8) // width)
+                pieces.append(pixels[:, top : top + 16, left : left + 16])
                 labels.append(3 * number + third)
     order = torch.from_numpy(np.random.default_rng([seed, 0]).permutation(len(labels)))
     images, targets = torch.stack(pieces)[order], torch.tensor(labels)[order]

@@ -32,7 +32,7 @@ _WORDS = {"layer", "input_via", "error_via"}
 
 
 def inequalities(frame: pd.DataFrame, tolerance: float = 0.0) -> pd.DataFrame:
-    """Check both data-processing inequalities link by link, on the layers where they must hold.
+    """Check both data-processing inequalities link by link, along the ways that information takes.
 
     Forward I(X;T_i) >= I(X;T_j), backward I(delta_K;delta_j) >= I(delta_K;delta_i), i before j. A link leads from one
     layer to another whose information can only have come through it: forward, where all that layer j gets of the input
@@ -65,6 +65,9 @@ def inequalities(frame: pd.DataFrame, tolerance: float = 0.0) -> pd.DataFrame:
 
     Notes
     -----
+    The forward inequality is a theorem for such links. The backward one is where networks are linear; elsewhere an
+    error also has something of the sample from the slopes of activation functions, which the paper leaves aside.
+
     The estimator guarantees neither: a kernel sees a variable at the scale of its width. Widths that do not follow each
     layer's scale, as Silverman's rule without the spread, measure mostly how large errors are, and they grow toward
     the input; so does a product of kernels that narrows with the number of maps. A violation in linear networks, where
@@ -108,10 +111,11 @@ def _links(rows: pd.DataFrame, value: str, via: str, tolerance: float) -> Iterat
     ways = {str(layer): set(found) for layer, found in rows.groupby("layer")[via]}
     sources = {layer: found.pop() if len(found) == 1 else "" for layer, found in ways.items()}
     for target in layers:
-        source = sources[target]
-        while source and source not in values:  # a layer without a value is passed by
+        source, passed = sources[target], {target}
+        while source and source not in values and source not in passed:  # a layer without a value is passed by
+            passed.add(source)
             source = sources.get(source, "")
-        if not source:
+        if not source or source in passed:
             continue
         left, right = values[source], values[target]
         gaps = (left - right).dropna()

@@ -29,6 +29,8 @@ COLUMNS = {
     "entropy": "float64",
     "saturated": "bool",
     "dead": "bool",
+    "permutations": "int64",
+    "pair_permutations": "int64",
     **{
         name: "float64"
         for quantity in ("mi_input", "mi_target", "mi_error", "tradeoff", "nonredundant")

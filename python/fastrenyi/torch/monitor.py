@@ -95,8 +95,8 @@ class Monitor:
     seed : int
         Of the permutations, the same at each step, layer and minibatch.
     links : list of (source, target), optional
-        Pairs of layers where all that the target gets of the input has come through the source, for networks that
-        autograd's graph does not tell of.
+        Pairs of layers where all that the target gets of the input has come through the source, in place of those that
+        are found in autograd's graph and tried by exchanging samples.
 
     Raises
     ------
@@ -185,6 +185,7 @@ class Monitor:
             null=null,
             seed=seed,
             links=links,
+            names=names,
         )
 
         # The Grams of x and y, the same throughout the training. In float64, from which they go down to a layer's
@@ -200,7 +201,6 @@ class Monitor:
             tuple(float(fr.entropy(gram, alpha=self._settings.alpha)) for gram in pair)
             for pair in zip(self._inputs, self._targets, strict=True)
         ]
-        self._links: Links | None = None
         self._notices = Notices()
         for x, (s_x, s_y) in zip(self._inputs, self._entropies, strict=True):
             self._notices.of_variable("the input", s_x, len(x), stacklevel=3)
@@ -236,15 +236,16 @@ class Monitor:
     def frame(self) -> pd.DataFrame:
         """All rows measured so far, sorted by step, batch and depth.
 
-        Columns: step, batch (index in `probe`), layer, depth (0, 1, ... in the order of execution), channels
-        (1 for an output that is no feature maps), samples n, activation (the function behind which the layer was kept,
-        "" for its own output), input_via and error_via (the layer through which all that this one gets of the input,
-        or all of its error, has come, "" where there is none); in bits input_entropy S(X), target_entropy S(Y),
-        entropy S(T), mi_input I(X;T), mi_target I(T;Y), mi_error I(delta_K;delta_i), tradeoff and nonredundant, each of
-        these five with mean and standard deviation of its null (such as mi_input_null and mi_input_null_std);
-        tradeoff_share and nonredundant_share (shares of 1); saturated, where S(T) > 0.98 log2 n, and dead, where it is
-        under 1e-4 bits. NaN where a quantity does not apply: pair quantities of one channel, shares of a dead layer,
-        mi_error of the last layer itself and of layers that the loss does not depend on.
+        Columns: step, batch (index in `probe`), layer, depth (0, 1, ... in the order of execution), channels (1 for an
+        output that is no feature maps), samples n, activation (the function behind which the layer was kept, "" for
+        its own output), input_via and error_via (the layer through which all that this one gets of the input, or all
+        of its error, has come, "" where there is none); in bits input_entropy S(X), target_entropy S(Y), entropy S(T),
+        mi_input I(X;T), mi_target I(T;Y), mi_error I(delta_K;delta_i), tradeoff and nonredundant, each of these five
+        with mean and standard deviation of its null (such as mi_input_null and mi_input_null_std); tradeoff_share and
+        nonredundant_share (shares of 1); saturated, where S(T) > 0.98 log2 n, and dead, where it is under 1e-4 bits;
+        permutations and pair_permutations of the nulls. NaN where a quantity does not apply: pair quantities of one
+        channel, shares of a dead layer, mi_error of the last layer itself and of layers that the loss does not depend
+        on.
         """
         return self._store.frame.copy()
 
@@ -258,6 +259,7 @@ class Monitor:
         if step in self.steps:
             _check.value_error("step", "one that is not in the table yet", step, "see Monitor.steps")
         rows: list[dict[str, Any]] = []
+        links: Links | None = None  # found on the first minibatch of each step
         for batch in range(len(self._batches)):
             where = f"step {step}, probe[{batch}]"
             with telling(where):
@@ -268,9 +270,8 @@ class Monitor:
                     self._settings.loss,
                     self._settings.activations,
                     self._settings.errors_at,
-                    self._settings.links or self._links,
+                    links,
                 )
-            self._links = links
             known: dict[str, Any] = {"step": step, "batch": batch, "samples": len(self._inputs[batch])}
             known["input_entropy"], known["target_entropy"] = self._entropies[batch]
             forward = list(of_layers(self._settings, acts, self._inputs[batch], self._targets[batch], where))
@@ -278,8 +279,8 @@ class Monitor:
             for row in forward:
                 name = row["layer"]
                 self._notices.of_variable(f"layer {name!r}", row["entropy"], len(self._inputs[batch]), stacklevel=3)
-                ways = self._settings.links or links
-                via = {"input_via": ways.values.get(name, ""), "error_via": ways.errors.get(name, "")}
+                ways = links.values if self._settings.links is None else self._settings.links
+                via = {"input_via": ways.get(name, ""), "error_via": links.errors.get(name, "")}
                 rows.append({**known, **row, **via, **errors.get(name, compared("mi_error"))})
         measured = table(rows)
         self._store.append(measured)

@@ -29,7 +29,7 @@ class Notices:
         if saturated(entropy, n):
             found, helps = "apart, so that an information is near its largest whatever the data", "wider"
         elif entropy < _COLLAPSED * math.log2(n):
-            found, helps = "the same", "narrower"
+            found, helps = "the same, if it is not constant itself", "narrower"
         else:
             return
         self._say(
@@ -42,6 +42,14 @@ class Notices:
 
     def of_labels(self, kernel: Kernel, entropy: float, n: int, stacklevel: int) -> None:
         """Say that targets are nearly all different, so that there is nothing to know of them."""
+        if entropy < _COLLAPSED * math.log2(n):
+            self._say(
+                "label_kernel",
+                f"label_kernel: the targets are nearly all the same to {kernel!r} (entropy {entropy:.3g} bits): "
+                "there is "
+                "nothing to know of them; take minibatches of several classes",
+                stacklevel,
+            )
         if saturated(entropy, n):
             self._say(
                 "label_kernel",

@@ -51,6 +51,8 @@ def of_layers(
             "entropy": entropy,
             "saturated": saturated(entropy, len(x)),
             "dead": dead,
+            "permutations": settings.null,
+            "pair_permutations": min(settings.null, _PAIRS_NULL),
             **row,
         }
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 __all__ = ["scalars", "write_scalars"]
 
-_KEYS = ("step", "batch", "layer", "depth", "channels", "samples")
+_KEYS = ("step", "batch", "layer", "depth", "channels", "samples", "permutations", "pair_permutations")
 
 
 def scalars(frame: pd.DataFrame) -> dict[int, dict[str, float]]:

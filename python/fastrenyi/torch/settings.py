@@ -15,7 +15,7 @@ from fastrenyi import _check
 from fastrenyi.bandwidths import BandwidthLike, as_bandwidth
 from fastrenyi.kernels import Kernel, KernelLike, Widthed, as_kernel
 from fastrenyi.torch.network.capture import Side, side_of
-from fastrenyi.torch.network.probe import Links, Loss, default_loss
+from fastrenyi.torch.network.probe import Loss, default_loss
 
 __all__ = ["Settings", "telling"]
 
@@ -36,7 +36,7 @@ class Settings:
     loss: Loss | None
     null: int
     seed: int
-    links: Links | None
+    links: dict[str, str] | None
     stored: dict[str, Any]
     """The arguments as JSON can hold them and a later run can compare them."""
 
@@ -58,6 +58,7 @@ class Settings:
         null: int,
         seed: int,
         links: Sequence[tuple[str, str]] | None,
+        names: Sequence[str],
     ) -> Settings:
         """Check the arguments of a ``Monitor``, for targets y of its minibatches."""
         orders, one = _check.orders(alpha)
@@ -93,7 +94,7 @@ class Settings:
             loss=(loss or default_loss) if errors_at else None,
             null=null,
             seed=seed,
-            links=None if links is None else _links(links),
+            links=None if links is None else _links(links, names),
             stored={
                 "alpha": orders[0],
                 "bandwidth": _shown(bandwidth),
@@ -125,19 +126,27 @@ def telling(where: str, instead_of: str = "") -> Iterator[None]:
         raise
 
 
-def _links(links: object) -> Links:
-    """Pairs (source, target) of layers as the ways to each: a layer with two ways to it is on neither."""
+def _links(links: object, names: Sequence[str]) -> dict[str, str]:
+    """Pairs (source, target) of layers as the way to each target; one with two ways to it has none."""
     expected = "a list of pairs (source, target) of names of layers"
     if not isinstance(links, (list, tuple)):
         _check.kind_error("links", expected, type(links).__name__)
     for pair in links:
         if not isinstance(pair, (list, tuple)) or len(pair) != 2 or not all(isinstance(name, str) for name in pair):
             _check.kind_error("links", expected, f"{pair!r} in it")
-    sources, targets = [source for source, _ in links], [target for _, target in links]
-    return Links(
-        {target: source for source, target in links if targets.count(target) == 1},
-        {source: target for source, target in links if sources.count(source) == 1},
-    )
+        for name in pair:
+            if name not in names and name.rpartition("#")[0] not in names:
+                _check.value_error("links", f"names of layers that are measured, {', '.join(names)}", repr(name))
+    targets = [target for _, target in links]
+    ways = {target: source for source, target in links if targets.count(target) == 1}
+    for start in ways:
+        seen, name = {start}, ways[start]
+        while name in ways and name not in seen:
+            seen.add(name)
+            name = ways[name]
+        if name in seen:
+            _check.value_error("links", "pairs that lead from the input on", f"a circle through {name!r}")
+    return ways
 
 
 def _check_width(name: str, width: object, widthless: Kernel | None) -> None:

@@ -33,6 +33,7 @@ _ACTIVATIONS = {
     "softsign", "tanh", "tanhshrink", "threshold",
 }  # fmt: skip
 _NORMALISATIONS = {"batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"}
+_LOOKS = {"get", "set", "detach", "clone", "register_hook", "requires_grad"}  # that nothing is made of
 
 
 class Activations(dict[str, Tensor]):
@@ -96,8 +97,9 @@ def capture(
         What stands for a convolution or linear layer: "after", what the activation function puts out into which its
         output goes, directly or through a batch, group, instance, layer or RMS normalisation; "before", its own
         output. Modules and functions are the same, in place or not: ``nn.ReLU()``, ``F.relu(x)``, ``x.relu_()``.
-        Softmax, which belongs to the loss, is none. Where no activation follows, and for all other modules, it is
-        their own output; `acts.functions` says which.
+        Softmax, which belongs to the loss, is none. Where no activation follows at once (but a pooling, or a clamp),
+        where the layer's output is used beside it, as in ``x * sigmoid(x)``, and for all other modules, it is their own
+        output; `acts.functions` says which.
 
     Returns
     -------
@@ -118,7 +120,8 @@ def capture(
 
     Notes
     -----
-    Cost: one copy of each kept output (two for a layer whose activation is kept).
+    Cost: one copy of each kept output (two for a layer whose activation is kept). While functions are followed,
+    PyTorch's fused encoder layers take their plain way, whose rounding differs.
 
     Examples
     --------
@@ -149,7 +152,7 @@ def capture(
 
 
 def capture_with_flow(
-    model: nn.Module, layers: Layers, gradients: Side | Literal[False], activations: Side, flow: Flow
+    model: nn.Module, layers: Layers, gradients: Side | Literal[False], activations: Side, flow: Flow | None
 ) -> AbstractContextManager[Activations]:
     """Return ``capture`` that also tells where the layers stand in autograd's graph."""
     return capturing(model, _Recorder(select(model, layers), activations, gradients, flow))
@@ -191,12 +194,23 @@ class _Functions(TorchFunctionMode):
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "").strip("_")
+        given = (*args, *kwargs.values())
         if name not in _ACTIVATIONS and name not in _NORMALISATIONS:
-            return func(*args, **kwargs)
-        key = self._recorder.coming_into(next(iter((*args, *kwargs.values())), None))
+            if name in _LOOKS or not self._recorder.through:
+                return func(*args, **kwargs)
+            twice = {key: x for x in given if (key := self._recorder.has_gone(x)) is not None}
+            output = func(*args, **kwargs)
+            for key, x in twice.items():
+                if isinstance(output, Tensor) and output.shape == x.shape:
+                    self._recorder.take_back(key, x)
+            return output
+        first: Any = next(iter(given), None)
+        key, twice_key = self._recorder.coming_into(first), self._recorder.has_gone(first)
         output = func(*args, **kwargs)
         if key is not None:
-            self._recorder.gone_through(name, key, output)
+            self._recorder.gone_through(name, key, first, output)
+        elif twice_key is not None:
+            self._recorder.take_back(twice_key, first)
         return output
 
 
@@ -215,12 +229,18 @@ class _Recorder:
         self.handles: dict[str, RemovableHandle] = {}  # the tensor hook that fills kept.gradients[key]
         # Tensors an activation may still follow: id -> (the tensor, its state then, the layer's key).
         self.open: dict[int, tuple[weakref.ref[Tensor], int | Tensor, str]] = {}
+        # What has gone through an activation: used once more, as in x * sigmoid(x), that is not what stands for the
+        # layer. id -> the same, and its own output by key.
+        self.through: dict[int, tuple[weakref.ref[Tensor], int | Tensor, str]] = {}
+        self.own: dict[str, Tensor] = {}
 
     def release(self) -> None:
         for handle in self.handles.values():
             handle.remove()
         self.handles.clear()
         self.open.clear()
+        self.through.clear()
+        self.own.clear()
 
     def begin(self, module: nn.Module, args: object) -> None:
         """A forward pass of the model starts."""
@@ -255,13 +275,34 @@ class _Recorder:
                 return key
         return None
 
-    def gone_through(self, function: str, key: str, output: Tensor) -> None:
+    def gone_through(self, function: str, key: str, given: Tensor, output: Tensor) -> None:
         """It ends: a normalisation passes the layer's name on, an activation takes it."""
         if function in _NORMALISATIONS:
             return self.watch(key, output)
+        self.through[id(given)] = self.open[id(given)]
         self.open = {i: entry for i, entry in self.open.items() if entry[2] != key}
         if self.activations == "after":
+            self.own[key] = self.kept[key]
             self.keep(key, output, function)
+        if self.gradients == "after":
+            self.hook(key, output)
+
+    def has_gone(self, tensor: object) -> str | None:
+        """The layer whose output this is, untouched, if it has gone through an activation already."""
+        if id(tensor) in self.through and not _recomputing():
+            known, state, key = self.through[id(tensor)]
+            if isinstance(tensor, Tensor) and known() is tensor and _unchanged(tensor, state):
+                return key
+        return None
+
+    def take_back(self, key: str, output: Tensor) -> None:
+        """A layer's output is used beside its activation: its own output stands for it."""
+        self.through = {i: entry for i, entry in self.through.items() if entry[2] != key}
+        if self.activations == "after":
+            self.kept[key] = self.own.pop(key)
+            self.kept.functions[key] = ""
+            if self.flow is not None:
+                self.flow.value(key, output)
         if self.gradients == "after":
             self.hook(key, output)
 

@@ -5,8 +5,8 @@ other. What the data-processing inequality asks is that everything a layer gets 
 one, so that a way around it (a skip) voids it: in words of graphs that the earlier layer dominates the later one. Of
 errors, which go backwards, that everything goes through a later one: it post-dominates.
 
-The graph is the one that autograd has recorded of the forward pass. What it does not record (integers, detached
-tensors, NumPy) is no way: layers behind it are linked with nothing.
+The graph is the one that autograd has recorded of the forward pass; its vertices are the outputs of nodes. Ways that it
+does not record (integers, detached tensors, NumPy) it does not show: ``exchange`` finds those.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ class Flow:
 
     def begin(self, x: Tensor) -> None:
         """The input, as the network is given it."""
-        self._source = x.grad_fn
+        self._source = _vertex(x)
 
     def value(self, name: str, output: Tensor) -> None:
         """A layer's variable, which replaces an earlier one of the name."""
-        self._values[name] = output.grad_fn
+        self._values[name] = _vertex(output)
 
     def error(self, name: str, output: Tensor) -> None:
         """What a layer's error is taken with respect to."""
-        self._errors[name] = output.grad_fn
+        self._errors[name] = _vertex(output)
 
     def values_via(self) -> dict[str, str]:
         """By layer, the closest one through which all it gets of the input has come; none for the others."""
@@ -47,17 +47,22 @@ class Flow:
 
     def errors_via(self, loss: Tensor) -> dict[str, str]:
         """By layer, the closest one through which all of its error has come; none for the others."""
-        ancestors = _closure([loss.grad_fn], _before)
+        source = _vertex(loss)
+        ancestors = _closure([source], _before)
         after: dict[Any, list[Any]] = {node: [] for node in ancestors}
         for node, earlier in ancestors.items():
             for one in earlier:
                 after[one].append(node)
         layers = dict(reversed(self._errors.items()))  # of one variable, the later layer is the closer one
-        return _closest(_ordered(ancestors)[::-1], after, loss.grad_fn, layers)
+        return _closest(_ordered(ancestors)[::-1], after, source, layers)
 
 
-def _before(node: Any) -> list[Any]:
-    return [earlier for earlier, _ in node.next_functions if earlier is not None]
+def _vertex(tensor: Tensor) -> Any:
+    return None if tensor.grad_fn is None else (tensor.grad_fn, tensor.output_nr)
+
+
+def _before(vertex: Any) -> list[Any]:
+    return [(earlier, output) for earlier, output in vertex[0].next_functions if earlier is not None]
 
 
 def _closure(starts: Iterable[Any], edges: Callable[[Any], list[Any]]) -> dict[Any, list[Any]]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from fastrenyi import _check
 from fastrenyi.torch.network.capture import Activations, Side, capture_with_flow
+from fastrenyi.torch.network.exchange import confirmed
 from fastrenyi.torch.network.flow import Flow
 from fastrenyi.torch.network.select import Layers
 
@@ -102,7 +103,7 @@ def run(
 ) -> tuple[Activations, Links]:
     """Capture the layers' outputs, the gradients of the loss unless it is None, and how the layers hang together.
 
-    Without a loss that need not be found again where it is known.
+    Where the last is known it is not looked for, which takes more passes (``exchange``).
     """
     x, y = batch
     devices = {parameter.device for parameter in model.parameters()}
@@ -112,7 +113,7 @@ def run(
     # Autograd's graph says how layers hang together; what was made in inference mode can have none.
     unmade = linked is None and not any(tensor.is_inference() for _, tensor in _tensors(model))
     recorded = loss is not None or unmade
-    flow = Flow()
+    flow = Flow() if linked is None else None
     with _undisturbed(model), torch.set_grad_enabled(recorded):
         # The input requires grad so that layers have errors also where all parameters are frozen. The model gets a
         # copy: it may work in place, which a probe must survive and a leaf would refuse.
@@ -120,19 +121,27 @@ def run(
         sides = False if loss is None else errors_at, activations
         with capture_with_flow(model, layers, *sides, flow) as acts:
             copy = leaf.clone()
-            flow.begin(copy)
+            if flow is not None:
+                flow.begin(copy)
             output = _put_out(model, copy)
             _check_outputs(acts, len(x))
-            if loss is None:
-                return acts, linked or Links(flow.values_via(), {})
-            value = loss(output, y)
-            _check_loss(value)
-            links = Links(flow.values_via(), flow.errors_via(value))
-            # Unlike value.backward(), this leaves every .grad alone. The parameters are among the sources so
-            # that errors also reach layers that hang on them and not on the input.
-            sources = [leaf, *(p for p in model.parameters() if p.requires_grad)]
-            torch.autograd.grad(value, sources, allow_unused=True)
-    return acts, links
+            value = None
+            if loss is not None:
+                value = loss(output, y)
+                _check_loss(value)
+            if flow is not None:
+                linked = Links(flow.values_via(), {} if value is None else flow.errors_via(value))
+            if value is not None:
+                # Unlike value.backward(), this leaves every .grad alone. The parameters are among the sources so
+                # that errors also reach layers that hang on them and not on the input.
+                sources = [leaf, *(p for p in model.parameters() if p.requires_grad)]
+                torch.autograd.grad(value, sources, allow_unused=True)
+    assert linked is not None
+    if flow is not None and linked.values:
+        with _undisturbed(model), torch.no_grad():
+            values = confirmed(model, layers, x, activations, linked.values)
+        linked = Links(values, linked.errors)
+    return acts, linked
 
 
 def _put_out(model: nn.Module, x: Tensor) -> object:
