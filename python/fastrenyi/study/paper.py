@@ -28,12 +28,11 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"ReLU": nn.ReLU, "tanh": nn.Tanh, "si
 MAPS = (2, 4, 8, 16, 32)
 SETTINGS: dict[str, dict[str, Any]] = {"paper": frt.PAPER, "default": {}}
 SAMPLES, BATCHES, BROKEN = 100, 4, 1e-3
-# Of a sigmoid's small gradients less comes through.
 RATES = {"ReLU": 0.01, "tanh": 0.01, "sigmoid": 0.1}
 
 
 def lenet(maps: int, activation: str, seed: int) -> nn.Module:
-    """Return LeNet-5 for 28 x 28 images with so many maps and twice as many, initialised as PyTorch does."""
+    """Return LeNet-5 for 28 x 28 images with so many maps and twice as many, with PyTorch's initial weights."""
     act = ACTIVATIONS[activation]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -42,7 +41,12 @@ def lenet(maps: int, activation: str, seed: int) -> nn.Module:
             conv2=nn.Conv2d(maps, 2 * maps, 5), act2=act(), pool2=nn.MaxPool2d(2), flat=nn.Flatten(),
             fc1=nn.Linear(2 * maps * 16, 120), act3=act(), fc2=nn.Linear(120, 84), act4=act(), fc3=nn.Linear(84, 10),
         )  # fmt: skip
-        return nn.Sequential(layers)
+        model = nn.Sequential(layers)
+        if activation == "sigmoid":  # else it does not learn: its slope is a quarter at most
+            for parameter in model.parameters():
+                if parameter.ndim > 1:
+                    nn.init.xavier_uniform_(parameter, gain=4)
+        return model
 
 
 def measure(activation: str, maps: int, seed: int, epochs: int) -> pd.DataFrame:
