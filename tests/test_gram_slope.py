@@ -28,7 +28,7 @@ def right(x: NDArray[Any], width: float, kind: str, grad: NDArray[Any]) -> NDArr
 
 def found(x: NDArray[Any], width: float, kind: str, grad: NDArray[Any], threads: int = 0) -> NDArray[Any]:
     widths = np.array([width])
-    a = (_core.gaussian_gram if kind == "gaussian" else _core.laplacian_gram)(x[None], widths, 0)
+    a = _core.gram(x[None], kind, widths, 1, 1.0, 0.0, 0)
     return np.asarray(_core.gram_slope(x[None], kind, widths, a, grad.astype(x.dtype)[None], threads)[0])
 
 

@@ -165,7 +165,7 @@ def test_the_gil_is_released(work: str, draw: Draw) -> None:
     """
     if work == "gram":
         x = draw.samples(1, 700, 800)
-        call = lambda: _core.gaussian_gram(x, np.ones(1), 1)  # noqa: E731
+        call = lambda: _core.gram(x, "gaussian", np.ones(1), 1, 1.0, 0.0, 1)  # noqa: E731
     elif work == "spectrum":
         a = fr.gram(draw.samples(1, 600, 3))
         call = lambda: _core.spectrum(a, 1)  # noqa: E731

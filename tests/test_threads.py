@@ -39,12 +39,12 @@ def operations(dtype: Any) -> dict[str, Callable[[int], Any]]:
     other = orthogonal.copy()
     other[[200, 550]] = np.eye(60)[::-1, ::-1] * (np.arange(60) > 0)
     return {
-        "gaussian": lambda t: _core.gaussian_gram(x, width, t),
-        "laplacian": lambda t: _core.laplacian_gram(x, width, t),
-        "polynomial": lambda t: _core.polynomial_gram(x, 2, 1.0, 1.0, t),
+        "gaussian": lambda t: _core.gram(x, "gaussian", width, 1, 1.0, 0.0, t),
+        "laplacian": lambda t: _core.gram(x, "laplacian", width, 1, 1.0, 0.0, t),
+        "polynomial": lambda t: _core.gram(x, "polynomial", None, 2, 1.0, 1.0, t),
         "delta": lambda t: _core.delta_gram(x, t),
         "distances": lambda t: _core.distances(x, "euclidean", t),
-        "one gram": lambda t: _core.gaussian_gram(x.reshape(1, -1, 9), width[:1], t),
+        "one gram": lambda t: _core.gram(x.reshape(1, -1, 9), "gaussian", width[:1], 1, 1.0, 0.0, t),
         "hadamard": lambda t: _core.hadamard([orthogonal, other], t),
         "engine": lambda t: _core.spectrum(grams, t),
         "lapack": lambda t: _core.spectrum(large, t),

@@ -1,6 +1,7 @@
 #include <vector>
 
 #include "bindings/device.hpp"
+#include "bindings/names.hpp"
 #include "ops/entropy.hpp"
 #include "ops/gram.hpp"
 #include "ops/hadamard.hpp"
@@ -36,13 +37,6 @@ void gram_fault(const Layout& a, const std::string& dtype, double tolerance, boo
 
 // ------------------------------------------------------------------------------------------------------- gram
 
-Kernel kernel_named(const std::string& kind) {
-    if (kind == "gaussian") return Kernel::gaussian;
-    if (kind == "laplacian") return Kernel::laplacian;
-    if (kind == "polynomial") return Kernel::polynomial;
-    throw std::invalid_argument("no such kernel: " + kind);
-}
-
 void gram(const Layout& x, const std::string& dtype, const std::string& kind, Address widths, int degree, double gamma,
           double coef0, Address out, int device, Address stream) {
     const KernelSpec kernel{kernel_named(kind), pointer<const double>(widths), degree, gamma, coef0};
@@ -56,8 +50,7 @@ void gram(const Layout& x, const std::string& dtype, const std::string& kind, Ad
 
 void distances(const Layout& x, const std::string& dtype, const std::string& metric, Address out, int device,
                Address stream) {
-    if (metric != "euclidean" && metric != "manhattan") throw std::invalid_argument("no such metric: " + metric);
-    const Metric kind = metric == "euclidean" ? Metric::euclidean : Metric::manhattan;
+    const Metric kind = metric_named(metric);
     with_dtype<double, float>(dtype, [&](auto zero) {
         using T = decltype(zero);
         const View<T> samples = device_view<T>(x);

@@ -95,10 +95,8 @@ class Host:
 
     def grams(self, x: Values, kernel: KernelSpec, widths: Values | None) -> Values:
         """Return the Grams (b, n, n) of samples (b, n, d)."""
-        if widths is None:
-            return _core.polynomial_gram(x, kernel.degree, kernel.gamma, kernel.coef0, threads())
-        make = _core.gaussian_gram if kernel.kind == "gaussian" else _core.laplacian_gram
-        return make(x, widths, threads())
+        kind = kernel.kind if kernel.widthed else "polynomial"
+        return _core.gram(x, kind, widths, *kernel[1:], threads())
 
     def delta_grams(self, x: Values) -> Values:
         """Return the float64 Grams (b, n, n) of the Delta kernel, of samples (b, n, d) that may be integers."""

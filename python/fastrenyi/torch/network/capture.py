@@ -269,8 +269,15 @@ class _Recorder:
 
     def coming_into(self, tensor: object) -> str | None:
         """A function begins: the layer whose output comes into it, untouched since, if one does."""
-        if id(tensor) in self.open and not _recomputing():
-            known, state, key = self.open[id(tensor)]
+        return self._layer_of(tensor, self.open)
+
+    def has_gone(self, tensor: object) -> str | None:
+        """The layer whose output this is, untouched, if it has gone through an activation already."""
+        return self._layer_of(tensor, self.through)
+
+    def _layer_of(self, tensor: object, places: dict[int, tuple[weakref.ref[Tensor], int | Tensor, str]]) -> str | None:
+        if id(tensor) in places and not _recomputing():
+            known, state, key = places[id(tensor)]
             if isinstance(tensor, Tensor) and known() is tensor and _unchanged(tensor, state):
                 return key
         return None
@@ -286,14 +293,6 @@ class _Recorder:
             self.keep(key, output, function)
         if self.gradients == "after":
             self.hook(key, output)
-
-    def has_gone(self, tensor: object) -> str | None:
-        """The layer whose output this is, untouched, if it has gone through an activation already."""
-        if id(tensor) in self.through and not _recomputing():
-            known, state, key = self.through[id(tensor)]
-            if isinstance(tensor, Tensor) and known() is tensor and _unchanged(tensor, state):
-                return key
-        return None
 
     def take_back(self, key: str, output: Tensor) -> None:
         """A layer's output is used beside its activation: its own output stands for it."""
