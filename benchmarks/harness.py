@@ -16,6 +16,7 @@ SIDES = {
     "entropy": ["ours", "torch", "vendi-score"],
     "layer": ["ours", "torch", "repitl recipe"],
     "pairs": ["ours", "torch", "torch Frobenius", "torch matmul"],
+    "null": ["ours", "torch", "torch, a loop"],
     "gram": ["ours", "torch.cdist*", "torch.cdist exact", "torch expanded*"],
     "gradient": ["ours", "torch autograd"],
 }

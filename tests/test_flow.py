@@ -152,6 +152,21 @@ def test_ways_that_autograd_does_not_see_make_no_false_link(case):
     assert "c" not in links(Net(HIDDEN[case])).values
 
 
+def test_a_hidden_way_that_only_some_samples_show():
+    class Sorted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding, self.a, self.c = nn.Embedding(5, 4), nn.Linear(5, 4), nn.Linear(8, 2)
+
+        def forward(self, x):
+            return self.c(torch.cat([0.1 * self.embedding(x[:, 0].long()), 1000 * self.a(x[:, 1:]).relu()], 1))
+
+    x = torch.randn(100, 6)
+    x[:, 0] = torch.arange(100) // 20  # in order: the first samples are of one category
+    found = run(Sorted(), ["a", "c"], (x, torch.zeros(100)), lambda out, y: out.sum(), "after", "before")[1]
+    assert found.values == {}
+
+
 def test_a_straight_through_quantiser_is_a_way():
     def way(n, x):
         h = n.a(x)

@@ -195,6 +195,14 @@ def test_a_layer_whose_null_is_missing(gone):
     assert "conv1" not in said(frame, "came to know").text
 
 
+def test_chains_of_dead_layers_say_nothing():
+    frame = table()
+    assert said(frame.assign(dead=True), "forward data-processing").shown is None
+    frame.loc[frame["layer"] == "conv2", "dead"] = True
+    assert "at all 1 links" in said(frame, "forward data-processing").text.replace("At", "at")
+    assert said(frame[frame["batch"] == 0], "forward data-processing").shown is None
+
+
 def test_a_dead_layer_and_one_that_is_gone():
     frame = table()
     frame.loc[(frame["layer"] == "conv1") & (frame["step"] == 20), ["tradeoff_share", "nonredundant_share"]] = NAN
@@ -240,8 +248,8 @@ def test_how_the_shares_moved():
     assert "50.8% → 67.8% → 67.8%" in early.text
     assert "grew over training. It moved within 16.9 percentage points in the first 10 steps" in early.text
     late = said(table(change=with_values(conv1__tradeoff=(20, 1.0))), "shares of conv1")
-    assert "did not grow" in late.text
-    assert "no less late than early" in late.text
+    assert "share fell over training" in late.text
+    assert "share did not move over training" in said(table(), "shares of conv1").text
     assert said(table(steps=(0, 10)), "shares of conv1", Run()).text.startswith("It takes three")
 
 

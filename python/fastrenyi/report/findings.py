@@ -24,6 +24,7 @@ TOLERANCE = 1e-3
 DEVIATIONS = 2.0
 
 SYMBOLS = {"forward": "I(X;T)", "backward": "I(δ_K;δ_i)"}
+_MOVED = 5e-4  # of a share: what is printed as a tenth of a percent
 _CHANCE = 1 - math.erfc(DEVIATIONS / math.sqrt(2)) / 2  # of a normal variable to stay below that
 _PAIRS = ("tradeoff", "nonredundant")
 _OF = {"mi_input": ("the input", "I(X;T)"), "mi_target": ("the label", "I(T;Y)")}
@@ -51,7 +52,9 @@ def findings(frame: pd.DataFrame, run: Run | None = None) -> list[Finding]:
     links = inequalities(frame, tolerance=TOLERANCE)
     said = [_knowledge(frame, column, moments) for column in _OF]
     said.append(_learning(frame))
-    said += [_chain(links, chain, moments) for chain in SYMBOLS]
+    dead = set(frame.loc[frame["dead"], ["step", "layer"]].itertuples(index=False, name=None))
+    alive = [not {(step, a), (step, b)} & dead for step, a, b in links[["step", "source", "target"]].to_numpy()]
+    said += [_chain(links.loc[alive], chain, moments) for chain in SYMBOLS]
     said += _kernels(frame)
     for layer in layers_with_maps(frame):
         said.append(_tradeoff(frame, layer))
@@ -131,7 +134,8 @@ def _knowledge(frame: pd.DataFrame, column: str, moments: dict[str, int]) -> Fin
             told.append(f"without a null, or one of a single permutation, in {', '.join(unknown)}")
         sentences.append(f"{_capital(name)}, {symbol} is {'; '.join(told)}.")
         clear = None if unknown else not below
-    sentences.append("(± one standard deviation of the mean where nothing is shared.)")
+    if "±" in " ".join(sentences):
+        sentences.append("(± one standard deviation of the mean where nothing is shared.)")
     return Finding(title, " ".join(sentences), clear)
 
 
@@ -166,7 +170,11 @@ def _chain(links: pd.DataFrame, chain: str, moments: dict[str, int]) -> Finding:
     title = f"The {chain} data-processing chain holds"
     links = links[links["chain"] == chain]
     if links.empty:
-        return Finding(title, "It was not measured, or no layer gets all that it has through another one.", None)
+        return Finding(
+            title,
+            "It was not measured, or no layer gets all that it has through another one that says something.",
+            None,
+        )
     sentences = []
     for name, step in moments.items():
         here = links[links["step"] == step]
@@ -205,7 +213,7 @@ def _chain(links: pd.DataFrame, chain: str, moments: dict[str, int]) -> Finding:
             "of the "
             "difference: of them it cannot be said."
         )
-    if alone and not broken.empty:
+    if alone:
         sentences.append("Of one minibatch no error is known.")
     if chain == "backward":
         sentences.append(
@@ -217,7 +225,7 @@ def _chain(links: pd.DataFrame, chain: str, moments: dict[str, int]) -> Finding:
         "The estimator guarantees no chain: what a kernel sees of a layer depends on its width, so that a violation "
         "says as much of the widths as of the network."
     )
-    shown = None if len(doubtful) or (alone and not broken.empty) else broken.empty
+    shown = None if len(doubtful) or alone else bool(broken.empty)
     return Finding(title, " ".join(sentences), shown)
 
 
@@ -274,12 +282,14 @@ def _movement(frame: pd.DataFrame, layer: str, moments: dict[str, int]) -> Findi
     told_rest = " → ".join(f"{rest.loc[step]:.1%}" for step in steps)
     start, middle, end = steps[0], steps[1], steps[-1]
     early, late = _range(redundant, start, middle), _range(redundant, middle, end)
-    grew = redundant.loc[end] > redundant.loc[start]
+    change = float(redundant.loc[end] - redundant.loc[start])
+    moved = "grew" if change > 0 else "fell"
     text = (
         f"Trade-off share: {told}; non-redundant share: {told_rest} ({', '.join(names)}). The trade-off "
-        f"share {'grew' if grew else 'did not grow'} over training. It moved within {100 * early:.1f} percentage "
-        f"points in the first {middle - start} steps and within {100 * late:.1f} in the {end - middle} after them, "
-        f"{'less late than early' if early > late else 'no less late than early'}."
+        f"share {moved if abs(change) >= _MOVED else 'did not move'} over training. It moved within {100 * early:.1f} "
+        f"percentage points in the first {middle - start} steps and within {100 * late:.1f} in the {end - middle} "
+        "after "
+        "them."
     )
     return Finding(title, text, None)
 

@@ -112,8 +112,8 @@ class Monitor:
     Warns once of a layer whose entropy is above 0.98 or under 0.02 of log2 n, to whose kernel all samples are apart or
     the same, and of targets that are nearly all different under ``label_kernel``.
 
-    ``Monitor(model, probe, **frt.PAPER)`` has the paper's settings. The others are those with the largest excess over
-    the null and a backward chain that holds where it must, see docs/choosing-a-width.md.
+    ``Monitor(model, probe, **frt.PAPER)`` has the paper's settings. The others are farthest above the null in units of
+    its error and break chains little where these must hold, see docs/choosing-a-width.md.
 
     Cost of a measurement, for each minibatch and layer: Grams O(C n^2 d), and with pairs 2 C(C+1) spectra of O(n^3),
     half of them for the null; without pairs 2 null + O(1). Activations are measured in their own dtype, half

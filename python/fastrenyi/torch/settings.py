@@ -137,8 +137,9 @@ def _links(links: object, names: Sequence[str]) -> dict[str, str]:
         for name in pair:
             if name not in names and name.rpartition("#")[0] not in names:
                 _check.value_error("links", f"names of layers that are measured, {', '.join(names)}", repr(name))
-    targets = [target for _, target in links]
-    ways = {target: source for source, target in links if targets.count(target) == 1}
+    pairs = {(source, target) for source, target in links}
+    targets = [target for _, target in pairs]
+    ways = {target: source for source, target in pairs if targets.count(target) == 1}
     for start in ways:
         seen, name = {start}, ways[start]
         while name in ways and name not in seen:

@@ -98,8 +98,8 @@ def capture(
         output goes, directly or through a batch, group, instance, layer or RMS normalisation; "before", its own
         output. Modules and functions are the same, in place or not: ``nn.ReLU()``, ``F.relu(x)``, ``x.relu_()``.
         Softmax, which belongs to the loss, is none. Where no activation follows at once (but a pooling, or a clamp),
-        where the layer's output is used beside it, as in ``x * sigmoid(x)``, and for all other modules, it is their own
-        output; `acts.functions` says which.
+        where what goes into it is used once more behind it by an operation of its shape, as in ``x * sigmoid(x)``, and
+        for all other modules, it is their own output; `acts.functions` says which.
 
     Returns
     -------
