@@ -42,7 +42,7 @@ def test_both_chains():
         (0, "backward", "b", "a", 2.0, 1.0, 1.0, 0.0, True),
     ]
     kinds = [str(kind).replace("object", "str") for kind in links.dtypes]
-    assert kinds == ["int64", "str", "str", "str", *["float64"] * 5, "bool"]
+    assert kinds == ["int64", "str", "str", "str", *["float64"] * 7, "bool"]
 
 
 def test_equality_holds():
@@ -92,6 +92,13 @@ def test_only_layers_that_all_has_come_through_are_compared():
     ]
     table["input_via"] = ""
     assert list(frt.inequalities(table)["chain"]) == ["backward"]
+
+
+def test_the_nulls_of_a_link_stand_beside_it():
+    table = pd.concat([frame([3.0, 2.0], [1.0, NAN], batch=k).assign(mi_input_null=[2.0 + k, 1.0]) for k in (0, 1)])
+    link = frt.inequalities(table).iloc[0]
+    assert (link["left_null"], link["right_null"]) == (2.5, 1.0)
+    assert frt.inequalities(frame([3.0, 2.0], [1.0, NAN]))[["left_null", "right_null"]].isna().all(axis=None)
 
 
 def test_ways_in_a_circle_end():

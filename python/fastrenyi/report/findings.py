@@ -110,9 +110,8 @@ def _knowledge(frame: pd.DataFrame, column: str, moments: dict[str, int]) -> Fin
     if frame[f"{column}_null"].isna().all():
         text = (
             f"It cannot be said: {symbol} was measured without a null, what it is where the samples of {of} are "
-            "shuffled against the layer's. With few samples and narrow kernels that can be nearly as large whatever "
-            "the "
-            "data are."
+            "shuffled against the layer's. With few samples and narrow kernels that can be nearly as large "
+            "whatever the data are."
         )
         return Finding(title, text, None)
     sentences: list[str] = []
@@ -203,24 +202,26 @@ def _chain(links: pd.DataFrame, chain: str, moments: dict[str, int]) -> Finding:
             f"Over all {count} measurements {len(broken)} of {len(links)} links are "
             f"broken{'' if alone else ' by more than two errors'}; "
             f"the largest violation is {worst['violation']:.3f}{error} bits, at {worst['source']} → "
-            f"{worst['target']} at "
-            f"step {worst['step']}, where {SYMBOLS[chain]} goes up from {worst['left']:.3f} to {worst['right']:.3f} "
-            "bits."
+            f"{worst['target']} at step {worst['step']}, where {SYMBOLS[chain]} goes up from {worst['left']:.3f} to "
+            f"{worst['right']:.3f} bits."
         )
     if len(doubtful):
         sentences.append(
             f"{len(doubtful)} more go up, by at most {doubtful['violation'].max():.3f} bits, less than two errors "
-            "of the "
-            "difference: of them it cannot be said."
+            "of the difference: of them it cannot be said."
         )
     if alone:
         sentences.append("Of one minibatch no error is known.")
     if chain == "backward":
         sentences.append(
             "It is a theorem in linear networks alone: elsewhere an error also has something of the sample from the "
-            "slopes "
-            "of activation functions."
+            "slopes of activation functions."
         )
+    shuffled = links[["left_null", "right_null"]].dropna()
+    if len(shuffled):
+        kept = int((shuffled["right_null"] <= shuffled["left_null"] + TOLERANCE).sum())
+        also = ", so that by itself it says nothing of the data" if kept == len(shuffled) else ""
+        sentences.append(f"With shuffled samples it holds at {kept} of {len(shuffled)} links{also}.")
     sentences.append(
         "The estimator guarantees no chain: what a kernel sees of a layer depends on its width, so that a violation "
         "says as much of the widths as of the network."
@@ -233,11 +234,7 @@ def _kernels(frame: pd.DataFrame) -> list[Finding]:
     """What is to be said of layers that no kernel width fits."""
     said = []
     for mark, title, text in (
-        (
-            "saturated",
-            "Kernels too narrow",
-            "entropy is above 98 % of log2 n: to the kernel all samples are apart",
-        ),
+        ("saturated", "Kernels too narrow", "entropy is above 98 % of log2 n: to the kernel all samples are apart"),
         ("dead", "Layers that say nothing", "entropy is below 1e-4 bits: the layer puts out the same for all samples"),
     ):
         names = [layer for layer in layers(frame) if frame.loc[frame["layer"] == layer, mark].any()]
@@ -288,8 +285,7 @@ def _movement(frame: pd.DataFrame, layer: str, moments: dict[str, int]) -> Findi
         f"Trade-off share: {told}; non-redundant share: {told_rest} ({', '.join(names)}). The trade-off "
         f"share {moved if abs(change) >= _MOVED else 'did not move'} over training. It moved within {100 * early:.1f} "
         f"percentage points in the first {middle - start} steps and within {100 * late:.1f} in the {end - middle} "
-        "after "
-        "them."
+        "after them. Shares are of informations as they are, what shuffled inputs give among them."
     )
     return Finding(title, text, None)
 

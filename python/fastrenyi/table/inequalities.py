@@ -21,6 +21,8 @@ _COLUMNS = {
     "target": "str",
     "left": "float64",
     "right": "float64",
+    "left_null": "float64",
+    "right_null": "float64",
     "gap": "float64",
     "gap_error": "float64",
     "violation": "float64",
@@ -52,9 +54,11 @@ def inequalities(frame: pd.DataFrame, tolerance: float = 0.0) -> pd.DataFrame:
     pandas.DataFrame
         One row per link, by step, the forward chain first, in the direction of the chain: step; chain ("forward" or
         "backward"); source and target, the two layers; left and right, their mutual informations in bits, each the
-        mean over the minibatches; gap = left - right; gap_error, the standard error of the mean of that difference
-        over the minibatches (NaN for one); violation = max(0, -gap); holds, whether violation is at most tolerance, or
-        at most two gap_error above it. Layers without a value (NaN) are no part of a chain.
+        mean over the minibatches; left_null and right_null, the means of their nulls (NaN in a frame without them): a
+        chain that these keep as well holds whatever the data are; gap = left - right; gap_error, the standard error
+        of the mean of that difference over the minibatches (NaN for one); violation = max(0, -gap); holds, whether
+        violation is at most tolerance, or at most two gap_error above it. Layers without a value (NaN) are no part of
+        a chain.
 
     Raises
     ------
@@ -104,6 +108,8 @@ def inequalities(frame: pd.DataFrame, tolerance: float = 0.0) -> pd.DataFrame:
 def _links(rows: pd.DataFrame, value: str, via: str, tolerance: float) -> Iterator[dict[str, Any]]:
     """The links of one chain at one step, in its direction."""
     values = rows[rows[value].notna()].pivot_table(value, "batch", "layer", sort=False)
+    null = f"{value}_null"
+    nulls = dict(rows.groupby("layer")[null].mean()) if null in rows else {}
     layers = [str(layer) for layer in values]
     if value == "mi_error":
         layers.reverse()  # the errors travel from the last layer to the first
@@ -127,6 +133,8 @@ def _links(rows: pd.DataFrame, value: str, via: str, tolerance: float) -> Iterat
             "target": target,
             "left": left.mean(),
             "right": right.mean(),
+            "left_null": nulls.get(source, math.nan),
+            "right_null": nulls.get(target, math.nan),
             "gap": gap,
             "gap_error": error,
             "violation": violation,

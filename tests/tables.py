@@ -1,0 +1,70 @@
+"""Tables as a Monitor makes them, for the tests of what a report says and shows."""
+
+import math
+
+import pandas as pd
+
+from fastrenyi.report.run import Run
+
+NAN = math.nan
+NULLS = ("mi_input", "mi_target", "mi_error", "tradeoff", "nonredundant")
+# (layer, channels, I(X;T), trade-off, non-redundant, I(delta_K;delta_i)), in bits
+ORDERED = [
+    ("conv1", 6, 5.9, 3.0, 2.0, 1.0),
+    ("conv2", 12, 5.7, 2.5, 2.2, 1.5),
+    ("fc1", 1, 5.0, NAN, NAN, 2.0),
+    ("fc2", 1, 4.0, NAN, NAN, NAN),
+]
+RECORD = Run(
+    settings={"network": "LeNet-5 & <b>friends</b>"},
+    history=[
+        {"step": 0, "epoch": 0.0, "loss": 2.3, "accuracy": 0.1},
+        {"step": 20, "epoch": 2.0, "loss": 0.2, "accuracy": 0.95},
+    ],
+    moments={"before training": 0, "after one epoch": 10, "at the end": 20},
+    versions={"fastrenyi": "0.0.test"},
+)
+
+
+def table(rows=ORDERED, steps=(0, 10, 20), batches=2, change=None):
+    """A table in which every step looks as `rows`; change(step, row) gives other rows."""
+    made = []
+    for step in steps:
+        for batch in range(batches):
+            for depth, row in enumerate(rows):
+                layer, channels, mmi, tradeoff, rest, error = change(step, row) if change else row
+                shift = 0.01 * batch
+                made.append(
+                    {
+                        "step": step, "batch": batch, "layer": layer, "depth": depth, "channels": channels,
+                        "samples": 100, "activation": "relu",
+                        "input_via": rows[depth - 1][0] if depth else "",
+                        "error_via": rows[depth + 1][0] if depth + 1 < len(rows) else "",
+                        "input_entropy": 6.0, "target_entropy": 3.2, "entropy": 6.2, "saturated": False, "dead": False,
+                        "permutations": 10, "pair_permutations": 2,
+                        "mi_input": mmi + shift, "mi_input_null": mmi - 0.5, "mi_input_null_std": 0.02,
+                        "mi_target": 3.0, "mi_target_null": 3.0 - 0.01 * step, "mi_target_null_std": 0.02,
+                        "tradeoff": tradeoff, "tradeoff_null": tradeoff - 0.5, "tradeoff_null_std": 0.02,
+                        "nonredundant": rest, "nonredundant_null": rest, "nonredundant_null_std": 0.02,
+                        "mi_error": error + shift, "mi_error_null": 0.5, "mi_error_null_std": 0.02,
+                        "tradeoff_share": tradeoff / mmi, "nonredundant_share": rest / mmi,
+                    }
+                )  # fmt: skip
+    return pd.DataFrame(made)
+
+
+def with_values(**values):
+    """Change named columns of the row of one layer, at all steps or from (step, value) on."""
+    order = ["layer", "channels", "mi_input", "tradeoff", "nonredundant", "mi_error"]
+
+    def change(step, row):
+        row = dict(zip(order, row, strict=True))
+        for name, value in values.items():
+            layer, column = name.split("__")
+            if row["layer"] == layer:
+                since, value = value if isinstance(value, tuple) else (0, value)
+                if step >= since:
+                    row[column] = value
+        return tuple(row.values())
+
+    return change
