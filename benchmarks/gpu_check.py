@@ -1,9 +1,10 @@
-"""``make gpu-check``: build for the GPU of this machine, test, look for races and wild accesses, and measure.
+"""``make gpu-check``: build for the GPU of this machine, test, measure, look for races and wild accesses, profile.
 
 Needs no network, and of Python's packages torch, numpy, scipy, pytest, pybind11 and scikit-build-core; CuPy is tested
-and measured if it is there. ``--help`` names what can be left out. Ends with 0 if all tests and the sanitizer passed,
-with 1 if something did not (or there is no sanitizer, and it was not left out by name), and with 2 where nothing can be
-tried: no GPU, or no nvcc.
+and measured if it is there. The most valuable answer comes first, and ``--json`` is written after each step, so that
+what was found is kept where the time runs out. ``--help`` names what can be left out. Ends with 0 if all tests and the
+sanitizer passed, with 1 if something did not (or a tool is missing that was not left out by name), and with 2 where
+nothing can be tried: no GPU, or no nvcc.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,10 @@ class Result:
 
 Run = Callable[[Step], int]
 NO_SANITIZER = "no compute-sanitizer on PATH or beside nvcc; --skip-sanitizer does without"
+NO_PROFILER = "no ncu on PATH or beside nvcc; --skip-profiles does without"
+SECTIONS = ("SpeedOfLight", "LaunchStats", "Occupancy", "WarpStateStats", "InstructionStats", "MemoryWorkloadAnalysis")
+PROFILED = ("spectra-500x100-float64", "layer-64-float64")
+"""Of Nsight Compute: what bounds a kernel, and what its warps wait for."""
 
 
 # ------------------------------------------------------------------------------------------------ what there is
@@ -122,6 +127,7 @@ def probe() -> dict[str, Any]:
         found["nvcc_version"] = next((line for line in done.stdout.splitlines() if "release" in line), "").strip()
         folder = Path(os.path.realpath(found["nvcc"])).parent
         found["compute-sanitizer"] = executable("compute-sanitizer", folder, folder.parent / "compute-sanitizer")
+        found["ncu"] = executable("ncu", folder)
     if shutil.which("nvidia-smi"):
         query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
         done = subprocess.run(query, capture_output=True, text=True, check=False)
@@ -129,7 +135,7 @@ def probe() -> dict[str, Any]:
     return found
 
 
-def problem(found: Mapping[str, Any]) -> str | None:
+def problem(found: Mapping[str, Any], built_before: bool = False) -> str | None:
     """Why nothing can be tried on this machine."""
     if found["torch"] is None:
         return f"torch cannot be imported: {found['torch_problem']}"
@@ -137,7 +143,7 @@ def problem(found: Mapping[str, Any]) -> str | None:
         cuda = found["torch_cuda"]
         torch = f"torch {found['torch']}, {f'of CUDA {cuda}' if cuda else 'built without CUDA'}"
         return f"no GPU: torch.cuda.is_available() is False ({torch}; driver: {found['driver'] or 'not found'})"
-    if not found["nvcc"]:
+    if not found["nvcc"] and not built_before:
         return "no nvcc on PATH, in CUDACXX, or in CUDA_HOME: the kernels cannot be compiled"
     if found["missing"]:
         return f"these packages of Python are needed and not there: {', '.join(found['missing'])}"
@@ -151,6 +157,7 @@ def described(found: Mapping[str, Any]) -> str:
         "driver": found["driver"] or "not found",
         "nvcc": f"{found['nvcc']}, {found['nvcc_version']}" if found["nvcc"] else "none",
         "compute-sanitizer": found.get("compute-sanitizer") or "none",
+        "ncu": found.get("ncu") or "none",
         "python": found["python"],
         "torch": f"{found['torch']}{cuda}" if found["torch"] else f"none ({found['torch_problem']})",
         "cupy": found["cupy"] or f"none ({found['cupy_problem']})",
@@ -176,15 +183,10 @@ def build_step(found: Mapping[str, Any]) -> Step:
     )  # fmt: skip
 
 
-def built() -> dict[str, str]:
-    """The environment in which the package that was built is the one that is imported."""
-    return {"PYTHONPATH": str(BUILD / "package")}
-
-
 def pytest_step(name: str, tests: Sequence[str], before: Sequence[str] = (), timeout: float = 900, **more: str) -> Step:
     report = BUILD / f"{name.replace(' ', '-')}.xml"
     command = [*before, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *tests]
-    return Step(name, command, {**built(), **more}, timeout, report)
+    return Step(name, command, more, timeout, report)
 
 
 def sanitizer_step(tool: str, sanitizer: str) -> Step:
@@ -202,9 +204,17 @@ def sanitizer_step(tool: str, sanitizer: str) -> Step:
     return pytest_step(tool, SANITIZED, before, timeout=600, **more)
 
 
-def benchmarks_step(quick: bool) -> Step:
+def benchmarks_step(quick: bool, seconds: float) -> Step:
     command = [sys.executable, "-m", "fastrenyi.bench.gpu", "--json", str(BUILD / "benchmarks.json")]
-    return Step("benchmarks", [*command, *(["--quick"] if quick else [])], built(), 1800)
+    return Step("benchmarks", [*command, *(["--quick"] if quick else [f"--seconds={seconds:g}"])], {}, 1800)
+
+
+def profile_step(workload: str, ncu: str) -> Step:
+    """Our kernels of a workload, each launched once under the profiler; the clocks are left as they are."""
+    sections = [f"--section={section}" for section in SECTIONS]
+    program = [sys.executable, "-m", "fastrenyi.bench.gpu", "--once", "--only", workload]
+    ours = ["--clock-control", "none", "--kernel-name", "regex:^run$", "--launch-count", "12"]
+    return Step(f"profile of {workload}", [ncu, *ours, *sections, *program], {}, 300)
 
 
 # -------------------------------------------------------------------------------------------------- running them
@@ -260,16 +270,21 @@ def done(step: Step, runner: Run) -> Result:
 class Plan:
     """What to do on this machine."""
 
-    first: Step
+    first: Step | None
+    """The build, unless there is one."""
     others: list[Step] = field(default_factory=list)
     left: list[Result] = field(default_factory=list)
     """Steps that are not run, and why."""
 
 
 def plan(found: Mapping[str, Any], options: argparse.Namespace) -> Plan:
-    steps = Plan(build_step(found))
-    steps.others.append(pytest_step("tests", PUBLIC))
+    steps = Plan(None if options.package else build_step(found))
     steps.others.append(pytest_step("tests of kernels", KERNELS, FASTRENYI_TEST_MEMORY="cuda"))
+    if options.skip_benchmarks:
+        steps.left.append(Result("benchmarks", "left out", "--skip-benchmarks"))
+    else:
+        steps.others.append(benchmarks_step(options.quick, options.seconds))
+    steps.others.append(pytest_step("tests", PUBLIC))
     sanitizer = found.get("compute-sanitizer")
     for tool in ("memcheck", "racecheck", "initcheck"):
         if options.skip_sanitizer or (options.quick and tool != "memcheck"):
@@ -278,10 +293,14 @@ def plan(found: Mapping[str, Any], options: argparse.Namespace) -> Plan:
             steps.left.append(Result(tool, "missing", NO_SANITIZER))
         else:
             steps.others.append(sanitizer_step(tool, sanitizer))
-    if options.skip_benchmarks:
-        steps.left.append(Result("benchmarks", "left out", "--skip-benchmarks"))
-    else:
-        steps.others.append(benchmarks_step(options.quick))
+    for workload in PROFILED:
+        name = f"profile of {workload}"
+        if options.skip_profiles or options.quick:
+            steps.left.append(Result(name, "left out", "--skip-profiles" if options.skip_profiles else "--quick"))
+        elif found.get("ncu") is None:
+            steps.left.append(Result(name, "missing", NO_PROFILER))
+        else:
+            steps.others.append(profile_step(workload, found["ncu"]))
     return steps
 
 
@@ -298,7 +317,10 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="of the sanitizer memcheck alone; tiny benchmarks")
     parser.add_argument("--skip-sanitizer", action="store_true", help="leave compute-sanitizer out")
     parser.add_argument("--skip-benchmarks", action="store_true", help="leave the benchmarks out")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found and measured")
+    parser.add_argument("--skip-profiles", action="store_true", help="leave ncu out")
+    parser.add_argument("--seconds", type=float, default=10.0, help="how long to measure a workload (default: 10)")
+    parser.add_argument("--package", type=Path, metavar="FOLDER", help="do not build: the package is there")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found and measured, after each step")
     return parser.parse_args(arguments)
 
 
@@ -306,25 +328,43 @@ def main(arguments: Sequence[str] | None = None, runner: Run = run, look: Callab
     options = parsed(arguments)
     found = look()
     print(described(found), flush=True)
-    why = problem(found)
+    why = problem(found, options.package is not None)
     if why is not None:
         print(f"\ngpu-check: nothing was built or tested: {why}", file=sys.stderr)
         return 2
     steps = plan(found, options)
-    shutil.rmtree(BUILD / "package", ignore_errors=True)  # pip does not replace what is in a target
+    package = options.package.resolve() if options.package else BUILD / "package"
+    BUILD.mkdir(parents=True, exist_ok=True)
     measured = BUILD / "benchmarks.json"
     measured.unlink(missing_ok=True)
-    results = [done(steps.first, runner)]
+    results: list[Result] = []
+
+    def note(result: Result) -> None:
+        results.append(result)
+        if options.json is not None:
+            write(options.json, found, results, measured)
+
+    if steps.first is not None:
+        shutil.rmtree(package, ignore_errors=True)  # pip does not replace what is in a target
+        note(done(steps.first, runner))
+    ready = all(result.state == "passed" for result in results)
     for step in steps.others:
-        built_it = results[0].state == "passed"
-        results.append(done(step, runner) if built_it else Result(step.name, "left out", "the build failed"))
-    results += steps.left
+        # The package that was built is the one that is imported.
+        step = replace(step, environment={"PYTHONPATH": str(package), **step.environment})
+        note(done(step, runner) if ready else Result(step.name, "left out", "the build failed"))
+    for result in steps.left:
+        note(result)
     print(f"\n== gpu-check\n{table(results)}", flush=True)
-    if options.json is not None:
-        everything: dict[str, Any] = {"found": found, "steps": [asdict(result) for result in results]}
-        everything["benchmarks"] = json.loads(measured.read_text(encoding="utf-8")) if measured.exists() else None
-        options.json.write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
     return int(any(result.state in ("failed", "missing") for result in results))
+
+
+def write(path: Path, found: Mapping[str, Any], results: Sequence[Result], measured: Path) -> None:
+    """Everything so far, whole or not at all."""
+    benchmarks = json.loads(measured.read_text(encoding="utf-8")) if measured.exists() else None
+    everything = {"found": found, "steps": [asdict(result) for result in results], "benchmarks": benchmarks}
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
+    beside.replace(path)
 
 
 if __name__ == "__main__":

@@ -21,10 +21,11 @@ from gpu_check import Result, Step
 MACHINE: dict[str, Any] = {
     "python": "3.12.1", "missing": [], "gpus": ["A GPU, sm_90, 80 GiB"], "driver": "580.1", "torch": "2.9.0",
     "torch_cuda": "13.0", "cupy": "14.0", "nvcc": "/opt/cuda/bin/nvcc", "nvcc_version": "release 13.0",
-    "compute-sanitizer": "/opt/cuda/bin/compute-sanitizer",
+    "compute-sanitizer": "/opt/cuda/bin/compute-sanitizer", "ncu": "/opt/cuda/bin/ncu",
 }  # fmt: skip
 SANITIZERS = ["memcheck", "racecheck", "initcheck"]
-EVERY_STEP = ["build", "tests", "tests of kernels", *SANITIZERS, "benchmarks"]
+PROFILES = [f"profile of {workload}" for workload in gpu_check.PROFILED]
+EVERY_STEP = ["build", "tests of kernels", "benchmarks", "tests", *SANITIZERS, *PROFILES]
 
 
 class FakeRun:
@@ -136,6 +137,19 @@ def test_all_steps_in_turn(build: Path) -> None:
         assert steps[tool].environment["FASTRENYI_TEST_MEMORY"] == "cuda"
         assert ("FASTRENYI_TEST_UNWRITTEN_WORKSPACE" in steps[tool].environment) == (tool == "initcheck")
     assert steps["benchmarks"].command[1:3] == ["-m", "fastrenyi.bench.gpu"]
+    for name in PROFILES:
+        assert steps[name].command[:3] == ["/opt/cuda/bin/ncu", "--clock-control", "none"]
+        assert steps[name].command[-3:] == ["--once", "--only", name.removeprefix("profile of ")]
+
+
+def test_a_package_that_is_there_is_not_built(tmp_path: Path) -> None:
+    runner = FakeRun()
+    package = tmp_path / "elsewhere"
+    package.mkdir()
+    assert check("--package", str(package), runner=runner, nvcc=None) == 0
+    assert runner.names == EVERY_STEP[1:]
+    assert {step.environment["PYTHONPATH"] for step in runner.steps} == {str(package)}
+    assert package.exists()
 
 
 def test_architectures_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,8 +162,9 @@ def test_architectures_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (["--skip-sanitizer"], SANITIZERS),
         (["--skip-benchmarks"], ["benchmarks"]),
-        (["--quick"], ["racecheck", "initcheck"]),
-        (["--quick", "--skip-sanitizer", "--skip-benchmarks"], [*SANITIZERS, "benchmarks"]),
+        (["--skip-profiles"], PROFILES),
+        (["--quick"], ["racecheck", "initcheck", *PROFILES]),
+        (["--quick", "--skip-sanitizer", "--skip-benchmarks"], [*SANITIZERS, "benchmarks", *PROFILES]),
     ],
 )
 def test_what_can_be_left_out(arguments: list[str], left: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,6 +181,12 @@ def test_a_missing_sanitizer_is_no_success(capsys: pytest.CaptureFixture[str]) -
     assert check(**{"compute-sanitizer": None}) == 1
     assert capsys.readouterr().out.count(gpu_check.NO_SANITIZER) == 3
     assert check("--skip-sanitizer", **{"compute-sanitizer": None}) == 0
+
+
+def test_a_missing_profiler_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(ncu=None) == 1
+    assert capsys.readouterr().out.count(gpu_check.NO_PROFILER) == len(PROFILES)
+    assert check("--skip-profiles", ncu=None) == 0
 
 
 # -------------------------------------------------------------------------------------------------- how it judges
@@ -203,10 +224,34 @@ def test_json_holds_all_of_it(tmp_path: Path) -> None:
     assert found["found"] == MACHINE
     assert found["benchmarks"] == {"rows": []}
     steps = {step["name"]: step for step in found["steps"]}
-    assert list(steps) == ["build", "tests", "tests of kernels", "memcheck", "benchmarks", "racecheck", "initcheck"]
+    run = ["build", "tests of kernels", "benchmarks", "tests", "memcheck"]
+    assert list(steps) == [*run, "racecheck", "initcheck", *PROFILES]
     assert steps["memcheck"]["state"] == "failed"
     assert steps["memcheck"]["note"] == "4 passed, 2 failed, 3 skipped, exit code 1"
     assert steps["racecheck"] == {"name": "racecheck", "state": "left out", "note": "--quick", "seconds": 0.0}
+
+
+def test_what_was_found_is_kept_when_the_time_runs_out(tmp_path: Path) -> None:
+    path = tmp_path / "found.json"
+
+    class Stopped(FakeRun):
+        def __call__(self, step: Step) -> int:
+            if step.name == "tests":
+                raise KeyboardInterrupt
+            return super().__call__(step)
+
+    with pytest.raises(KeyboardInterrupt):
+        check("--json", str(path), runner=Stopped())
+    found = json.loads(path.read_text())
+    assert [step["name"] for step in found["steps"]] == ["build", "tests of kernels", "benchmarks"]
+    assert found["benchmarks"] == {"rows": []}
+
+
+def test_profiled_workloads_are_there() -> None:
+    pytest.importorskip("torch")
+    from fastrenyi.bench import gpu_workloads
+
+    assert set(gpu_check.PROFILED) <= {one.name for one in gpu_workloads.workloads("cpu", None)}
 
 
 def test_the_table_is_aligned() -> None:

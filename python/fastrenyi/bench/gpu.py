@@ -234,31 +234,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="tiny sizes: the answers count, the times mean nothing")
     parser.add_argument("--device", default="cuda", help="cuda, or cpu to try the benchmarks themselves")
     parser.add_argument("--only", default="", help="workloads whose name contains this")
-    parser.add_argument("--json", type=Path, help="write everything that was measured")
+    parser.add_argument("--seconds", type=float, default=Effort.seconds, help="how long to measure a workload")
+    parser.add_argument("--once", action="store_true", help="for a profiler: our public function, once, unmeasured")
+    parser.add_argument("--json", type=Path, help="write everything that was measured, after each workload")
     options = parser.parse_args(arguments)
     on_gpu = options.device.startswith("cuda")
     if on_gpu and not torch.cuda.is_available():
         print("torch finds no GPU: nothing was measured", file=sys.stderr)
         return 2
     kernels = _backend.module_for("cuda:0", "gpu") if on_gpu else None
+    chosen = [one for one in workloads(options.device, kernels, options.quick) if options.only in one.name]
+    if options.once:
+        for workload in chosen:
+            workload.make().ours.run()
+        return 0
     clock = Clock(options.device)
     limits = Limits.measured(options.device, clock, *((64, 2**20) if options.quick else ()))
-    effort = Effort(0.0, 1, 0.0) if options.quick else Effort()
-    rows = []
-    for workload in workloads(options.device, kernels, options.quick):
-        if options.only not in workload.name:
-            continue
+    effort = Effort(0.0, 1, 0.0) if options.quick else Effort(options.seconds)
+    rows: list[Row] = []
+    for workload in chosen:
         rows.append(measure(workload, clock, limits, effort))
         for line in _lines(rows[-1]):
             print("  ".join(line), file=sys.stderr, flush=True)
         if on_gpu:
             torch.cuda.empty_cache()
+        if options.json is not None:
+            _write(options.json, limits, rows, on_gpu)
     print(as_text(rows, limits))
-    if options.json is not None:
-        found: dict[str, Any] = {"limits": asdict(limits), "rows": [asdict(row) for row in rows]}
-        found["device"] = torch.cuda.get_device_name() if on_gpu else "cpu"
-        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return int(any(row.failed for row in rows))
+
+
+def _write(path: Path, limits: Limits, rows: Sequence[Row], on_gpu: bool) -> None:
+    """Write all that was measured so far, whole or not at all."""
+    found: dict[str, Any] = {"limits": asdict(limits), "rows": [asdict(row) for row in rows]}
+    found["device"] = torch.cuda.get_device_name() if on_gpu else "cpu"
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    beside.replace(path)
 
 
 if __name__ == "__main__":

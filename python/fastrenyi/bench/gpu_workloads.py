@@ -42,8 +42,9 @@ def workloads(device: str, kernels: ModuleType | None, quick: bool = False) -> l
     for count in (6, 9) if quick else (500, 20_000):
         make = partial(_spectra, count, n, "float64", device, kernels)
         listed.append(Workload(f"spectra-{count}x{n}-float64", "spectrum", make))
-    layer = [(6, 2, 1)] if quick else [(512, 2, 1)]
-    listed.append(Workload(f"layer-{layer[0][0]}-float64", "layer", partial(_layers, layer, n, "float64", device)))
+    for channels in (6,) if quick else (64, 512):
+        make = partial(_layers, [(channels, 2, 1)], n, "float64", device)
+        listed.append(Workload(f"layer-{channels}-float64", "layer", make))
     network = [(3, 2, 2), (4, 2, 1)] if quick else VGG
     listed.append(Workload("vgg16-float64", "layer", partial(_layers, network, n, "float64", device)))
     for dtype in ("float64", "float32"):
