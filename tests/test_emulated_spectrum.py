@@ -1,4 +1,4 @@
-"""The GPU's kernels of spectra on the host: both methods, their limits of size, degenerate and extreme matrices."""
+"""The GPU's kernels of spectra on the host: their limits of size, degenerate and extreme matrices."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from conftest import Draw, Nx
 from emulated import MARGIN, NUMPY, STREAM, kernels, view, workspace, written
 
 FLOATS = pytest.mark.parametrize("dtype", ["float64", "float32"])
-METHODS = pytest.mark.parametrize("method", ["bisection", "ql"])
-BORDERS = [31, 32, 33, 63, 64, 65, 96, 100, 127, 128, 129]  # of tiles of 32 rows, and of what a block shares out
+# of tiles of 32 rows, and of what a block shares out
+BORDERS = [31, 32, 33, 63, 64, 65, 95, 96, 97, 100, 104, 105, 127, 128, 129]
 
 
-def spectrum(a: NDArray, method: str = "bisection") -> NDArray:
+def spectrum(a: NDArray) -> NDArray:
     batch, n, _ = a.shape
     dtype = a.dtype.name
-    room = workspace(kernels.spectrum_workspace(batch, n, dtype, STREAM[0], method))
+    room = workspace(kernels.spectrum_workspace(batch, n, dtype, STREAM[0]))
     with written(batch, n, dtype=a.dtype) as values:
-        kernels.spectrum(view(a), dtype, values.ctypes.data, room.ctypes.data, room.size, *STREAM, method)
+        kernels.spectrum(view(a), dtype, values.ctypes.data, room.ctypes.data, room.size, *STREAM)
     return values
 
 
-def check(a: NDArray, method: str, values: NDArray | None = None) -> None:
+def check(a: NDArray, values: NDArray | None = None) -> None:
     """Ascending, and within rounding of the reference."""
-    values = spectrum(a, method) if values is None else values
+    values = spectrum(a) if values is None else values
     assert (np.diff(values, axis=1) >= 0).all()
     n = a.shape[1]
     for matrix, found in zip(a, values, strict=True):
@@ -47,26 +47,23 @@ def trace_one(a: NDArray) -> NDArray:
 # ---------------------------------------------------------------------------------------- against the reference
 
 
-@METHODS
 @FLOATS
 @pytest.mark.parametrize("n", [*range(1, 10), 20, *BORDERS])
-def test_spectra_match_the_reference(n: int, dtype: str, method: str, draw: Draw) -> None:
+def test_spectra_match_the_reference(n: int, dtype: str, draw: Draw) -> None:
     grams = np.concatenate([draw.grams(1, n), draw.grams(1, n, sigma=0.1), draw.matrices(1, n)])
-    check(grams.astype(dtype), method)
+    check(grams.astype(dtype))
 
 
-@METHODS
 @FLOATS
-def test_matrices_that_are_not_positive(dtype: str, method: str, draw: Draw) -> None:
+def test_matrices_that_are_not_positive(dtype: str, draw: Draw) -> None:
     a = draw.samples(6, 21, 21)
-    check((a + a.transpose(0, 2, 1)).astype(dtype), method)
-    check(-draw.grams(3, 17).astype(dtype), method)
+    check((a + a.transpose(0, 2, 1)).astype(dtype))
+    check(-draw.grams(3, 17).astype(dtype))
 
 
-@METHODS
-def test_every_size_of_a_tile(method: str, draw: Draw) -> None:
+def test_every_size_of_a_tile(draw: Draw) -> None:
     for n in range(1, 70):
-        check(draw.matrices(1, n), method)
+        check(draw.matrices(1, n))
 
 
 def the_tridiagonal(n: int) -> NDArray:
@@ -97,107 +94,92 @@ DEGENERATE: dict[str, Callable[[int], NDArray]] = {
 }
 
 
-@METHODS
 @FLOATS
 @pytest.mark.parametrize("name", DEGENERATE)
-def test_degenerate_matrices(name: str, dtype: str, method: str) -> None:
+def test_degenerate_matrices(name: str, dtype: str) -> None:
     for n in (1, 2, 3, 4, 11, 21, 34):
-        check(DEGENERATE[name](n)[None].astype(dtype), method)
+        check(DEGENERATE[name](n)[None].astype(dtype))
 
 
-@METHODS
 @FLOATS
-def test_what_is_exact_stays_exact(dtype: str, method: str) -> None:
-    assert (spectrum(np.zeros((2, 9, 9), dtype), method) == 0).all()
+def test_what_is_exact_stays_exact(dtype: str) -> None:
+    assert (spectrum(np.zeros((2, 9, 9), dtype)) == 0).all()
     one = np.array([[[3.0]], [[-1e-30]], [[0.0]]], dtype)
-    np.testing.assert_array_equal(spectrum(one, method), one[:, 0])
+    np.testing.assert_array_equal(spectrum(one), one[:, 0])
 
 
-@METHODS
 @FLOATS
 @pytest.mark.parametrize("n", [2, 3, 5, 40])
-def test_rounding_does_not_look_indefinite(n: int, dtype: str, method: str, draw: Draw) -> None:
+def test_rounding_does_not_look_indefinite(n: int, dtype: str, draw: Draw) -> None:
     """Singular Grams: no eigenvalue may fall below -n eps lambda_max, which would be an error."""
     x = draw.samples(200 if n < 10 else 5, n)
     ones = x[:, :, None] * x[:, None, :] / np.sum(x * x, axis=1)[:, None, None]
     twins = np.exp(-(np.subtract.outer(x[:, : n // 2 + 1], x[:, : n // 2 + 1])[0, :, 0] ** 2))
     twins = np.repeat(np.repeat(twins, 2, 0), 2, 1)[None, :n, :n] / n
     for a in (ones, twins):
-        values = spectrum(a.astype(dtype), method).astype(np.float64)
+        values = spectrum(a.astype(dtype)).astype(np.float64)
         assert (values[:, 0] >= -n * tolerances.UNIT[dtype] * values[:, -1]).all(), values[:, 0] / values[:, -1]
 
 
-@METHODS
 @pytest.mark.parametrize(
     ("dtype", "scale"),
     [("float64", s) for s in (1e-300, 1e-150, 1e-70, 1e70, 1e150, 1e300)]
     + [("float32", s) for s in (1e-36, 1e-18, 1e-8, 1e8, 1e18, 1e36)],
 )
-def test_extreme_scales(dtype: str, scale: float, method: str, draw: Draw) -> None:
+def test_extreme_scales(dtype: str, scale: float, draw: Draw) -> None:
     grams = draw.grams(2, 13)
-    check((grams * scale).astype(dtype), method)
-    check((grams * np.array([1.0, scale])[:, None, None]).astype(dtype), method)
+    check((grams * scale).astype(dtype))
+    check((grams * np.array([1.0, scale])[:, None, None]).astype(dtype))
 
 
 # ------------------------------------------------------------------------------------------- size and layout
 
 
 @FLOATS
-def test_up_to_the_limit_of_shared_memory_and_beyond(dtype: str, draw: Draw) -> None:
-    most = kernels.shared_order(dtype, STREAM[0])
-    assert most >= 160
+def test_up_to_the_limit_of_a_block_and_beyond(dtype: str, draw: Draw) -> None:
+    most = kernels.block_order(dtype)
+    assert most >= 192
     assert kernels.spectrum_workspace(7, most, dtype, STREAM[0]) == 0
     assert kernels.spectrum_workspace(7, most + 1, dtype, STREAM[0]) > 0
-    for n, methods in [(192, "b"), (193, "b"), (most, "bq"), (most + 1, "b")]:
-        a = draw.grams(1, n).astype(dtype)
-        for method in methods:
-            check(a, {"b": "bisection", "q": "ql"}[method])
+    for n in (160, 192, 193, most, most + 1):
+        check(draw.grams(1, n).astype(dtype))
 
 
-@METHODS
 @pytest.mark.parametrize("nx", NUMPY, ids=str)
-def test_layouts(nx: Nx, method: str, draw: Draw) -> None:
+def test_layouts(nx: Nx, draw: Draw) -> None:
     a = draw.matrices(3, 14)
-    plain = spectrum(nx.plain.array(a), method)
-    check(nx.plain.array(a), method, plain)
-    np.testing.assert_array_equal(spectrum(nx.array(a), method), plain)
+    plain = spectrum(nx.plain.array(a))
+    check(nx.plain.array(a), plain)
+    np.testing.assert_array_equal(spectrum(nx.array(a)), plain)
 
 
-@METHODS
-def test_a_matrix_for_a_whole_batch(method: str, draw: Draw) -> None:
+def test_a_matrix_for_a_whole_batch(draw: Draw) -> None:
     a = draw.grams(12)
-    found = spectrum(np.broadcast_to(a, (5, 12, 12)), method)
+    found = spectrum(np.broadcast_to(a, (5, 12, 12)))
     np.testing.assert_array_equal(found, np.broadcast_to(found[0], found.shape))
-    check(a[None], method, found[:1])
+    check(a[None], found[:1])
 
 
-@METHODS
-def test_an_empty_batch(method: str) -> None:
-    assert spectrum(np.empty((0, 5, 5)), method).shape == (0, 5)
+def test_an_empty_batch() -> None:
+    assert spectrum(np.empty((0, 5, 5))).shape == (0, 5)
 
 
-@METHODS
 @FLOATS
 @pytest.mark.parametrize("n", [7, 40])
-def test_neighbours_do_not_matter(n: int, dtype: str, method: str, draw: Draw) -> None:
+def test_neighbours_do_not_matter(n: int, dtype: str, draw: Draw) -> None:
     """The same bits alone, at any place of a batch, and next to matrices that hold NaN."""
     a = draw.matrices(5, n).astype(dtype)
-    together = spectrum(a, method)
+    together = spectrum(a)
     for b in range(5):
-        np.testing.assert_array_equal(spectrum(a[b : b + 1], method)[0], together[b])
-    np.testing.assert_array_equal(spectrum(a[::-1], method), together[::-1])
+        np.testing.assert_array_equal(spectrum(a[b : b + 1])[0], together[b])
+    np.testing.assert_array_equal(spectrum(a[::-1]), together[::-1])
     a[1] = np.nan
     a[3, 2, 1] = a[3, 1, 2] = np.inf
     values = np.empty(5 * n + 2 * MARGIN, dtype)[MARGIN:-MARGIN].reshape(5, n)
-    room = workspace(kernels.spectrum_workspace(5, n, dtype, STREAM[0], method))
-    kernels.spectrum(view(a), dtype, values.ctypes.data, room.ctypes.data, room.size, *STREAM, method)
+    room = workspace(kernels.spectrum_workspace(5, n, dtype, STREAM[0]))
+    kernels.spectrum(view(a), dtype, values.ctypes.data, room.ctypes.data, room.size, *STREAM)
     np.testing.assert_array_equal(values[::2], together[::2])
     assert np.isnan(values[1::2]).all()
-
-
-def test_both_methods_find_the_same(draw: Draw) -> None:
-    a = draw.matrices(4, 37)
-    np.testing.assert_allclose(spectrum(a, "ql"), spectrum(a, "bisection"), rtol=0, atol=1e-14)
 
 
 # ---------------------------------------------------------------------------------------------- eigenvectors
@@ -210,7 +192,7 @@ def test_eigenvectors(n: int, dtype: str, draw: Draw) -> None:
         room = workspace(kernels.eigh_workspace(len(a), n, dtype, STREAM[0]))
         with written(len(a), n, dtype=dtype) as values, written(*a.shape, dtype=dtype) as vectors:
             kernels.eigh(view(a), dtype, values.ctypes.data, vectors.ctypes.data, room.ctypes.data, room.size, *STREAM)
-        check(a, "", values)
+        check(a, values)
         allowed = 8 * n * tolerances.UNIT[dtype]
         wide = vectors.astype(np.float64)
         again = (wide * values[:, None].astype(np.float64)) @ wide.transpose(0, 2, 1)

@@ -172,18 +172,18 @@ class Launches:
         where, status = self.device, self.status.data_ptr()
         x, a, dtype = self.view(self.x), self.view(self.a), "float64"
         if name == "gram":
-            out = self._result(b, n, n)
-            return lambda s: _cuda.gram(x, dtype, "gaussian", self.widths.data_ptr(), 1, 1.0, 0.0, out, where, s)
+            out, width = self._result(b, n, n), (self.widths.data_ptr(), 0.0)
+            return lambda s: _cuda.gram(x, dtype, "gaussian", *width, 1, 1.0, 0.0, out, status, where, s)
         if name == "distances":
             out = self._result(b, n, n)
             return lambda s: _cuda.distances(x, dtype, "euclidean", out, where, s)
         if name == "hadamard":
             out, room = self._result(b, n, n), self._room(_cuda.hadamard_workspace(2, b, n))
             return lambda s: _cuda.hadamard([a, a], dtype, out, room, status, where, s)
-        if name in ("bisection", "ql"):
-            size = _cuda.spectrum_workspace(b, n, dtype, where, name)
+        if name == "spectrum":
+            size = _cuda.spectrum_workspace(b, n, dtype, where)
             out, room = self._result(b, n), self._room(size)
-            return lambda s: _cuda.spectrum(a, dtype, out, room, size, where, s, name)
+            return lambda s: _cuda.spectrum(a, dtype, out, room, size, where, s)
         if name == "collision_entropy":
             out = self._result(b)
             return lambda s: _cuda.collision_entropy(a, dtype, 1.0, out, where, s)
@@ -197,9 +197,7 @@ class Launches:
         )  # fmt: skip
 
 
-KERNELS = pytest.mark.parametrize(
-    "name", ["gram", "distances", "hadamard", "bisection", "ql", "collision_entropy", "pairs"]
-)
+KERNELS = pytest.mark.parametrize("name", ["gram", "distances", "hadamard", "spectrum", "collision_entropy", "pairs"])
 
 
 @KERNELS
@@ -343,7 +341,7 @@ def test_gradients_are_slopes(call: Callable[[Any], Any], draw: Draw) -> None:
 
 @pytest.mark.parametrize("dtype", WITHIN)
 def test_spectra_and_entropies_beyond_a_block(dtype: str, draw: Draw) -> None:
-    n = _cuda.shared_order(dtype, 0) + 7
+    n = _cuda.block_order(dtype) + 7
     # Far from each other: of full rank, so that orders below one are no sums of rounding.
     a = reference.over_batch(reference.gram_laplacian, draw.samples(2, n, 3), sigma=1.0)
     x = on_gpu(a, dtype)
@@ -356,7 +354,7 @@ def test_spectra_and_entropies_beyond_a_block(dtype: str, draw: Draw) -> None:
 
 
 def test_gradients_beyond_a_block(draw: Draw) -> None:
-    n = _cuda.shared_order("float64", 0) + 7
+    n = _cuda.block_order("float64") + 7
     x = draw.samples(3, n, 4)
     close(gradient(on_gpu(x)), on_cpu(gradient, x))
 

@@ -37,14 +37,14 @@ void gram_fault(const Layout& a, const std::string& dtype, double tolerance, boo
 
 // ------------------------------------------------------------------------------------------------------- gram
 
-void gram(const Layout& x, const std::string& dtype, const std::string& kind, Address widths, int degree, double gamma,
-          double coef0, Address out, int device, Address stream) {
+void gram(const Layout& x, const std::string& dtype, const std::string& kind, Address widths, double sigma, int degree,
+          double gamma, double coef0, Address out, Address status, int device, Address stream) {
     const KernelSpec kernel{kernel_named(kind), pointer<const double>(widths), degree, gamma, coef0};
-    if (kernel.kind != Kernel::polynomial && widths == 0) throw std::invalid_argument("expected one width per matrix");
     with_dtype<double, float>(dtype, [&](auto zero) {
         using T = decltype(zero);
         const View<T> samples = device_view<T>(x);
-        on_device(device, stream, [&](Stream s) { cuda::gram(samples, kernel, pointer<T>(out), s); });
+        on_device(device, stream,
+                  [&](Stream s) { cuda::gram(samples, kernel, sigma, pointer<T>(out), pointer<Status>(status), s); });
     });
 }
 
@@ -114,8 +114,8 @@ void bind_cuda(py::module_& m) {
     m.def("zero_rows", &zero_rows, arg("x"), arg("dtype"), arg("status"), arg("device"), arg("stream"));
     m.def("gram_fault", &gram_fault, arg("a"), arg("dtype"), arg("tolerance"), arg("trace_one"), arg("status"),
           arg("device"), arg("stream"));
-    m.def("gram", &gram, arg("x"), arg("dtype"), arg("kind"), arg("widths"), arg("degree"), arg("gamma"), arg("coef0"),
-          arg("out"), arg("device"), arg("stream"));
+    m.def("gram", &gram, arg("x"), arg("dtype"), arg("kind"), arg("widths"), arg("sigma"), arg("degree"), arg("gamma"),
+          arg("coef0"), arg("out"), arg("status"), arg("device"), arg("stream"));
     m.def("distances", &distances, arg("x"), arg("dtype"), arg("metric"), arg("out"), arg("device"), arg("stream"));
     m.def("delta_gram", &delta_gram, arg("x"), arg("dtype"), arg("out"), arg("device"), arg("stream"));
     m.def("hadamard_workspace", &cuda::hadamard_workspace, arg("count"), arg("batch"), arg("n"));

@@ -9,39 +9,27 @@
 namespace fastrenyi::bindings {
 namespace {
 
-cuda::Eigenvalues method_named(const std::string& method) {
-    if (method == "bisection") return cuda::Eigenvalues::bisection;
-    if (method == "ql") return cuda::Eigenvalues::ql;
-    throw std::invalid_argument("no such method: " + method);
-}
-
 // --------------------------------------------------------------------------------------------------- spectrum
 
-index_t shared_order(const std::string& dtype, int device) {
-    return with_dtype<double, float>(dtype, [&](auto zero) {
-        const cuda::DeviceGuard guard(device);
-        return cuda::shared_order<decltype(zero)>();
-    });
+index_t block_order(const std::string& dtype) {
+    return with_dtype<double, float>(dtype, [](auto zero) { return cuda::block_order<decltype(zero)>(); });
 }
 
-std::size_t spectrum_workspace(index_t batch, index_t n, const std::string& dtype, int device,
-                               const std::string& method) {
-    const cuda::Eigenvalues how = method_named(method);
+std::size_t spectrum_workspace(index_t batch, index_t n, const std::string& dtype, int device) {
     return with_dtype<double, float>(dtype, [&](auto zero) {
         const py::gil_scoped_release release;
         const cuda::DeviceGuard guard(device);
-        return cuda::spectrum_workspace<decltype(zero)>(batch, n, how);
+        return cuda::spectrum_workspace<decltype(zero)>(batch, n);
     });
 }
 
 void spectrum(const Layout& a, const std::string& dtype, Address values, Address workspace, std::size_t workspace_bytes,
-              int device, Address stream, const std::string& method) {
-    const cuda::Eigenvalues how = method_named(method);
+              int device, Address stream) {
     with_dtype<double, float>(dtype, [&](auto zero) {
         using T = decltype(zero);
         const View<T> matrices = square_device_view<T>(a);
         on_device(device, stream, [&](Stream s) {
-            cuda::spectrum(matrices, pointer<T>(values), how, pointer<void>(workspace), workspace_bytes, s);
+            cuda::spectrum(matrices, pointer<T>(values), pointer<void>(workspace), workspace_bytes, s);
         });
     });
 }
@@ -100,11 +88,10 @@ void pairs(const Layout& maps, const std::optional<Layout>& target, Address pair
 void bind_cuda_spectra(py::module_& m) {
     using py::arg;
     m.def("set_library_paths", &cuda::set_library_paths, arg("paths"));
-    m.def("shared_order", &shared_order, arg("dtype"), arg("device"));
-    m.def("spectrum_workspace", &spectrum_workspace, arg("batch"), arg("n"), arg("dtype"), arg("device"),
-          arg("method") = "bisection");
+    m.def("block_order", &block_order, arg("dtype"));
+    m.def("spectrum_workspace", &spectrum_workspace, arg("batch"), arg("n"), arg("dtype"), arg("device"));
     m.def("spectrum", &spectrum, arg("a"), arg("dtype"), arg("values"), arg("workspace"), arg("workspace_bytes"),
-          arg("device"), arg("stream"), arg("method") = "bisection");
+          arg("device"), arg("stream"));
     m.def("eigh_workspace", &eigh_workspace, arg("batch"), arg("n"), arg("dtype"), arg("device"));
     m.def("eigh", &eigh, arg("a"), arg("dtype"), arg("values"), arg("vectors"), arg("workspace"),
           arg("workspace_bytes"), arg("device"), arg("stream"));

@@ -32,21 +32,22 @@ constexpr T resolution = Real<T>::epsilon / 4;
 template <class T>
 FASTRENYI_DEVICE Point<T> sturm(const Row<T>* rows, int n, T x) {
     constexpr int steps = sizeof(T) == 8 ? 8 : 2;  // the minors cannot leave the range sooner
-    constexpr int sign_bit = 8 * sizeof(T) - 1;
     T before = 0, p = 1;
-    int exponent = 0;
-    unsigned below = 0;
+    int exponent = 0, below = 0;
+    unsigned signs = 0;  // of the last minors, the latest in the lowest bit
     const auto step = [&](int i) {
         const Row<T> row = rows[i];
         const T next = (row.d - x) * p - row.e2 * before;
-        below += static_cast<unsigned>((bits_of(next) ^ bits_of(p)) >> sign_bit);
+        signs = with_sign(signs, next);
         before = p;
         p = next;
     };
+    const auto count = [&](int last) { below += count_of_bits((signs ^ signs >> 1) & ((1u << last) - 1u)); };
     int i = 0;
     for (; i + steps <= n; i += steps) {
         FASTRENYI_UNROLL
         for (int s = 0; s < steps; ++s) step(i + s);
+        count(steps);
         const T larger = magnitude(p) > magnitude(before) ? magnitude(p) : magnitude(before);
         const int shift = exponent_of(larger);
         const T scale = power_of_two<T>(-shift);
@@ -54,9 +55,12 @@ FASTRENYI_DEVICE Point<T> sturm(const Row<T>* rows, int n, T x) {
         before *= scale;
         exponent += shift;
     }
-    for (; i < n; ++i) step(i);
+    for (; i < n; ++i) {
+        step(i);
+        count(1);
+    }
     const int shift = exponent_of(p);
-    return {x, magnitude(p) * power_of_two<T>(-shift), exponent + shift, static_cast<int>(below)};
+    return {x, magnitude(p) * power_of_two<T>(-shift), exponent + shift, below};
 }
 
 /// a / b of two sizes.
@@ -135,9 +139,11 @@ FASTRENYI_DEVICE T bisect(Block& block, const Row<T>* rows, Point<T>* points, in
     constexpr int most_rounds = 400;  // never reached: an interval is at least halved in four rounds
     const int j = block.thread();
     Interval<T> interval{{low, T(-1), 0, 0}, {high, T(-1), 0, n}};
-    for (int round = 0; round < most_rounds; ++round) {
+    int round = 0;
+    // In step as long as an interval is shared; after that nobody needs to wait for anybody.
+    for (; round < most_rounds; ++round) {
         const bool open = j < n && interval.open();
-        if (!block.largest(open ? 1 : 0)) break;
+        if (!block.any(open && !interval.alone())) break;
         Point<T> point{};
         if (open) points[j] = point = sturm(rows, n, interval.guess(j));
         block.sync();
@@ -146,6 +152,9 @@ FASTRENYI_DEVICE T bisect(Block& block, const Row<T>* rows, Point<T>* points, in
         else if (open)
             interval.look_up(points, j);
     }
+    for (; round < most_rounds && j < n && interval.open(); ++round)
+        interval.approach(sturm(rows, n, interval.guess(j)), j);
+    block.sync();
     return interval.low.x + (interval.high.x - interval.low.x) / 2;
 }
 

@@ -9,11 +9,16 @@ namespace fastrenyi::cuda {
 
 class DeviceBlock {
   public:
-    explicit __device__ DeviceBlock(index_t first) : first_(first) {}
+    /// The warp is told by one lane, so that the compiler knows that it is the same in all of them: branches on it cost
+    /// less.
+    explicit __device__ DeviceBlock(index_t first)
+        : first_(first), warp_(__shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x) / warp_size, 0)) {}
 
     __device__ index_t index() const { return first_ + blockIdx.x; }
     __device__ int thread() const { return static_cast<int>(threadIdx.x); }
     __device__ int threads() const { return static_cast<int>(blockDim.x); }
+    __device__ int lane() const { return thread() % warp_size; }
+    __device__ int warp() const { return warp_; }
     __device__ void sync() { __syncthreads(); }
     __device__ void sync_warp() { __syncwarp(); }
 
@@ -40,6 +45,20 @@ class DeviceBlock {
         return x;
     }
 
+    /// By matrix products with ones, each of which sums over four lanes: a third of the time of five shuffles.
+    __device__ double warp_sum(double x) {
+        __syncwarp();
+        double first, second;
+        asm("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0, %1}, {%2}, {%3}, {%4, %4};"
+            : "=d"(first), "=d"(second)
+            : "d"(1.0), "d"(x), "d"(0.0));
+        const double pair = first + second;
+        asm("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0, %1}, {%2}, {%3}, {%4, %4};"
+            : "=d"(first), "=d"(second)
+            : "d"(pair), "d"(1.0), "d"(0.0));
+        return first;
+    }
+
     template <class T>
     __device__ T shuffle_xor(T x, int mask) {
         return __shfl_xor_sync(0xffffffffu, x, mask);
@@ -58,6 +77,8 @@ class DeviceBlock {
     __device__ T largest(T x) {
         return over_block(warp_largest(x), [](T a, T b) { return b > a ? b : a; });
     }
+
+    __device__ bool any(bool x) { return __syncthreads_or(x); }
 
     __device__ void atomic_min(Status* word, Status value) { atomicMin(word, value); }
 
@@ -81,6 +102,7 @@ class DeviceBlock {
     }
 
     index_t first_;
+    int warp_;
 };
 
 inline std::size_t most_shared_bytes() {

@@ -44,6 +44,8 @@ class EmulatedBlock {
     index_t index() const { return index_; }
     int thread() const { return thread_; }
     int threads() const { return team_.threads; }
+    int lane() const { return thread_ % warp_size; }
+    int warp() const { return thread_ / warp_size; }
     void sync(int line = __builtin_LINE()) { meet(line); }
     void sync_warp(int line = __builtin_LINE()) { meet_warp(line); }
 
@@ -102,6 +104,8 @@ class EmulatedBlock {
         return result;
     }
 
+    bool any(bool x) { return largest(x ? 1 : 0) != 0; }
+
     void atomic_min(Status* word, Status value) {
         Status seen = __atomic_load_n(word, __ATOMIC_RELAXED);
         while (value < seen &&
@@ -148,10 +152,6 @@ class EmulatedBlock {
     index_t index_;
     int thread_;
 };
-
-inline std::size_t most_shared_bytes() {
-    return 162 * 1024;  // as on an A100
-}
 
 template <class Kernel>
 void launch(const Kernel& kernel, index_t blocks, int threads, std::size_t shared_bytes, Stream) {

@@ -6,6 +6,7 @@
 
 #include "cuda/launch.hpp"
 #include "cuda/tiles.hpp"
+#include "cuda/whole.hpp"
 
 namespace fastrenyi::cuda {
 namespace {
@@ -25,18 +26,18 @@ FASTRENYI_DEVICE double largest_of_sample(Block& block, const Samples<T, double>
     return largest;
 }
 
-template <bool squared>
-FASTRENYI_DEVICE double power_of(double difference) {
-    return squared ? difference * difference : std::abs(difference);
+template <bool squared, class T>
+FASTRENYI_DEVICE T power_of(T difference) {
+    return squared ? difference * difference : magnitude(difference);
 }
 
 /// Gaussian (squared) and Laplacian.
-template <bool squared>
+template <bool squared, class T>
 struct Exponential {
-    using Element = double;
+    using Element = T;
     static constexpr int table = 0;
-    const double* widths;
-    double weight;
+    const double* widths;  // or null: then sigma is that of all
+    double sigma, weight;
 
     /// The width multiplies differences only where their squares could leave the range: elsewhere a square that
     /// overflows, or comes to nothing, is a kernel of 0 or 1 in any case.
@@ -47,26 +48,39 @@ struct Exponential {
 
     template <class Block, class S>
     FASTRENYI_DEVICE State begin(Block&, const S&, index_t b) const {
-        const double width = widths[b];
+        return of_matrix(b);
+    }
+
+    FASTRENYI_DEVICE State of_matrix(index_t b) const {
+        constexpr double low = sizeof(T) == 8 ? 0x1p-250 : 0x1p-60, high = sizeof(T) == 8 ? 0x1p250 : 0x1p40;
+        const double width = widths ? widths[b] : sigma;
         // A width so small that its inverse overflows must still make 0 of a difference of 0.
         const double inverse = 1.0 / width, most = std::numeric_limits<double>::max();
         const double scale = inverse < most ? inverse : most;
         const double factor = squared ? -0.5 : -1.0;
-        if (scale < 0x1p-250 || scale > 0x1p250) return {width == 0.0, true, scale, factor};
+        if (scale < low || scale > high) return {width == 0.0, true, scale, factor};
         return {false, false, 1.0, squared ? factor * scale * scale : factor * scale};
     }
 
-    template <class T>
-    FASTRENYI_DEVICE double staged(const State&, T x, int) const {
+    template <class X>
+    FASTRENYI_DEVICE T staged(const State&, X x, int) const {
         return x;
     }
 
-    FASTRENYI_DEVICE void add(Sums& sums, const State& state, const double* x, const double* y) const {
+    FASTRENYI_DEVICE void add(Sums& sums, const State& state, const T* x, const T* y) const {
+        summing(state, [&](auto between) { add_chunk(sums, x, y, between); });
+    }
+
+    template <class F>
+    FASTRENYI_DEVICE void summing(const State& state, F act) const {
         const double scale = state.scale;
         if (state.scaled)
-            add_chunk(sums, x, y, [=](double a, double b) { return power_of<squared>((a - b) * scale); });
+            act([=](T a, T b) {
+                const double difference = (static_cast<double>(a) - static_cast<double>(b)) * scale;
+                return static_cast<T>(power_of<squared>(difference));
+            });
         else
-            add_chunk(sums, x, y, [](double a, double b) { return power_of<squared>(a - b); });
+            act([](T a, T b) { return power_of<squared>(a - b); });
     }
 
     FASTRENYI_DEVICE double diagonal() const { return weight; }
@@ -182,36 +196,50 @@ struct Equal {
     FASTRENYI_DEVICE double finish(const State&, double sum, int, int) const { return sum == 0.0 ? weight : 0.0; }
 };
 
+template <bool squared, class T>
+void exponential(const View<T>& x, const double* widths, double sigma, T* out, Status* status, Stream stream) {
+    const double weight = 1.0 / static_cast<double>(x.rows);
+    if (x.rows > most_whole)
+        return launch_tiles(x, out, Exponential<squared, double>{widths, sigma, weight}, status, stream);
+    const Exponential<squared, T> rule{widths, sigma, weight};
+    if (x.rows <= 104)
+        launch_whole<26>(x, out, rule, status, stream);
+    else
+        launch_whole<32>(x, out, rule, status, stream);
+}
+
 }  // namespace
 
 template <class T>
-void gram(const View<T>& x, const KernelSpec& kernel, T* out, Stream stream) {
-    const double weight = 1.0 / static_cast<double>(x.rows);
+void gram(const View<T>& x, const KernelSpec& kernel, double sigma, T* out, Status* status, Stream stream) {
+    if (x.rows == 0) return;
     switch (kernel.kind) {
         case Kernel::gaussian:
-            return launch_tiles(x, out, Exponential<true>{kernel.width, weight}, stream);
+            return exponential<true>(x, kernel.width, sigma, out, status, stream);
         case Kernel::laplacian:
-            return launch_tiles(x, out, Exponential<false>{kernel.width, weight}, stream);
-        case Kernel::polynomial:
-            return launch_tiles(x, out, Power{kernel.degree, kernel.gamma, kernel.coef0, weight}, stream);
+            return exponential<false>(x, kernel.width, sigma, out, status, stream);
+        case Kernel::polynomial: {
+            const Power rule{kernel.degree, kernel.gamma, kernel.coef0, 1.0 / static_cast<double>(x.rows)};
+            return launch_tiles(x, out, rule, status, stream);
+        }
     }
 }
 
 template <class T>
 void distances(const View<T>& x, Metric metric, T* out, Stream stream) {
     if (metric == Metric::euclidean)
-        launch_tiles(x, out, Distance<true>{}, stream);
+        launch_tiles(x, out, Distance<true>{}, nullptr, stream);
     else
-        launch_tiles(x, out, Distance<false>{}, stream);
+        launch_tiles(x, out, Distance<false>{}, nullptr, stream);
 }
 
 template <class T>
 void delta_gram(const View<T>& x, double* out, Stream stream) {
-    launch_tiles(x, out, Equal<T>{1.0 / static_cast<double>(x.rows)}, stream);
+    launch_tiles(x, out, Equal<T>{1.0 / static_cast<double>(x.rows)}, nullptr, stream);
 }
 
-template void gram(const View<float>&, const KernelSpec&, float*, Stream);
-template void gram(const View<double>&, const KernelSpec&, double*, Stream);
+template void gram(const View<float>&, const KernelSpec&, double, float*, Status*, Stream);
+template void gram(const View<double>&, const KernelSpec&, double, double*, Status*, Stream);
 template void distances(const View<float>&, Metric, float*, Stream);
 template void distances(const View<double>&, Metric, double*, Stream);
 template void delta_gram(const View<float>&, double*, Stream);

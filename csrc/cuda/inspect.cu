@@ -5,6 +5,7 @@
 
 #include "cuda/by_rows.hpp"
 #include "cuda/launch.hpp"
+#include "cuda/real.hpp"
 
 namespace fastrenyi::cuda {
 namespace {
@@ -73,65 +74,78 @@ struct ZeroRows {
     }
 };
 
-/// A block to a matrix. Mirrored elements are compared a tile at a time, so that both are read along rows.
+/// A block to a matrix, a warp to a tile and its mirrored one: both are read along rows, and every element once.
 template <class T>
 struct GramFault {
     static constexpr int max_threads = 512;
-    static constexpr int tile = 32, pitch = tile + 1;
+    static constexpr int tile = warp_size, pitch = tile + 1;
 
     View<T> a;
     double tolerance;
     bool trace_one;
     Status* status;
 
+    static std::size_t shared_bytes(int threads) { return sizeof(T) * tile * pitch * (threads / warp_size); }
+    static int threads(index_t n) {
+        const index_t tiles = (n + tile - 1) / tile, pairs = tiles * (tiles + 1) / 2;
+        return static_cast<int>(pairs < 1 ? 1 : pairs < 5 ? pairs : n <= 256 ? 5 : 16) * warp_size;
+    }
+
     template <class Block>
     FASTRENYI_DEVICE void operator()(Block& block) const {
         const index_t b = block.index(), n = a.rows;
         const View<T> matrix = a.matrix(b);
-        const int lane = block.thread() % tile, warp = block.thread() / tile, warps = block.threads() / tile;
-        double largest = 0.0;
-        int bad = 0;
-        for (index_t i = warp; i < n; i += warps)
-            for (index_t j = lane; j < n; j += tile) {
-                const T element = matrix.at(i, j);
-                if (!finite(element)) bad = 1;
-                const double size = std::abs(static_cast<double>(element));
-                largest = size > largest ? size : largest;
-            }
-        if (block.largest(bad) > 0) {
-            if (block.thread() == 0) report(block, status, b, Finding::not_finite);
-            return;
-        }
-        const double allowed = tolerance * block.largest(largest);
-        const bool asymmetric = any_beyond(block, matrix, allowed);
-        if (block.thread() == 0 && asymmetric) report(block, status, b, Finding::asymmetric);
-        double trace = 0.0;
-        for (index_t i = block.thread(); i < n; i += block.threads()) trace += matrix.at(i, i);
-        trace = block.sum(trace);
-        if (block.thread() == 0 && trace_one && !(std::abs(trace - 1.0) <= tolerance))
-            report(block, status, b, Finding::trace);
+        T* const mirrored = block.template shared<T>() + block.warp() * tile * pitch;
+        Seen seen;
+        int turn = 0;
+        for (index_t i0 = 0; i0 < n; i0 += tile)
+            for (index_t j0 = 0; j0 <= i0; j0 += tile)
+                if (turn++ % (block.threads() / warp_size) == block.warp()) look(block, matrix, i0, j0, mirrored, seen);
+        const bool bad = block.any(seen.bad);
+        const double allowed = tolerance * block.largest(seen.largest), apart = block.largest(seen.apart);
+        const double trace = block.sum(seen.trace);
+        if (block.thread() != 0) return;
+        if (bad) return report(block, status, b, Finding::not_finite);
+        if (apart > allowed) report(block, status, b, Finding::asymmetric);
+        if (trace_one && !(std::abs(trace - 1.0) <= tolerance)) report(block, status, b, Finding::trace);
     }
 
-    /// Whether two mirrored elements differ by more than `allowed`.
+  private:
+    struct Seen {
+        double largest = 0.0, apart = 0.0,
+               trace = 0.0;  // magnitude of an element; of the difference to its mirrored one
+        bool bad = false;
+    };
+
     template <class Block>
-    FASTRENYI_DEVICE bool any_beyond(Block& block, const View<T>& matrix, double allowed) const {
-        T* const mirrored = block.template shared<T>();
+    FASTRENYI_DEVICE void look(Block& block, const View<T>& matrix, index_t i0, index_t j0, T* mirrored,
+                               Seen& seen) const {
         const index_t n = matrix.rows;
-        const int lane = block.thread() % tile, warp = block.thread() / tile, warps = block.threads() / tile;
-        int beyond = 0;
-        for (index_t i0 = 0; i0 < n; i0 += tile)
-            for (index_t j0 = 0; j0 <= i0; j0 += tile) {
-                block.sync();
-                for (int j = warp; j < tile && j0 + j < n; j += warps)
-                    if (i0 + lane < n) mirrored[j * pitch + lane] = matrix.at(j0 + j, i0 + lane);
-                block.sync();
-                for (int i = warp; i < tile && i0 + i < n; i += warps)
-                    if (j0 + lane < n) {
-                        const double element = matrix.at(i0 + i, j0 + lane), other = mirrored[lane * pitch + i];
-                        if (!(std::abs(element - other) <= allowed)) beyond = 1;
-                    }
-            }
-        return block.largest(beyond) > 0;
+        const int lane = block.lane();
+        const auto rows_from = [&](index_t first) { return n - first < tile ? static_cast<int>(n - first) : tile; };
+        const auto note = [&](T element) {
+            const double size = std::abs(static_cast<double>(element));
+            seen.bad |= !finite(element);
+            seen.largest = size > seen.largest ? size : seen.largest;
+        };
+        const int rows = rows_from(i0), cols = rows_from(j0);
+        block.sync_warp();  // whoever still reads the last tile
+        if (lane < rows) {
+            FASTRENYI_UNROLL_4
+            for (int j = 0; j < cols; ++j) mirrored[j * pitch + lane] = matrix.at(j0 + j, i0 + lane);
+        }
+        block.sync_warp();
+        if (lane >= cols) return;
+        FASTRENYI_UNROLL_4
+        for (int i = 0; i < rows; ++i) {
+            const T other = mirrored[lane * pitch + i],
+                    element = i0 == j0 ? mirrored[i * pitch + lane] : matrix.at(i0 + i, j0 + lane);
+            const double difference = std::abs(static_cast<double>(element) - static_cast<double>(other));
+            note(element);
+            if (i0 != j0) note(other);
+            seen.apart = difference > seen.apart ? difference : seen.apart;
+            if (i0 + i == j0 + lane) seen.trace += static_cast<double>(element);
+        }
     }
 };
 
@@ -178,9 +192,9 @@ void zero_rows(const View<T>& x, Status* status, Stream stream) {
 
 template <class T>
 void gram_fault(const View<T>& a, double tolerance, bool trace_one, Status* status, Stream stream) {
-    const int threads = a.rows <= 128 ? 128 : a.rows <= 512 ? 256 : 512;
-    constexpr std::size_t shared = sizeof(T) * GramFault<T>::tile * GramFault<T>::pitch;
-    launch(GramFault<T>{by_rows(a), tolerance, trace_one, status}, a.batch, threads, shared, stream);
+    const int threads = GramFault<T>::threads(a.rows);
+    launch(GramFault<T>{by_rows(a), tolerance, trace_one, status}, a.batch, threads,
+           GramFault<T>::shared_bytes(threads), stream);
 }
 
 template void not_finite(const View<float>&, Status*, Stream);

@@ -4,11 +4,10 @@
 #include <cmath>
 #include <limits>
 
+#include "cuda/block_spectrum.hpp"
 #include "cuda/by_rows.hpp"
 #include "cuda/handle.hpp"
 #include "cuda/renyi.hpp"
-#include "cuda/shared_limit.hpp"
-#include "cuda/shared_spectrum.hpp"
 #include "ops/spectrum.hpp"
 
 namespace fastrenyi::cuda {
@@ -72,10 +71,10 @@ FASTRENYI_DEVICE void give_up(Block& block, const Request<T>& request, index_t t
         request.out(task)[m] = std::numeric_limits<T>::quiet_NaN();
 }
 
-/// A block to a product: made, reduced, and its entropies taken, in shared memory.
-template <class T, int tiles>
+/// A block to a product: made, reduced, and its entropies taken.
+template <class T, class Share>
 struct Pairs {
-    static constexpr int max_threads = Shares<tiles>::threads, min_blocks = Shares<tiles>::blocks;
+    static constexpr int max_threads = Share::threads, min_blocks = Share::blocks;
 
     Request<T> request;
     Orders orders;
@@ -87,10 +86,9 @@ struct Pairs {
         const double trace = product.trace(block);
         if (trace == 0.0) return give_up(block, request, task, orders.count);
         const double inverse = 1.0 / trace;
-        const TridiagonalWorkspace<T> room(block, static_cast<int>(request.maps.rows), tiles);
-        const T scale = fill(block, room, [&](int i, int j) { return static_cast<T>(product.at(i, j) * inverse); });
-        tridiagonalise<tiles>(block, room);
-        const T* const values = eigenvalues(block, room, scale);
+        const TridiagonalWorkspace<T> room(block, static_cast<int>(request.maps.rows), Share{});
+        const T* const values =
+            spectrum_of<Share>(block, room, [&](int i, int j) { return static_cast<T>(product.at(i, j) * inverse); });
         const int warps = block.threads() / warp_size, warp = block.thread() / warp_size;
         entropies(block, values, room.n, orders, warp, warps, request.epsilon, request.unit, request.out(task),
                   request.pair_of(task), request.status);
@@ -123,7 +121,7 @@ struct CollisionPairs {
     }
 };
 
-/// Writes products too large for shared memory, from task `first` on; a block to some rows of one.
+/// Writes products too large for one block, from task `first` on; a block to some rows of one.
 template <class T>
 struct LargeProducts {
     static constexpr int max_threads = 256;
@@ -206,16 +204,16 @@ void large_pairs(const Request<T>& request, index_t tasks, const double* orders,
 }
 
 template <class T>
-void shared_pairs(const Request<T>& request, index_t tasks, const double* orders, index_t order_count, Stream stream) {
+void block_pairs(const Request<T>& request, index_t tasks, const double* orders, index_t order_count, Stream stream) {
     const index_t n = request.maps.rows;
-    with_shares(n, [&](auto shares) {
-        constexpr int tiles = decltype(shares)::row_tiles, threads = decltype(shares)::threads;
+    with_shares<T>(n, [&](auto share) {
+        using Share = decltype(share);
+        constexpr std::size_t room = TridiagonalWorkspace<T>::bytes(Share{});
         for (index_t m = 0; m < order_count; m += Orders::most) {  // more orders than travel at once are rare
             Request<T> some = request;
             some.alone += m;
             if (some.joint) some.joint += m;
-            launch(Pairs<T, tiles>{some, some_orders(orders, order_count, m)}, tasks, threads, shared_bytes<T>(n),
-                   stream);
+            launch(Pairs<T, Share>{some, some_orders(orders, order_count, m)}, tasks, Share::threads, room, stream);
         }
     });
 }
@@ -224,7 +222,7 @@ void shared_pairs(const Request<T>& request, index_t tasks, const double* orders
 
 template <class T>
 std::size_t pairs_workspace(index_t pair_count, index_t n, bool has_target) {
-    if (pair_count == 0 || n <= shared_order<T>()) return 0;
+    if (pair_count == 0 || n <= block_order<T>()) return 0;
     const Tile<T> tile(pair_count * (has_target ? 2 : 1), n);
     return tile.products + tile.spectra + solve_workspace<T>(tile.count, n, false);
 }
@@ -240,9 +238,9 @@ void pairs(const View<T>& maps, const View<T>* target, const index_t* pairs, ind
     const index_t n = maps.rows, tasks = pair_count * request.tasks_each();
     if (order_count == 1 && orders[0] == 2.0)
         return launch(CollisionPairs<T>{request}, tasks, n <= 32 ? 32 : CollisionPairs<T>::max_threads, 0, stream);
-    if (n > shared_order<T>())
+    if (n > block_order<T>())
         return large_pairs(request, tasks, orders, order_count, workspace, workspace_bytes, stream);
-    shared_pairs(request, tasks, orders, order_count, stream);
+    block_pairs(request, tasks, orders, order_count, stream);
 }
 
 template std::size_t pairs_workspace<float>(index_t, index_t, bool);

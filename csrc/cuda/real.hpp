@@ -7,8 +7,10 @@
 
 #ifdef __CUDACC__
 #define FASTRENYI_UNROLL _Pragma("unroll")
+#define FASTRENYI_UNROLL_4 _Pragma("unroll 4")
 #else
 #define FASTRENYI_UNROLL
+#define FASTRENYI_UNROLL_4
 #endif
 
 namespace fastrenyi::cuda {
@@ -19,7 +21,8 @@ template <>
 struct Real<double> {
     using Bits = unsigned long long;
     static constexpr int mantissa_bits = 52, bias = 1023;
-    static constexpr double smallest = 0x1p-1022, epsilon = 0x1p-52;
+    static constexpr double epsilon = 0x1p-52;
+    static constexpr double nothing = 0x1p-900;              // next to the square of `low`, with room for products
     static constexpr double low = 0x1p-200, high = 0x1p200;  // magnitudes whose squares are safe
     static constexpr double tiny = 0x1p-106;  // far below rounding next to one, its fourth power still normal
 };
@@ -27,7 +30,8 @@ template <>
 struct Real<float> {
     using Bits = unsigned;
     static constexpr int mantissa_bits = 23, bias = 127;
-    static constexpr float smallest = 0x1p-126f, epsilon = 0x1p-23f;
+    static constexpr float epsilon = 0x1p-23f;
+    static constexpr float nothing = 0x1p-100f;
     static constexpr float low = 0x1p-20f, high = 0x1p20f;
     static constexpr float tiny = 0x1p-30f;
 };
@@ -57,13 +61,58 @@ FASTRENYI_DEVICE T power_of_two(int exponent) {
     return x;
 }
 
-/// 1 / sqrt(x) for x > 0, to a few units in the last place.
-template <class T>
-FASTRENYI_DEVICE T inverse_root(T x) {
+/// 1 / x of a normal x of magnitude up to 2^1022, to a unit in the last place or so. No branch, unlike the division,
+/// so that what comes before and after it can be done meanwhile.
+FASTRENYI_DEVICE double inverse(double x) {
 #ifdef __CUDA_ARCH__
-    return rsqrt(x);
+    double y;
+    asm("rcp.approx.ftz.f64 %0, %1;" : "=d"(y) : "d"(x));
+    const double e = fma(-x, y, 1.0);  // 2^-20 or less, so that what is left out, e^3, is rounding
+    return fma(fma(e, e, e), y, y);
 #else
-    return T(1) / std::sqrt(x);
+    return 1.0 / x;
+#endif
+}
+FASTRENYI_DEVICE float inverse(float x) {
+    return 1.0f / x;
+}
+
+/// sqrt(x) of a normal x, or of zero, to a unit in the last place or so; without a branch as well.
+FASTRENYI_DEVICE double root(double x) {
+#ifdef __CUDA_ARCH__
+    double y;
+    asm("rsqrt.approx.ftz.f64 %0, %1;" : "=d"(y) : "d"(x));
+    y = fma(fma(-x * y, y, 1.0), 0.5 * y, y);  // twice the digits of 2^-20, and twice again below
+    const double r = x * y;
+    return x > 0.0 ? fma(fma(-r, r, x), 0.5 * y, r) : x;  // NaN stays
+#else
+    return std::sqrt(x);
+#endif
+}
+FASTRENYI_DEVICE float root(float x) {
+    return std::sqrt(x);
+}
+
+/// Puts the sign of x at the end of a row of signs.
+FASTRENYI_DEVICE unsigned with_sign(unsigned signs, double x) {
+#ifdef __CUDA_ARCH__
+    return __funnelshift_l(static_cast<unsigned>(__double2hiint(x)), signs, 1);
+#else
+    return signs << 1 | (std::signbit(x) ? 1u : 0u);
+#endif
+}
+FASTRENYI_DEVICE unsigned with_sign(unsigned signs, float x) {
+#ifdef __CUDA_ARCH__
+    return __funnelshift_l(__float_as_uint(x), signs, 1);
+#else
+    return signs << 1 | (std::signbit(x) ? 1u : 0u);
+#endif
+}
+FASTRENYI_DEVICE int count_of_bits(unsigned x) {
+#ifdef __CUDA_ARCH__
+    return __popc(x);
+#else
+    return __builtin_popcount(x);
 #endif
 }
 

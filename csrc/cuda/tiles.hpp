@@ -73,6 +73,7 @@ struct Tiles {
     Out* out;
     Rule rule;
     bool along_features;
+    Status* status;  // or null: then nobody asks whether samples are finite
 
     template <class Block>
     FASTRENYI_DEVICE void operator()(Block& block) const {
@@ -86,9 +87,15 @@ struct Tiles {
         const auto state = rule.begin(block, samples, b);
         const int row = block.thread() / side, col = block.thread() % side;
         Sums sums = {};
+        bool wrong = false;
         samples.visit(
-            block, [&](In value, int at) { return rule.staged(state, value, at); },
+            block,
+            [&](In value, int at) {
+                wrong |= !(value - value == In(0));
+                return rule.staged(state, value, at);
+            },
             [&] { rule.add(sums, state, samples.memory + row, samples.memory + side_elements + col); });
+        if (status && block.any(wrong) && block.thread() == 0) report(block, status, b, Finding::not_finite);
         Out* const entries = block.template shared<Out>();
         for (int r = 0; r < per_thread; ++r)
             for (int c = 0; c < per_thread; ++c) {
@@ -127,13 +134,13 @@ struct Tiles {
 
 /// Starts the kernel on all tiles of all matrices.
 template <class In, class Out, class Rule>
-void launch_tiles(const View<In>& x, Out* out, const Rule& rule, Stream stream) {
+void launch_tiles(const View<In>& x, Out* out, const Rule& rule, Status* status, Stream stream) {
     using Element = typename Rule::Element;
     const index_t tiles = (x.rows + tile - 1) / tile;
-    const bool along_features = x.col_stride == 1 || std::abs(x.col_stride) <= std::abs(x.row_stride);
+    const bool along_features = std::abs(x.col_stride) <= std::abs(x.row_stride);
     constexpr std::size_t staged = sizeof(Element) * 2 * side_elements, results = sizeof(Out) * tile * pitch;
-    launch(Tiles<In, Out, Rule>{x, out, rule, along_features}, x.batch * (tiles * (tiles + 1) / 2), tile_threads,
-           (staged > results ? staged : results) + sizeof(double) * Rule::table, stream);
+    launch(Tiles<In, Out, Rule>{x, out, rule, along_features, status}, x.batch * (tiles * (tiles + 1) / 2),
+           tile_threads, (staged > results ? staged : results) + sizeof(double) * Rule::table, stream);
 }
 
 /// Adds what is between the samples of a thread, for each feature of a chunk. x and y point to its first of either

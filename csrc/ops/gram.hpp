@@ -49,8 +49,10 @@ void delta_gram(const View<T>& x, double* out, int threads);
 /// x, out and the widths in the memory of the device; no workspace.
 namespace cuda {
 
+/// Without widths, sigma is that of all matrices. What is not finite is reported, unless status is null. Sums over
+/// features of floats, up to 128 samples, are made of floats in pieces of 32.
 template <class T>
-void gram(const View<T>& x, const KernelSpec& kernel, T* out, Stream stream);
+void gram(const View<T>& x, const KernelSpec& kernel, double sigma, T* out, Status* status, Stream stream);
 
 template <class T>
 void distances(const View<T>& x, Metric metric, T* out, Stream stream);

@@ -27,29 +27,22 @@ void eigh(const View<T>& a, T* values, T* vectors, int threads);
 
 }  // namespace cpu
 
-/// Everything in the memory of the current device. Up to order shared_order() a block of threads reduces a matrix in
-/// its shared memory; larger matrices, and all eigenvectors, are cuSOLVER's, which may synchronise. What it does not
-/// solve comes back as NaN.
+/// Everything in the memory of the current device. Up to order block_order() a block of threads reduces a matrix in its
+/// registers; larger matrices, and all eigenvectors, are cuSOLVER's, which may synchronise. What it does not solve
+/// comes back as NaN.
 namespace cuda {
 
-/// How the eigenvalues of the tridiagonal matrix are found.
-enum class Eigenvalues {
-    bisection,  ///< a thread to an eigenvalue, where the matrix was reduced
-    ql,         ///< a thread to a matrix, after all have been reduced
-};
-
-/// The largest order whose matrices are held in shared memory; 0 if this device has too little for any.
+/// The largest order of a matrix that one block of threads holds.
 template <class T>
-index_t shared_order();
+index_t block_order();
 
-/// Bytes of device memory that spectrum() needs, aligned to 16: 2 n + 1 elements a matrix for QL, nothing for
-/// bisection, at most 64 MB or one matrix, and what cuSOLVER asks for, above shared_order().
+/// Bytes of device memory that spectrum() needs, aligned to 16: nothing up to block_order(), beyond it at most 64 MB or
+/// one matrix, and what cuSOLVER asks for.
 template <class T>
-std::size_t spectrum_workspace(index_t batch, index_t n, Eigenvalues method);
+std::size_t spectrum_workspace(index_t batch, index_t n);
 
 template <class T>
-void spectrum(const View<T>& a, T* values, Eigenvalues method, void* workspace, std::size_t workspace_bytes,
-              Stream stream);
+void spectrum(const View<T>& a, T* values, void* workspace, std::size_t workspace_bytes, Stream stream);
 
 template <class T>
 std::size_t eigh_workspace(index_t batch, index_t n);

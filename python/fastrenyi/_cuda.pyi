@@ -20,10 +20,12 @@ def gram(
     dtype: str,
     kind: str,
     widths: int,
+    sigma: float,
     degree: int,
     gamma: float,
     coef0: float,
     out: int,
+    status: int,
     device: int,
     stream: int,
 ) -> None: ...
@@ -52,9 +54,9 @@ def entropy(
 ) -> None: ...
 def collision_entropy(a: _View, dtype: str, unit: float, out: int, device: int, stream: int) -> None: ...
 
-# spectrum; method: "bisection" or "ql"
-def shared_order(dtype: str, device: int) -> int: ...
-def spectrum_workspace(batch: int, n: int, dtype: str, device: int, method: str = "bisection") -> int: ...
+# spectrum
+def block_order(dtype: str) -> int: ...
+def spectrum_workspace(batch: int, n: int, dtype: str, device: int) -> int: ...
 def spectrum(
     a: _View,
     dtype: str,
@@ -63,7 +65,6 @@ def spectrum(
     workspace_bytes: int,
     device: int,
     stream: int,
-    method: str = "bisection",
 ) -> None: ...
 def eigh_workspace(batch: int, n: int, dtype: str, device: int) -> int: ...
 def eigh(

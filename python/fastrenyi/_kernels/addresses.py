@@ -126,13 +126,12 @@ class Device:
         getattr(self.module, kernel)(*args, self.index, self.stream)
 
     def capturing(self) -> bool:
-        """Whether the stream records a CUDA graph, so that nothing may wait for it."""
+        """Whether the stream records a CUDA graph, so that nothing may wait for it; in a ``with current()`` block."""
         if self.stream == 0 and self._device_is_host():
             return False
-        with self.current():
-            if self._torch:
-                return bool(self.xp.cuda.is_current_stream_capturing())
-            return bool(self.xp.cuda.get_current_stream().is_capturing())
+        if self._torch:
+            return bool(self.xp.cuda.is_current_stream_capturing())
+        return bool(self.xp.cuda.get_current_stream().is_capturing())
 
     def _device_is_host(self) -> bool:
         return self.xp is np or str(self._device) == "cpu"

@@ -8,25 +8,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from typing import TypeAlias
 
 import numpy as np
 
 from fastrenyi import _check
 from fastrenyi._array import Array, home_of
+from fastrenyi._backend import module_for
 from fastrenyi._kernels.addresses import Device, as_numpy
 from fastrenyi._kernels.joints import Joints, pair_name
 from fastrenyi._spec import KernelSpec
 
-__all__ = ["OnDevice"]
+__all__ = ["OnDevice", "come_with_vectors"]
 
 Refusal: TypeAlias = Callable[[int, int], None]
 """Raises for what a kernel found: the matrix and the kind."""
 
 _FINE = -1  # what a word says of a check that found nothing
-_BLOCK = 256  # words made at once
+_BLOCK = 64  # words made at once
 _INDEFINITE = 3  # what a word says of a matrix, besides which: csrc/common/stream.hpp
+
+
+def come_with_vectors(x: Array, dtype: str) -> bool:
+    """Whether eigenvalues of matrices (..., n, n) are cuSOLVER's, which finds vectors in hardly more time."""
+    return bool(x.shape[-1] > module_for(home_of(x).device, "x").block_order(dtype))
 
 
 def _dtype(x: Array) -> str:
@@ -41,20 +46,22 @@ class OnDevice(Device):
         super().__init__(like)
         self._blocks: list[Array] = []
         self._refusals: list[Refusal] = []
-        self._entered = ExitStack()
+        self._current = self.current()
 
     def __enter__(self) -> OnDevice:
         """Make the device the library's current one: CuPy computes there whatever arrays it is given."""
-        self._entered.enter_context(self.current())
+        self._current.__enter__()
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         """Read what kernels found."""
         blocks, self._blocks = self._blocks, []
         refusals, self._refusals = self._refusals, []  # they know this object, which would know them: a cycle
-        with self._entered:
+        try:
             if error is None:
                 self._settle(blocks, refusals)
+        finally:
+            self._current.__exit__(None, None, None)
 
     # What kernels find wrong ---------------------------------------------------------------------------------------
 
@@ -86,21 +93,30 @@ class OnDevice(Device):
 
     def finite(self, x: Array, name: str) -> Array:
         """Return samples (..., n, d) in the dtype they are computed in; NaN and infinity are refused."""
-        values = self.computed(x)
-        if _dtype(values).startswith("float"):
-            word = self._word(lambda *_: _check.finite(as_numpy(self.host(values)), name))
+        values, word = self.watched(x, name)
+        if word:
             self.run("not_finite", self.view(_check.flat_batch(values, 2)), _dtype(values), word)
         return values
+
+    def watched(self, x: Array, name: str) -> tuple[Array, int]:
+        """Return samples (..., n, d) in the dtype they are computed in, and the word for a kernel that looks at all.
+
+        What is not finite is refused if it is found. Integers have no word: they are finite.
+        """
+        values = self.computed(x)
+        if not _dtype(values).startswith("float"):
+            return values, 0
+        return values, self._word(lambda *_: _check.finite(as_numpy(self.host(values)), name))
 
     def nonzero_rows(self, values: Array, name: str, kind: str) -> None:
         """Refuse samples that are zero in every feature."""
         word = self._word(lambda *_: _check.nonzero_rows(as_numpy(self.host(values)), name, kind))
         self.run("zero_rows", self.view(_check.flat_batch(values, 2)), _dtype(values), word)
 
-    def widths(self, width: float | Array | None, count: int, given: bool) -> Array:
-        """Return one float64 width for each of so many sample sets; ``given`` ones must be above zero."""
+    def widths(self, width: float | Array | None, count: int, given: bool) -> float | Array:
+        """Return the width of all, or a float64 width for each of so many sample sets; ``given`` ones are positive."""
         if isinstance(width, float):
-            return self.full((count,), width, "float64")
+            return width
         assert width is not None
         found = self.contiguous(self.xp.broadcast_to(self.here(width, "float64").reshape(-1), (count,)))
         fine = (found > 0 if given else found >= 0) & (found < math.inf)
@@ -135,13 +151,13 @@ class OnDevice(Device):
         self.run("distances", self.view(x), _dtype(x), metric, self.address(found))
         return found
 
-    def grams(self, x: Array, kernel: KernelSpec, widths: Array | None) -> Array:
-        """Return the Grams (b, n, n) of samples (b, n, d)."""
+    def grams(self, x: Array, kernel: KernelSpec, widths: float | Array | None, word: int = 0) -> Array:
+        """Return the Grams (b, n, n) of samples (b, n, d); ``word`` as ``watched`` gave it."""
         b, n, _ = x.shape
         found = self.empty((b, n, n), _dtype(x))
-        address = 0 if widths is None else self.address(widths)
+        width = (0, widths or 0.0) if widths is None or isinstance(widths, float) else (self.address(widths), 0.0)
         kind = kernel.kind if kernel.widthed else "polynomial"
-        self.run("gram", self.view(x), _dtype(x), kind, address, *kernel[1:], self.address(found))
+        self.run("gram", self.view(x), _dtype(x), kind, *width, *kernel[1:], self.address(found), word)
         return found
 
     def delta_grams(self, x: Array) -> Array:
@@ -191,8 +207,12 @@ class OnDevice(Device):
 
     def entropies(
         self, joints: Joints, orders: Sequence[float], epsilon: float, unit: float, keep: bool = False
-    ) -> tuple[Array, None]:
-        """Return the (joints, orders) entropies of joint variables; nothing is kept for their gradients here."""
+    ) -> tuple[Array, Array | None]:
+        """Return the (joints, orders) entropies of joint variables, and what their gradients need, if it is to be kept.
+
+        That is the eigenvalues of the joint Grams and below them their eigenvectors, (joints, n + 1, n), where these
+        come with the values at little cost (``come_with_vectors``).
+        """
         total, n, dtype = joints.starts[-1], joints.n, _dtype(joints.grams[0])
         together = self.empty((total, n, n), dtype)
         for k in range(len(joints)):
@@ -205,14 +225,19 @@ class OnDevice(Device):
         if list(orders) == [2.0]:
             self.run("collision_entropy", self.view(together), dtype, unit, self.address(found))
             return found, None
-        values = self.spectra(together)
+        kept = None
+        if keep and come_with_vectors(together, dtype):
+            values, vectors = self.eigh(together)
+            kept = self.xp.concatenate([values[:, None], vectors], 1)
+        else:
+            values = self.spectra(together)
 
         def refuse(index: int, _: int) -> None:
             joints.refuse(("indefinite", index, self._lowest(values[index])))
 
         place = (self.address(values), total, n, dtype)
         self.run("entropy", *place, list(orders), epsilon, unit, self.address(found), self._word(refuse))
-        return found, None
+        return found, kept
 
     def _lowest(self, values: Array) -> float:
         """Return the lowest eigenvalue of a spectrum (n,) of trace one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,10 @@ class Host:
         values = wrap(x)
         _check.finite(values, name)
         return values
+
+    def watched(self, x: Array, name: str) -> tuple[Values, int]:
+        """Return what ``finite`` does; no kernel needs to look again."""
+        return self.finite(x, name), 0
 
     def nonzero_rows(self, values: Values, name: str, kind: str) -> None:
         """Refuse samples that are zero in every feature."""
@@ -93,8 +98,8 @@ class Host:
         """Return the distances (b, n, n) of samples (b, n, d)."""
         return _core.distances(x, metric, threads())
 
-    def grams(self, x: Values, kernel: KernelSpec, widths: Values | None) -> Values:
-        """Return the Grams (b, n, n) of samples (b, n, d)."""
+    def grams(self, x: Values, kernel: KernelSpec, widths: Any, word: int = 0) -> Values:
+        """Return the Grams (b, n, n) of samples (b, n, d), whose widths are those of ``widths``."""
         kind = kernel.kind if kernel.widthed else "polynomial"
         return _core.gram(x, kind, widths, *kernel[1:], threads())
 

@@ -31,14 +31,14 @@ def gram(x: Array, kernel: KernelSpec, width: float | Array | None, given: bool,
     narrow limit.
     """
     with kernels_for(x) as on:
-        values = on.finite(x, name)
+        values, word = on.watched(x, name)
         flat = _check.flat_batch(values, 2)
         widths = None
         if kernel.widthed:
             widths = on.widths(width, len(flat), given)
         elif kernel.coef0 == 0:
             on.nonzero_rows(values, name, kernel.kind)
-        return on.grams(flat, kernel, widths).reshape(*values.shape[:-1], values.shape[-2])
+        return on.grams(flat, kernel, widths, word).reshape(*values.shape[:-1], values.shape[-2])
 
 
 def delta_gram(x: Array, name: str) -> Array:

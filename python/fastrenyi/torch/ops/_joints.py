@@ -62,13 +62,18 @@ def _of_collision(a: Tensor, g: Tensor, unit: float) -> Tensor:
     return found
 
 
-def of_joints(a: Tensor, g: Tensor, orders: Sequence[float], epsilon: float, unit: float) -> Tensor:
-    """Return the gradients of the entropies, weighed by g (b, m), of matrices (b, n, n) of any trace."""
+def of_joints(
+    a: Tensor, g: Tensor, orders: Sequence[float], epsilon: float, unit: float, known: Tensor | None = None
+) -> Tensor:
+    """Return the gradients of the entropies, weighed by g (b, m), of matrices (b, n, n) of any trace.
+
+    ``known`` has their eigenvalues and below them eigenvectors, (b, n + 1, n).
+    """
     if serves_core(a):
         return torch.from_numpy(backward.of_joints(wrap(a), g.double().numpy(), orders, epsilon, unit))
     if list(orders) == [2.0]:
         return _of_collision(a, g[:, 0], unit)
-    values, v = eigh(a)
+    values, v = eigh(a) if known is None else (known[:, 0], known[:, 1:])
     return (v * slopes_of(values, g, orders, epsilon, unit).to(a.dtype)[:, None, :]) @ v.mT
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fastrenyi._array import home_of
 from fastrenyi._kernels import serves_core
+from fastrenyi._kernels.device import come_with_vectors
 from fastrenyi._ops.backward import of_entropies
 from fastrenyi._ops.entropies import entropies_and_kept
 from fastrenyi.torch.ops._joints import joint, of_joints, to_factors
@@ -47,6 +48,16 @@ def _nested(flat: Sequence[int]) -> list[list[int]]:
     return found[:-1]
 
 
+def _kept_of_one(like: Tensor, orders: Sequence[float]) -> tuple[int, ...] | None:
+    """Return the shape of what is kept of a joint Gram for the gradient; None if nothing is."""
+    n, collision = like.shape[-1], list(orders) == [2.0]
+    if serves_core(like):
+        return (2,) if collision else (n + 3, n)
+    if collision or not come_with_vectors(like, str(computed_in(like)).removeprefix("torch.")):
+        return None
+    return (n + 1, n)
+
+
 class _Entropies:
     """``_ops.entropies.entropies_and_kept``: the second result is for the gradient."""
 
@@ -68,16 +79,13 @@ class _Entropies:
     ) -> tuple[Tensor, Tensor]:
         listed = _nested(subsets)
         n, dtype = grams[0].shape[-1], computed_in(grams[0])
-        keep = keep and serves_core(grams[0])
-        count = sum(common_batch([grams[i] for i in subset]).numel() for subset in listed) if keep else 0
         first = () if signs else (len(listed),)
-        squares = keep and orders == [2.0]
-        return (
-            grams[0].new_empty((*first, *common_batch(grams), len(orders)), dtype=dtype),
-            grams[0].new_empty((count, 2), dtype=torch.float64)
-            if squares
-            else grams[0].new_empty((count, n + 3, n), dtype=dtype),
-        )
+        found = grams[0].new_empty((*first, *common_batch(grams), len(orders)), dtype=dtype)
+        each = _kept_of_one(grams[0], orders) if keep else None
+        if each is None:
+            return found, found.new_empty((0, n + 3, n))
+        count = sum(common_batch([grams[i] for i in subset]).numel() for subset in listed)
+        return found, found.new_empty((count, *each), dtype=torch.float64 if len(each) == 1 else dtype)
 
     @staticmethod
     def forward(*args: Any) -> tuple[Tensor, Tensor]:
@@ -128,7 +136,7 @@ class _EntropiesBackward:
         grad: Tensor, grams: list[Tensor], kept: Tensor, wanted: list[bool], subsets: list[int], *rest: Any
     ) -> list[Tensor]:
         if not serves_core(grad):
-            return _to_grams(grad, grams, wanted, _nested(subsets), *rest)
+            return _to_grams(grad, grams, kept, wanted, _nested(subsets), *rest)
         found = of_entropies(grad, grams, kept, wanted, _nested(subsets), *rest)
         return [torch.from_numpy(part).to(a.dtype) for part, a in zip(found, grams, strict=True)]
 
@@ -217,13 +225,17 @@ def entropies(
 def _to_grams(
     grad: Tensor,
     grams: Sequence[Tensor],
+    kept: Tensor,
     wanted: Sequence[bool],
     subsets: Sequence[Sequence[int]],
     signs: Sequence[float],
     orders: Sequence[float],
     unit: float,
 ) -> list[Tensor]:
-    """Return the gradients with respect to Grams of their joint entropies; of those not wanted, nothing (0,)."""
+    """Return the gradients with respect to Grams of their joint entropies; of those not wanted, nothing (0,).
+
+    ``kept`` has the eigenvalues and eigenvectors of all joint Grams, or nothing.
+    """
     epsilon = home_of(grams[0]).epsilon
     matrices = [computed(a) for a in grams]
     n, m = grams[0].shape[-1], len(orders)
@@ -238,7 +250,12 @@ def _to_grams(
             for k, whole in zip(jobs, joints, strict=True)
         ]
         flat = torch.cat([whole.reshape(-1, n, n) for whole in joints])
-        found = of_joints(flat, torch.cat(weights), orders, epsilon, unit)
+        known = None
+        if len(kept):
+            counts = [common_batch([matrices[i] for i in subset]).numel() for subset in subsets]
+            of_subset = torch.split(kept, counts)
+            known = torch.cat([of_subset[k] for k in jobs])
+        found = of_joints(flat, torch.cat(weights), orders, epsilon, unit, known)
         parts = torch.split(found, [len(each) for each in weights])
         for k, each, whole, to_joint in zip(jobs, factors, joints, parts, strict=True):
             which = [at for at, i in enumerate(subsets[k]) if wanted[i]]

@@ -1,4 +1,4 @@
-// The spectrum of one matrix by one block of threads, in its shared memory: what the kernels of spectrum and pairs do.
+// The spectrum of one matrix by one block of threads: what the kernels of spectrum and pairs do.
 #pragma once
 #include "cuda/bisection.hpp"
 #include "cuda/tridiagonal.hpp"
@@ -55,13 +55,22 @@ FASTRENYI_DEVICE const T* eigenvalues(Block& block, const TridiagonalWorkspace<T
     if (j < n) values[j] = value;
     block.sync();
     // Counts of neighbouring points can contradict each other in the last bit.
-    const bool disordered = j + 1 < n && values[j] > values[j + 1];
-    if (block.largest(disordered ? 1 : 0)) {
+    if (block.any(j + 1 < n && values[j] > values[j + 1])) {
         if (j == 0)
             for (int i = 1; i < n; ++i) values[i] = values[i] < values[i - 1] ? values[i - 1] : values[i];
         block.sync();
     }
     return values;
+}
+
+/// Eigenvalues, ascending, of element(i, j), i >= j, of the room's order; they stay in the room, where this returns
+/// them. A barrier at its end.
+template <class Share, class T, class Block, class F>
+FASTRENYI_DEVICE const T* spectrum_of(Block& block, const TridiagonalWorkspace<T>& room, F element) {
+    Columns<T, Share> columns;
+    const T scale = fill(block, columns, room.n, element);
+    tridiagonalise(block, room, columns);
+    return eigenvalues(block, room, scale);
 }
 
 }  // namespace fastrenyi::cuda
