@@ -59,7 +59,7 @@ def test_all_sides_of_every_workload_are_right(name: str, monkeypatch: pytest.Mo
     assert not row.failed
     assert max(row.errors.values()) <= row.tolerance
     expected = {
-        "spectrum": ["ours", "ours, bisection", "ours, ql", "torch", "cupy"],
+        "spectrum": ["ours", "ours, the kernel", "torch", "cupy"],
         "layer": ["ours", "torch", "cupy"],
         "gram": ["ours", "torch.cdist", "torch.cdist exact", "torch expanded"],
         "gradient": ["ours", "torch autograd"],
@@ -233,3 +233,35 @@ def test_it_needs_no_other_library_than_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+# -------------------------------------------------------------------------------------- what a Monitor costs a training
+
+
+def test_the_cost_of_a_monitor_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("sklearn")
+    from fastrenyi.bench import overhead
+
+    assert overhead.main(["--device", "cpu", "--rounds", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rpartition("  ")[0].strip() for line in lines] == [
+        "an epoch of 1397 digits", "a measurement", "without the null", "without the null and pairs",
+    ]  # fmt: skip
+    assert all(line.endswith(" ms") for line in lines)
+
+
+def test_numbers_of_two_devices_are_compared(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("sklearn")
+    from fastrenyi.bench import overhead
+    from fastrenyi.demo import lenet, load_digits
+
+    model, digits = lenet((2, 2), 0), load_digits("digits", 0)
+    monkeypatch.setattr(overhead, "_MAPS", (2, 2))
+    assert overhead._agreement(model, digits, "cpu") == 0
+    with torch.no_grad():
+        other = lenet((2, 2), 1)
+    monkeypatch.setattr(overhead, "lenet_like", lambda model: other)
+    assert overhead._agreement(model, digits, "cpu") == 1
+    assert "bits from the CPU's at most" in capsys.readouterr().out

@@ -25,7 +25,8 @@ MACHINE: dict[str, Any] = {
 }  # fmt: skip
 SANITIZERS = ["memcheck", "racecheck", "initcheck"]
 PROFILES = [f"profile of {workload}" for workload in gpu_check.PROFILED]
-EVERY_STEP = ["build", "tests of kernels", "benchmarks", "tests", *SANITIZERS, *PROFILES]
+MEASURING = ["benchmarks", "overhead"]
+EVERY_STEP = ["build", "tests of kernels", *MEASURING, "tests", *SANITIZERS, *PROFILES]
 
 
 class FakeRun:
@@ -161,10 +162,10 @@ def test_architectures_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     ("arguments", "left"),
     [
         (["--skip-sanitizer"], SANITIZERS),
-        (["--skip-benchmarks"], ["benchmarks"]),
+        (["--skip-benchmarks"], MEASURING),
         (["--skip-profiles"], PROFILES),
         (["--quick"], ["racecheck", "initcheck", *PROFILES]),
-        (["--quick", "--skip-sanitizer", "--skip-benchmarks"], [*SANITIZERS, "benchmarks", *PROFILES]),
+        (["--quick", "--skip-sanitizer", "--skip-benchmarks"], [*SANITIZERS, *MEASURING, *PROFILES]),
     ],
 )
 def test_what_can_be_left_out(arguments: list[str], left: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -224,7 +225,7 @@ def test_json_holds_all_of_it(tmp_path: Path) -> None:
     assert found["found"] == MACHINE
     assert found["benchmarks"] == {"rows": []}
     steps = {step["name"]: step for step in found["steps"]}
-    run = ["build", "tests of kernels", "benchmarks", "tests", "memcheck"]
+    run = ["build", "tests of kernels", *MEASURING, "tests", "memcheck"]
     assert list(steps) == [*run, "racecheck", "initcheck", *PROFILES]
     assert steps["memcheck"]["state"] == "failed"
     assert steps["memcheck"]["note"] == "4 passed, 2 failed, 3 skipped, exit code 1"
@@ -243,7 +244,7 @@ def test_what_was_found_is_kept_when_the_time_runs_out(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         check("--json", str(path), runner=Stopped())
     found = json.loads(path.read_text())
-    assert [step["name"] for step in found["steps"]] == ["build", "tests of kernels", "benchmarks"]
+    assert [step["name"] for step in found["steps"]] == ["build", "tests of kernels", *MEASURING]
     assert found["benchmarks"] == {"rows": []}
 
 

@@ -36,7 +36,7 @@ SLOW = 8
 
 
 def workloads(device: str, kernels: ModuleType | None, quick: bool = False) -> list[Workload]:
-    """Return the workloads in the order of the table; ``kernels`` is the compiled module, for both its methods."""
+    """Return the workloads in the order of the table; ``kernels`` is the compiled module, for the kernel alone."""
     listed = []
     n = 12 if quick else 100
     for count in (6, 9) if quick else (500, 20_000):
@@ -95,8 +95,7 @@ def _spectra(count: int, n: int, dtype: str, device: str, kernels: ModuleType | 
 
     ours = [Side(OURS, lambda: fr.spectrum(next(inputs)), read)]
     if kernels is not None:
-        for method in ("bisection", "ql"):
-            ours.append(Side(f"{OURS}, {method}", _spectrum_kernel(kernels, inputs, x, method), read))
+        ours.append(Side(f"{OURS}, the kernel", _spectrum_kernel(kernels, inputs, x), read))
     others = [Side("torch", lambda: peers.spectra_torch(some), _numbers, share=len(some) / count)]
     cupy = _cupy(device)
     if cupy is not None:
@@ -113,19 +112,19 @@ def _spectra(count: int, n: int, dtype: str, device: str, kernels: ModuleType | 
     )
 
 
-def _spectrum_kernel(kernels: ModuleType, inputs: Iterator[Tensor], x: Tensor, method: str) -> Callable[[], Tensor]:
+def _spectrum_kernel(kernels: ModuleType, inputs: Iterator[Tensor], x: Tensor) -> Callable[[], Tensor]:
     """Return a call of the compiled kernel alone, without the checks of its input, in memory that is there already."""
     count, n, dtype = x.shape[0], x.shape[1], str(x.dtype).removeprefix("torch.")
     index = x.device.index or 0
     values = torch.empty((count, n), dtype=x.dtype, device=x.device)
-    size = kernels.spectrum_workspace(count, n, dtype, index, method)
+    size = kernels.spectrum_workspace(count, n, dtype, index)
     room = torch.empty(size, dtype=torch.uint8, device=x.device)
 
     def run() -> Tensor:
         a = next(inputs)
         stream = torch.cuda.current_stream(x.device).cuda_stream if x.is_cuda else 0
         view = (a.data_ptr(), *a.shape, *a.stride())
-        kernels.spectrum(view, dtype, values.data_ptr(), room.data_ptr(), size, index, stream, method)
+        kernels.spectrum(view, dtype, values.data_ptr(), room.data_ptr(), size, index, stream)
         return values
 
     return run
