@@ -78,16 +78,6 @@ class DeviceBlock {
         return over_block(warp_largest(x), [](T a, T b) { return b > a ? b : a; });
     }
 
-    template <class T>
-    __device__ void copy(T* to, const T* from) {
-        static_assert(sizeof(T) == 4 || sizeof(T) == 8, "what the hardware copies");
-        asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"(
-                         static_cast<unsigned>(__cvta_generic_to_shared(to))),
-                     "l"(from), "n"(sizeof(T))
-                     : "memory");
-    }
-    __device__ void wait_for_copies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
-
     __device__ bool any(bool x) { return __syncthreads_or(x); }
 
     __device__ void atomic_min(Status* word, Status value) { atomicMin(word, value); }

@@ -104,16 +104,6 @@ class EmulatedBlock {
         return result;
     }
 
-    /// As late as it may be, so that who does not wait reads what was there.
-    template <class T>
-    void copy(T* to, const T* from) {
-        copies_.push_back({to, from, sizeof(T)});
-    }
-    void wait_for_copies() {
-        for (const Copy& copy : copies_) std::memcpy(copy.to, copy.from, copy.bytes);
-        copies_.clear();
-    }
-
     bool any(bool x) { return largest(x ? 1 : 0) != 0; }
 
     void atomic_min(Status* word, Status value) {
@@ -158,16 +148,9 @@ class EmulatedBlock {
         return result;
     }
 
-    struct Copy {
-        void* to;
-        const void* from;
-        std::size_t bytes;
-    };
-
     Team& team_;
     index_t index_;
     int thread_;
-    std::vector<Copy> copies_;
 };
 
 template <class Kernel>

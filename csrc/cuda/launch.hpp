@@ -19,7 +19,6 @@
 //   shuffle_xor(x, mask), from_lane(x, lane)  the x of another thread of the warp; all of it calls. Orders no memory
 //   sum(x), largest(x), any(x)    over the block, to each of its threads; a barrier of the block
 //   atomic_min(word, value)
-//   copy(to, from)    an element of device memory to shared memory, there once this thread has called wait_for_copies()
 //
 // The order of additions depends on threads() alone, so results repeat to the last bit. A kernel is compiled with
 // --expt-relaxed-constexpr: constexpr functions may be called.

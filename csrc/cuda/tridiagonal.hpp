@@ -2,8 +2,9 @@
 //
 // Rows and columns are counted so that the last is the last of a tile of 32: `pad` before the first do not exist. The
 // reduction goes from the first to the last, so the tile that is not full is soon done with. A warp has the columns j
-// with j modulo warps its own number; of their lower triangle, in tiles, its lane l holds row l of each tile for the whole
-// of the reduction. Of the vectors of a step, u, v, w and p = a u, each thread of the block makes the element of one row.
+// with j modulo warps its own number; of their lower triangle, in tiles, its lane l holds row l of each tile for the
+// whole of the reduction. Of the vectors of a step, u, v, w and p = a u, each thread of the block makes the element of
+// one row.
 //
 // The update of step k, a -= v w' + w v', waits for step k + 1, where it is made in the same trip through the matrix as
 // the product with that step's u.
@@ -16,14 +17,12 @@ namespace fastrenyi::cuda {
 template <int row_tiles, int first_columns, int resident>
 struct Shares {
     static constexpr int tiles = row_tiles, rows = tiles * warp_size;
-    static constexpr int warps = tiles == 1 ? 1 : tiles == 2 ? 4 : 8;
+    static constexpr int warps = tiles == 1 ? 1 : tiles == 2 ? 2 : tiles <= 4 ? 4 : 8;
     static constexpr int threads = warps * warp_size;
-    static constexpr int columns = warp_size / warps;      // of a tile that a warp has
-    static constexpr int skipped = columns - first_columns;  // of the first tile: they are never there
-
-    /// Columns of tile b that a warp takes between two branches: as many as can be under way at once.
-    static constexpr int together(int b) { return b == 0 && first_columns < 4 ? first_columns : 4; }
-    static constexpr int blocks = resident;                // of a multiprocessor, which says how many registers
+    static constexpr int columns = warp_size / warps;                       // of a tile that a warp has
+    static constexpr int skipped = columns - first_columns;                 // of the first tile: they are never there
+    static constexpr int together = first_columns < 4 ? first_columns : 4;  // columns between two branches
+    static constexpr int blocks = resident;  // of a multiprocessor, which says how many registers; 0: as many as help
 };
 
 /// Calls f(Shares) with the smallest that fits, for n <= most_rows<T>: a larger one would not fit into registers.
@@ -35,13 +34,13 @@ void with_shares(index_t n, F f) {
     if (n <= 32)
         f(Shares<1, 32, 0>{});
     else if (n <= 64)
-        f(Shares<2, 8, wide ? 4 : 6>{});
+        f(Shares<2, 16, 0>{});
     else if (n <= 96)
-        f(Shares<3, 4, wide ? 2 : 3>{});
+        f(Shares<3, 8, wide ? 4 : 0>{});
     else if (n <= 104)
-        f(Shares<4, 1, wide ? 2 : 3>{});
+        f(Shares<4, 2, wide ? 4 : 5>{});
     else if (n <= 128)
-        f(Shares<4, 4, wide ? 2 : 0>{});
+        f(Shares<4, 8, wide ? 2 : 0>{});
     else if (n <= 192)
         f(Shares<6, 4, 0>{});
     else if constexpr (!wide)
@@ -158,7 +157,8 @@ struct RowVectors {
 template <int b, class Share, class T, class Block>
 FASTRENYI_DEVICE void publish(Block& block, const TridiagonalWorkspace<T>& room, const Columns<T, Share>& a, int j) {
     if (j % Share::warps != block.warp()) return;
-    block.sync_warp();  // so that the compiler makes a branch of it, and no stores on condition that all warps go through
+    block.sync_warp();  // so that the compiler makes a branch of it, and no stores on condition that all warps go
+                        // through
     FASTRENYI_UNROLL
     for (int q = b == 0 ? Share::skipped : 0; q < Share::columns; ++q)
         if (b * warp_size + q * Share::warps + block.warp() == j) {
@@ -170,9 +170,9 @@ FASTRENYI_DEVICE void publish(Block& block, const TridiagonalWorkspace<T>& room,
 /// The columns of tile b that are the warp's: their pending update, and what they add to p = a u. A group of columns
 /// that are all done is skipped; one that is done beside others counts for zero, as its u does.
 template <int b, class Share, class T, class Block>
-FASTRENYI_DEVICE void update_and_multiply_tile(Block& block, const TridiagonalWorkspace<T>& room,
-                                               Columns<T, Share>& a, int next, RowVectors<T, Share::tiles>& rows) {
-    constexpr int tiles = Share::tiles, warps = Share::warps, columns = Share::columns, together = Share::together(b);
+FASTRENYI_DEVICE void update_and_multiply_tile(Block& block, const TridiagonalWorkspace<T>& room, Columns<T, Share>& a,
+                                               int next, RowVectors<T, Share::tiles>& rows) {
+    constexpr int tiles = Share::tiles, warps = Share::warps, columns = Share::columns, together = Share::together;
     const int lane = block.lane(), warp = block.warp();
     T sums[columns] = {};
     FASTRENYI_UNROLL

@@ -1,8 +1,8 @@
 // All pairs of few samples by one block of threads: Grams of the sizes that minibatches have.
 //
 // Samples come in chunks of features through shared memory. A thread has four samples on either side, a fourth of all
-// samples apart, so that neighbouring threads read neighbours; of the mirrored pairs of fours, one is summed. A Rule says
-// what is summed and what becomes of the sum:
+// samples apart, so that neighbouring threads read neighbours; of the mirrored pairs of fours, one is summed. A Rule
+// says what is summed and what becomes of the sum:
 //
 //   Element                        what a feature is in shared memory; a chunk of them is summed in this type
 //   State of_matrix(b)             what is known of matrix b
@@ -12,7 +12,6 @@
 #pragma once
 #include <cmath>
 #include <cstdlib>
-#include <type_traits>
 
 #include "cuda/launch.hpp"
 #include "cuda/real.hpp"
@@ -21,7 +20,7 @@ namespace fastrenyi::cuda {
 
 constexpr int most_whole = 128;  // samples
 constexpr int four = 4;
-constexpr int whole_chunk = 16;  // features in shared memory at a time: while they are summed, the next are on their way
+constexpr int whole_chunk = 32;  // features in shared memory at a time
 
 /// How a matrix of n samples is shared out.
 struct Fours {
@@ -39,7 +38,6 @@ struct Whole {
     static constexpr int min_blocks = max_threads > 512 ? 1 : 2;
     static constexpr int pitch = four * most_fours + 1;  // from feature to feature, so that neither way shares a bank
     using Element = typename Rule::Element;
-    static_assert(std::is_same<Element, In>::value, "elements are copied as they are");
 
     View<In> x;
     Out* out;
@@ -49,7 +47,7 @@ struct Whole {
 
     static std::size_t shared_bytes(index_t n) {
         static_assert(Rule::table == 0, "there is no room for what a rule knows of samples");
-        const std::size_t samples = sizeof(Element) * 2 * whole_chunk * pitch;
+        const std::size_t samples = sizeof(Element) * whole_chunk * pitch;
         const std::size_t results = sizeof(Out) * static_cast<std::size_t>(n * (n | 1));
         return samples > results ? samples : results;
     }
@@ -67,23 +65,16 @@ struct Whole {
         const int col = pair - row * (row + 1) / 2;
 
         Element* const memory = block.template shared<Element>();
-        const auto side_of = [&](int first) { return memory + first / whole_chunk % 2 * whole_chunk * pitch; };
         double sums[four][four] = {};
         bool wrong = false;
-        fetch(block, samples, fours, 0, side_of(0));
         for (int first = 0; first < static_cast<int>(x.cols); first += whole_chunk) {
-            Element* const here = side_of(first);
-            block.wait_for_copies();
-            each(block, fours, [&](int sample, int feature) {
-                const Element value = here[feature * pitch + sample];
-                wrong |= !(value - value == Element(0));
-            });
+            wrong |= stage(block, samples, fours, first, memory);
             block.sync();
-            fetch(block, samples, fours, first + whole_chunk, side_of(first + whole_chunk));
-            add(state, here + row, here + col, fours, sums);
+            add(state, memory + row, memory + col, fours, sums);
+            block.sync();
         }
-        block.sync();
-        if (status && block.any(wrong) && block.thread() == 0) report(block, status, block.index(), Finding::not_finite);
+        if (status && block.any(wrong) && block.thread() == 0)
+            report(block, status, block.index(), Finding::not_finite);
 
         // A row of the matrix stands together in shared memory, from where it goes out in one piece.
         Out* const results = block.template shared<Out>();
@@ -108,49 +99,30 @@ struct Whole {
     }
 
   private:
-    /// Calls f(sample, feature) for the elements of a chunk that are this thread's.
-    template <class Block, class F>
-    FASTRENYI_DEVICE void each(Block& block, const Fours& fours, F f) const {
-        const int n = four * fours.count, warps = block.threads() / warp_size;
+    /// A chunk of features to shared memory, zeros where the matrix has ended; whether one of them is not finite.
+    template <class Block>
+    FASTRENYI_DEVICE bool stage(Block& block, const View<In>& samples, const Fours& fours, int first,
+                                Element* memory) const {
+        const int n = four * fours.count;
+        bool wrong = false;
+        const auto put = [&](int sample, int feature) {
+            In value = 0;
+            if (sample < samples.rows && first + feature < samples.cols) value = samples.at(sample, first + feature);
+            wrong |= !(value - value == In(0));
+            memory[feature * pitch + sample] = static_cast<Element>(value);
+        };
+        const int warps = block.threads() / warp_size;
         if (along_features)
-            for (int at = block.thread(); at < n * whole_chunk; at += block.threads())
-                f(at / whole_chunk, at % whole_chunk);
+            for (int sample = block.warp(); sample < n; sample += warps) put(sample, block.lane());
         else
             for (int feature = block.warp(); feature < whole_chunk; feature += warps)
-                for (int sample = block.lane(); sample < n; sample += warp_size) f(sample, feature);
+                for (int sample = block.lane(); sample < n; sample += warp_size) put(sample, feature);
+        return wrong;
     }
 
-    /// Sends for the chunk from feature `first` on; zeros where the matrix has ended.
-    template <class Block>
-    FASTRENYI_DEVICE void fetch(Block& block, const View<In>& samples, const Fours& fours, int first,
-                                Element* memory) const {
-        if (first >= samples.cols) return;
-        each(block, fours, [&](int sample, int feature) {
-            Element* const to = memory + feature * pitch + sample;
-            if (sample < samples.rows && first + feature < samples.cols)
-                block.copy(to, samples.data + sample * samples.row_stride + (first + feature) * samples.col_stride);
-            else
-                *to = 0;
-        });
-    }
-
-    FASTRENYI_DEVICE void add(const typename Rule::State& state, const Element* x, const Element* y,
-                              const Fours& fours, double (&sums)[four][four]) const {
-        if constexpr (sizeof(Element) == sizeof(double)) {
-            add_to(state, x, y, fours, sums);
-        } else {
-            Element some[four][four] = {};
-            add_to(state, x, y, fours, some);
-            FASTRENYI_UNROLL
-            for (int r = 0; r < four; ++r) {
-                FASTRENYI_UNROLL
-                for (int c = 0; c < four; ++c) sums[r][c] += static_cast<double>(some[r][c]);
-            }
-        }
-    }
-
-    FASTRENYI_DEVICE void add_to(const typename Rule::State& state, const Element* x, const Element* y,
-                                 const Fours& fours, Element (&sums)[four][four]) const {
+    FASTRENYI_DEVICE void add(const typename Rule::State& state, const Element* x, const Element* y, const Fours& fours,
+                              double (&sums)[four][four]) const {
+        Element some[four][four] = {};
         rule.summing(state, [&](auto between) {
             FASTRENYI_UNROLL_4
             for (int k = 0; k < whole_chunk; ++k) {
@@ -163,10 +135,15 @@ struct Whole {
                 FASTRENYI_UNROLL
                 for (int r = 0; r < four; ++r) {
                     FASTRENYI_UNROLL
-                    for (int c = 0; c < four; ++c) sums[r][c] += between(own[r], other[c]);
+                    for (int c = 0; c < four; ++c) some[r][c] += between(own[r], other[c]);
                 }
             }
         });
+        FASTRENYI_UNROLL
+        for (int r = 0; r < four; ++r) {
+            FASTRENYI_UNROLL
+            for (int c = 0; c < four; ++c) sums[r][c] += static_cast<double>(some[r][c]);
+        }
     }
 };
 
