@@ -288,6 +288,19 @@ def test_very_wide_and_very_narrow_widths(draw: Draw) -> None:
         np.testing.assert_array_equal(fr.gram(x, name, 5e-324), reference.gram_delta(x))
 
 
+@pytest.mark.parametrize("scale", [1e-318, 1e-310, 1e-308, 1e-300, 1e290, 1e300])
+@pytest.mark.parametrize("name", ["gaussian", "laplacian"])
+def test_widths_whose_inverse_is_no_number(name: str, scale: float, draw: Draw) -> None:
+    """Nor a number of all digits: samples are as far apart as their own rounding leaves them."""
+    theirs = {"gaussian": reference.gram_gaussian, "laplacian": reference.gram_laplacian}[name]
+    x = draw.samples(6, 3) * scale
+    for width in (2 * scale, 0.5 * scale):
+        tolerances.assert_gram(fr.gram(x, name, bandwidth=width), theirs(x, width), "float64")
+    if scale >= 1e-300:  # else the median itself has lost digits
+        width = reference.median(x, metric="euclidean" if name == "gaussian" else "manhattan")
+        tolerances.assert_gram(fr.gram(x, name, bandwidth="median"), theirs(x, width), "float64")
+
+
 # ---------------------------------------------------------------------------------------------------- widths
 
 

@@ -133,12 +133,14 @@ void fill_delta(const View<T>& samples, R* out, int threads) {
 /// leave the range: elsewhere a square that overflows, or comes to nothing, is a kernel of 0 or 1 in any case.
 template <class T>
 Exponential exponential(Kernel kind, double width, double weight) {
-    constexpr double far = sizeof(T) == 4 ? 0x1p40 : 0x1p250;
-    // A width so small that its inverse overflows must still make 0 of a difference of 0.
-    const double scale = std::min(1.0 / width, std::numeric_limits<double>::max());
-    if (kind == Kernel::laplacian) return {Core::absolute, scale, -1.0, weight};
-    if (scale < 1.0 / far || scale > far) return {Core::scaled_squared, scale, -0.5, weight};
-    return {Core::squared, 1.0, -0.5 * scale * scale, weight};
+    constexpr double far = sizeof(T) == 4 ? 0x1p40 : 0x1p250, beyond = 0x1p1000;
+    const bool squared = kind == Kernel::gaussian;
+    const double scale = 1.0 / width, factor = squared ? -0.5 : -1.0;
+    if (scale < 1.0 / beyond || scale > beyond)  // it overflows, or has lost digits: its root has not
+        return {squared ? Core::far_squared : Core::far_absolute, 1.0 / std::sqrt(width), factor, weight};
+    if (!squared) return {Core::absolute, scale, factor, weight};
+    if (scale < 1.0 / far || scale > far) return {Core::scaled_squared, scale, factor, weight};
+    return {Core::squared, 1.0, factor * scale * scale, weight};
 }
 
 /// A power of two that brings the largest magnitude near one; multiplying by it is exact.

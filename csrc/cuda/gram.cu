@@ -43,7 +43,7 @@ struct Exponential {
     /// overflows, or comes to nothing, is a kernel of 0 or 1 in any case.
     struct State {
         bool narrow, scaled;
-        double scale, exponent;
+        double scale, exponent;  // differences are multiplied by the scale twice
     };
 
     template <class Block, class S>
@@ -54,11 +54,10 @@ struct Exponential {
     FASTRENYI_DEVICE State of_matrix(index_t b) const {
         constexpr double low = sizeof(T) == 8 ? 0x1p-250 : 0x1p-60, high = sizeof(T) == 8 ? 0x1p250 : 0x1p40;
         const double width = widths ? widths[b] : sigma;
-        // A width so small that its inverse overflows must still make 0 of a difference of 0.
-        const double inverse = 1.0 / width, most = std::numeric_limits<double>::max();
-        const double scale = inverse < most ? inverse : most;
-        const double factor = squared ? -0.5 : -1.0;
-        if (scale < low || scale > high) return {width == 0.0, true, scale, factor};
+        const double scale = 1.0 / width, factor = squared ? -0.5 : -1.0;
+        // By its root twice: the scale itself may overflow, or lose digits. In the narrow limit it only must not lose any
+        // difference.
+        if (!(scale >= low && scale <= high)) return {width == 0.0, true, width == 0.0 ? 0x1p500 : 1.0 / sqrt(width), factor};
         return {false, false, 1.0, squared ? factor * scale * scale : factor * scale};
     }
 
@@ -76,7 +75,7 @@ struct Exponential {
         const double scale = state.scale;
         if (state.scaled)
             act([=](T a, T b) {
-                const double difference = (static_cast<double>(a) - static_cast<double>(b)) * scale;
+                const double difference = (static_cast<double>(a) - static_cast<double>(b)) * scale * scale;
                 return static_cast<T>(power_of<squared>(difference));
             });
         else

@@ -35,6 +35,8 @@ enum class Core {
     squared,         ///< (x - y)^2
     scaled_squared,  ///< ((x - y) scale)^2, for scales whose squares would leave the range
     absolute,        ///< |(x - y) scale|
+    far_squared,     ///< ((x - y) scale^2)^2, for factors that are no numbers themselves, or no exact ones
+    far_absolute,    ///< |(x - y) scale^2|
     product,         ///< x y
 };
 

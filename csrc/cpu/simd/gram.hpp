@@ -20,7 +20,8 @@ FASTRENYI_INLINE V between(V x, V y, V scale) {
     if (core == Core::product) return x * y;
     V difference = x - y;
     if (core != Core::squared) difference *= scale;
-    return core == Core::absolute ? magnitude(difference) : difference * difference;
+    if (core == Core::far_squared || core == Core::far_absolute) difference *= scale;
+    return core == Core::absolute || core == Core::far_absolute ? magnitude(difference) : difference * difference;
 }
 
 /// `count` features as numbers of type R, zeros after them: two samples that both end in zeros have nothing there.
@@ -98,6 +99,10 @@ void add_block(Core core, const T* rows, index_t stride, index_t height, index_t
             return add_block_of<T, Core::scaled_squared>(rows, stride, height, width, d, scale, sums, ld);
         case Core::absolute:
             return add_block_of<T, Core::absolute>(rows, stride, height, width, d, scale, sums, ld);
+        case Core::far_squared:
+            return add_block_of<T, Core::far_squared>(rows, stride, height, width, d, scale, sums, ld);
+        case Core::far_absolute:
+            return add_block_of<T, Core::far_absolute>(rows, stride, height, width, d, scale, sums, ld);
         case Core::product:
             return add_block_of<T, Core::product>(rows, stride, height, width, d, scale, sums, ld);
     }
