@@ -209,3 +209,62 @@ def test_what_is_no_table_is_refused(tmp_path):
         read_table(tmp_path / "part.parquet")
     table().to_parquet(tmp_path / "whole.parquet")
     assert len(read_table(tmp_path / "whole.parquet")) == len(table())
+
+
+# ------------------------------------------------------------------------------------- what is no table of a Monitor
+
+
+@pytest.mark.parametrize("name", ["$x$ and $y", r"a$b_{c and \frac$1$", "<b>&amp;</b> %s {0}"])
+def test_names_of_layers_are_text(name):
+    from matplotlib.text import Text
+
+    frame = table().replace({"layer": {"conv1": name}, "input_via": {"conv1": name}, "error_via": {"conv1": name}})
+    for draw in plots.FIGURES.values():
+        figure = draw(frame, RECORD)
+        figure.canvas.draw()
+        named = [text for text in figure.findobj(Text) if name in text.get_text()]
+        assert named
+        assert not any(text.get_parse_math() for text in named)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "expected"),
+    [
+        ("step", "first", "whole numbers in the column step, got (object|str) such as 'first'"),
+        ("layer", 3, "text in the column layer, got int64 such as (np.int64\\()?3"),
+        ("mi_input", "much", "numbers in the column mi_input, got (object|str) such as 'much'"),
+        ("mi_target", 1j, "numbers in the column mi_target, got complex128"),
+        ("depth", NAN, "whole numbers in the column depth, got float64 such as"),
+    ],
+)
+def test_tables_of_other_kinds_are_refused(column, values, expected):
+    frame = table().assign(**{column: values})
+    for call in (findings, *plots.FIGURES.values()):
+        with pytest.raises(ValueError, match=f"^frame: expected {expected}"):
+            call(frame)
+
+
+def test_a_column_that_comes_twice_is_refused():
+    frame = table()
+    with pytest.raises(ValueError, match=r"^frame: expected each column .*, got one twice"):
+        findings(pd.concat([frame, frame[["mi_input"]]], axis=1))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("settings", [1]), ("history", {"step": 1}), ("history", [{"step": "one"}]), ("history", [3]),
+        ("moments", ["start"]),
+        ("moments", {"start": "now"}), ("versions", {"numpy": 2}), ("versions", None), ("table", 7),
+    ],
+)  # fmt: skip
+def test_records_of_other_kinds_are_refused(field, value, tmp_path):
+    import json
+
+    path = tmp_path / "run.parquet"
+    frame = table()
+    frame.to_parquet(path)
+    record = dataclasses.asdict(dataclasses.replace(RECORD, table=digest(frame))) | {field: value}
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match=f"run.json is not the record of a run \\({field} is .*move it away"):
+        Run.load(path)

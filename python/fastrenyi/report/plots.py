@@ -21,6 +21,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from fastrenyi.report.findings import TOLERANCE, excess, layers, layers_with_maps, trace
@@ -43,7 +44,7 @@ _SHARES = (
 )
 _CHAINS = {
     "forward": ("mi_input", "forward: the input, layer by layer", "I(X;T), bits"),
-    "backward": ("mi_error", "backward: the error, layer by layer", r"I($\delta_K$; $\delta_i$), bits"),
+    "backward": ("mi_error", "backward: the error, layer by layer", "I(δ_K; δ_i), bits"),
 }
 _TRUE = {"mi_input": "I(X;T)", "mi_target": "I(T;Y)"}
 _PANEL = 3.1  # inches
@@ -300,6 +301,12 @@ def _say(panel: Axes, text: str) -> None:
 def _finish(figure: Figure, path: Path | None) -> Figure:
     for panel in figure.axes:
         panel.spines[["top", "right"]].set_visible(False)
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.get_major_ticks()  # which are made when they are first needed
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        if "\\mathdefault" not in text.get_text():  # which the formulas of matplotlib's own ticks begin with
+            text.set_parse_math(False)  # a layer's name is none, whatever is in it
     if path is not None:
         write_whole(path, png(figure))
     return figure

@@ -36,6 +36,19 @@ class Run:
     moments: dict[str, int] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
+    def wrong(self) -> str | None:
+        """Return which field is not what it is to be, or nothing."""
+        rows = ("step", "epoch", "loss", "accuracy")
+        fine = {
+            "table": self.table is None or isinstance(self.table, str),
+            "settings": isinstance(self.settings, dict),
+            "history": isinstance(self.history, list)
+            and all(isinstance(row, dict) and all(_is_number(row.get(name)) for name in rows) for row in self.history),
+            "moments": isinstance(self.moments, dict) and all(map(_is_number, self.moments.values())),
+            "versions": isinstance(self.versions, dict) and all(isinstance(v, str) for v in self.versions.values()),
+        }
+        return next((f"{name} is {str(getattr(self, name))[:60]!r}" for name, well in fine.items() if not well), None)
+
     def save(self, folder: Path) -> None:
         """Write the record into `folder`, whole or not at all; OSError if it cannot be written."""
         write_whole(folder / RECORD, json.dumps(asdict(self), indent=2).encode())
@@ -56,6 +69,9 @@ class Run:
         if not isinstance(content, dict) or set(content) != {entry.name for entry in fields(Run)}:
             raise ValueError(f"{path} is not the record of a run; move it away to go on without")
         run = Run(**content)
+        wrong = run.wrong()
+        if wrong:
+            raise ValueError(f"{path} is not the record of a run ({wrong}); move it away to go on without")
         if run.table != digest(read_table(table)):
             raise ValueError(
                 f"{path} is not the record of {table}, but of another table, or of this one before rows were added; "
@@ -70,6 +86,10 @@ class Run:
         if known:
             return known
         return {f"step {step}": step for step in (steps[0], steps[len(steps) // 2], steps[-1])}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _kept_by_monitor(table: Path) -> Run:
@@ -103,12 +123,26 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def check_table(frame: pd.DataFrame) -> None:
-    """Raise ValueError unless `frame` has the columns of ``Monitor.frame()`` and at least one row."""
+    """Raise ValueError unless `frame` has the columns of ``Monitor.frame()``, of their kinds, and at least one row."""
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
         raise ValueError(f"frame: expected the columns of Monitor.frame(), but {', '.join(missing)} are missing")
     if frame.empty:
         raise ValueError("frame: expected at least one row, got an empty table; call Monitor.measure first")
+    if not frame.columns.is_unique:
+        raise ValueError("frame: expected each column of Monitor.frame() once, got one twice")
+    for name, dtype in COLUMNS.items():
+        column = frame[name]
+        number = column.dtype.kind in "biuf"
+        fine = column.dtype.kind not in "biufcmM" if dtype == "str" else number
+        if number and dtype == "int64":
+            fine = bool((column == column.round()).all())  # NaN is no whole number
+        if not fine:
+            expected = {"str": "text", "bool": "True and False", "int64": "whole numbers", "float64": "numbers"}[dtype]
+            raise ValueError(
+                f"frame: expected {expected} in the column {name}, got {column.dtype} such as {column.iloc[0]!r}; "
+                "give the table as Monitor.frame() has it"
+            )
 
 
 def write_whole(path: Path, content: bytes) -> None:

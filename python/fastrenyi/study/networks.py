@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,9 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from fastrenyi.demo import Digits, lenet, load_digits
+from fastrenyi.demo import SIZES, Digits, lenet, load_digits
 
-__all__ = ["DATA", "NETWORKS", "Images", "linear", "markdown_rows", "probes", "trained"]
+__all__ = ["DATA", "NETWORKS", "Images", "linear", "markdown_rows", "missing", "probes", "trained"]
 
 Images = Digits
 
@@ -38,6 +40,32 @@ def _photographs(seed: int) -> Images:
     return Images(images[held:], targets[held:], images[:held], targets[:held])
 
 
+FASHION = Path("/usr/share/datasets/fashion-mnist")
+"""Where Debian's and Ubuntu's package dataset-fashion-mnist puts the files of Xiao, Rasul and Vollgraf (2017)."""
+
+
+def _fashion(seed: int) -> Images:
+    """As many pieces of clothing as there are digits of MNIST: of the training images, and held out of the test's."""
+
+    def read(part: str, count: int) -> tuple[Tensor, Tensor]:
+        with gzip.open(FASHION / f"{part}-images-idx3-ubyte.gz") as file:
+            pixels = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 1, 28, 28)
+        with gzip.open(FASHION / f"{part}-labels-idx1-ubyte.gz") as file:
+            labels = np.frombuffer(file.read(), np.uint8, offset=8)
+        chosen = np.random.default_rng([seed, len(labels)]).permutation(len(labels))[:count]
+        return torch.from_numpy(pixels[chosen] / np.float32(255)), torch.from_numpy(labels[chosen].astype(np.int64))
+
+    training, held_out = SIZES["mnist"]
+    return Images(*read("train", training), *read("t10k", held_out))
+
+
+def missing(data: str) -> str | None:
+    """Return what has to be installed for some data, or nothing."""
+    if not data.startswith("Fashion") or (FASHION / "train-images-idx3-ubyte.gz").exists():
+        return None
+    return f"{data} is not there: install the package dataset-fashion-mnist of Debian or Ubuntu, which fills {FASHION}"
+
+
 def _standardised(images: Images) -> Images:
     """Each pixel with mean zero and spread one over the training images; pixels that never change stay."""
     mean, spread = images.images.mean(0), images.images.std(0)
@@ -50,6 +78,7 @@ def _standardised(images: Images) -> Images:
 DATA: dict[str, Callable[[int], Images]] = {
     "MNIST": lambda seed: load_digits("mnist", seed),
     "MNIST, standardised": lambda seed: _standardised(load_digits("mnist", seed)),
+    "Fashion-MNIST": _fashion,
     "photographs": _photographs,
     "photographs, standardised": lambda seed: _standardised(_photographs(seed)),
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import io
 import math
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ from tqdm import tqdm
 import fastrenyi as fr
 import fastrenyi.torch as frt
 from fastrenyi.report.run import write_whole
-from fastrenyi.study.networks import DATA, NETWORKS, markdown_rows, probes, trained
+from fastrenyi.study.networks import DATA, NETWORKS, markdown_rows, missing, probes, trained
 
 SAMPLES, BATCHES = 100, 4
 BROKEN = 1e-3
@@ -121,10 +122,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder that keeps what was measured, to go on from")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.data is None:
+        for words in filter(None, map(missing, DATA)):
+            print(f"left out: {words}", file=sys.stderr)
+    elif found := next(filter(None, map(missing, options.data)), None):
+        parser.error(f"--data: {found}")
     cases = [
         (data, network, seed)
         for seed in range(options.seeds)
-        for data in options.data or DATA
+        for data in options.data or [data for data in DATA if not missing(data)]
         for network in options.network or NETWORKS
         if not (network == "LeNet-5" and data.startswith("photographs"))  # made for 28 x 28 pixels
     ]
