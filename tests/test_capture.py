@@ -406,3 +406,34 @@ def test_parts_called_by_themselves_are_kept_too():
         out = model[:2](images())
     assert list(acts) == ["0"]
     assert torch.equal(acts["0"], out)
+
+
+# ---------------------------------------------------------------------------------------------- copies of the model
+
+
+@pytest.mark.parametrize("copied", ["deepcopy", "pickle", "torch.save"])
+def test_a_copy_made_in_the_block_is_a_model_of_its_own(copied, tmp_path):
+    import copy
+    import pickle
+
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    x = torch.randn(5, 3)
+    expected = model(2 * x)
+    with frt.capture(model, gradients=True) as acts:
+        model(x).sum().backward()
+        before = {name: value.clone() for name, value in acts.items()}
+        if copied == "deepcopy":
+            other = copy.deepcopy(model)
+        elif copied == "pickle":
+            other = pickle.loads(pickle.dumps(model))
+        else:
+            torch.save(model, tmp_path / "model.pt")
+            other = torch.load(tmp_path / "model.pt", weights_only=False)
+        torch.testing.assert_close(other(2 * x), expected)
+        assert list(acts) == list(before)
+        for name, value in before.items():
+            torch.testing.assert_close(acts[name], value)
+    torch.testing.assert_close(other(x), model(x))
+    with frt.capture(other) as others:
+        other(x)
+    torch.testing.assert_close(others["0"], before["0"])

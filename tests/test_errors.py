@@ -145,6 +145,28 @@ def test_the_way_out_of_integers_works() -> None:
     assert "astype(" in message
 
 
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.array([[1 + 2j, 3j], [1.0, 2.0]]), torch.tensor([[1 + 2j, 3j], [1.0, 2.0]]),
+        np.array(["2026-01-01", "2026-01-03"], dtype="datetime64[D]")[:, None],
+        np.array([3, 5], dtype="timedelta64[m]")[:, None], np.array([[1, 2.5]], dtype=object),
+        np.array([["1.5"], ["2"]]), np.array([(1.0, 2.0), (3.0, 5.0)], dtype=[("a", "f8"), ("b", "f8")]),
+        torch.ones(2, 2, dtype=torch.bool), np.ones((2, 2), np.longdouble),
+    ],
+    ids=lambda x: str(x.dtype),
+)  # fmt: skip
+def test_the_way_out_of_every_dtype_works(x: Any) -> None:
+    import numpy.lib.recfunctions  # noqa: F401 - named in a message
+
+    samples = x if x.ndim == 2 else x[:, None]
+    message = refused(TypeError, "x", lambda: fr.gram(samples))
+    written = message.rpartition("; pass ")[2].split(", or")[-1 if "numerals" in message else 0]
+    written = written.removeprefix(" numerals as ").partition(" where ")[0]
+    found = eval(written, {"x": x, "numpy": np, "torch": torch})
+    fr.gram(found.reshape(len(x), -1))
+
+
 def test_a_device_without_a_backend() -> None:
     meta = torch.ones(4, 3, device="meta")
     refused(fr.BackendUnavailableError, "x", lambda: fr.gram(meta))

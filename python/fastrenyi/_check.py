@@ -128,12 +128,26 @@ def array(x: Array, name: str) -> Home:
 def real_dtype(home: Home, name: str) -> None:
     """Refuse what is not real numbers, saying how to convert it."""
     if home.dtype not in _REAL:
-        cast = f"{name}.double()" if home.library == "torch" else f"{name}.astype(numpy.float64)"
-        if home.dtype == "object":
-            cast += f", or of a table its columns of numbers, {name}.select_dtypes('number')"
-        if home.dtype.lower().startswith(("str", "bytes")):
-            cast += ", or labels to gram with the Delta kernel"
-        kind_error(name, f"real numbers ({', '.join(_REAL)})", f"dtype {home.dtype}", f"pass {cast}")
+        way_out = f"pass {_as_real(home, name)}"
+        kind_error(name, f"real numbers ({', '.join(_REAL)})", f"dtype {home.dtype}", way_out)
+
+
+def _as_real(home: Home, name: str) -> str:
+    """Return what to write for an array of another dtype: what works for that dtype."""
+    dtype, torch = home.dtype.lower(), home.library == "torch"
+    if dtype.startswith("complex"):
+        return f"{'torch.view_as_real' if torch else 'numpy.abs'}({name}), or its parts side by side"
+    if dtype.startswith(("datetime64", "timedelta64")):
+        since = f"{name} - {name}.min()" if dtype.startswith("datetime64") else name
+        return f"({since}) / numpy.timedelta64(1, 's')"
+    if dtype.startswith(("str", "bytes")):
+        return f"labels to gram with the Delta kernel, or numerals as {name}.astype(numpy.float64)"
+    if dtype == "object":
+        numbers_of = f"of a table its columns of numbers, {name}.select_dtypes('number')"
+        return f"{name}.astype(numpy.float64) where all are numbers, or {numbers_of}"
+    if dtype.startswith(("void", "record")):
+        return f"numpy.lib.recfunctions.structured_to_unstructured({name})"
+    return f"{name}.double()" if torch else f"{name}.astype(numpy.float64)"
 
 
 def real(x: object, name: str) -> Home:

@@ -7,6 +7,7 @@ operation would overwrite it), and the hooks are removed whatever happens.
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -170,15 +171,35 @@ def side_of(given: object, name: str, true: Side | None = None) -> Any:
     return given
 
 
+class Hook:
+    """A hook of ours, which does nothing in a copy of the model: an average of weights, or one that is saved."""
+
+    def __init__(self, act: Callable[..., Any]) -> None:
+        self._act = act
+
+    def __call__(self, *args: Any) -> Any:
+        return self._act(*args)
+
+    def __deepcopy__(self, memo: object) -> Callable[..., None]:
+        return nothing
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return functools.partial, (nothing,)
+
+
+def nothing(*args: object) -> None:
+    """Stand in a copy for what was hooked up to the model itself."""
+
+
 @contextmanager
 def capturing(model: nn.Module, recorder: _Recorder) -> Iterator[Activations]:
     """Hook a recorder up for the time of a block."""
     with ExitStack() as stack:
         stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.callback(recorder.release)
-        stack.callback(unwrapped(model).register_forward_pre_hook(recorder.begin).remove)
+        stack.callback(unwrapped(model).register_forward_pre_hook(Hook(recorder.begin)).remove)
         for module in recorder.names:
-            stack.callback(module.register_forward_hook(recorder.layer).remove)
+            stack.callback(module.register_forward_hook(Hook(recorder.layer)).remove)
         if recorder.follows:
             stack.enter_context(_Functions(recorder))
         yield recorder.kept

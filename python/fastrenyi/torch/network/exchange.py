@@ -12,7 +12,7 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor, nn
 
-from fastrenyi.torch.network.capture import Side, capture
+from fastrenyi.torch.network.capture import Hook, Side, capture
 from fastrenyi.torch.network.select import Layers, select
 
 __all__ = ["confirmed"]
@@ -63,7 +63,7 @@ def _outputs(
         by_module.setdefault(modules[name], {})[int(call)] = block
     with ExitStack() as stack:
         for module, calls in by_module.items():
-            stack.callback(module.register_forward_hook(_Exchange(calls)).remove)
+            stack.callback(module.register_forward_hook(Hook(_Exchange(calls))).remove)
         # What a model draws is the same each time.
         stack.enter_context(torch.random.fork_rng(devices=[]))
         torch.manual_seed(0)
