@@ -155,9 +155,9 @@ def has_numbers(x: Array) -> bool:
         return False
     try:
         x.data_ptr()
-    except RuntimeError:
+        return bool(x.untyped_storage().device.type == x.device.type)  # a fake tensor's memory is nowhere
+    except (RuntimeError, NotImplementedError):
         return False
-    return True
 
 
 def wrap(x: Array) -> Values:

@@ -34,6 +34,9 @@ def kind_error(name: str, expected: str, got: object, way_out: str = "") -> NoRe
     raise TypeError(f"{name}: expected {expected}, got {shown}" + (f"; {way_out}" if way_out else ""))
 
 
+_SHOWN_BITS = 128
+
+
 def _quoted(x: object) -> object:
     """A string that came where a number belongs, to be told from words of the message."""
     return repr(x) if isinstance(x, str) else x
@@ -41,6 +44,8 @@ def _quoted(x: object) -> object:
 
 def value_error(name: str, expected: str, got: object, way_out: str = "") -> NoReturn:
     """Raise ValueError for an argument of the right kind and a wrong value or shape."""
+    if isinstance(got, int) and got.bit_length() > _SHOWN_BITS:
+        got = f"an integer of {got.bit_length()} bits"
     raise ValueError(f"{name}: expected {expected}, got {got}" + (f"; {way_out}" if way_out else ""))
 
 
@@ -117,6 +122,8 @@ def array(x: Array, name: str) -> Home:
     if isinstance(x, np.ma.MaskedArray):
         kind_error(name, "an array without a mask", "a masked array", f"pass {name}.filled(value)")
     home = home_of(x)
+    if home.library == "torch" and x.is_nested:
+        kind_error(name, "a tensor of one shape", "a nested tensor", f"pass each of {name}.unbind() alone")
     if home.library == "torch" and x.layout != sys.modules["torch"].strided:
         kind_error(name, "a dense tensor", f"layout {x.layout}", f"pass {name}.to_dense()")
     _backend.module_for(home.device, name, home.library)
@@ -266,11 +273,19 @@ def verdict(found: Verdict, name: str, shape: tuple[int, ...]) -> None:
     value_error(name, "Grams whose entrywise product has a positive trace", f"a product of trace zero{where}")
 
 
+def _as_float(x: numbers.Real) -> float:
+    """Return a number as a float, one that is too large for it as infinity."""
+    try:
+        return float(x)
+    except OverflowError:
+        return math.copysign(math.inf, 1 if x > 0 else -1)  # type: ignore[operator]
+
+
 def positive(x: object, name: str) -> float:
     """Accept a finite number above zero."""
     if isinstance(x, (bool, np.bool_)) or not isinstance(x, numbers.Real):
         kind_error(name, "a number", _quoted(x))
-    number = float(x)
+    number = _as_float(x)
     if not 0 < number < math.inf:  # comparisons are what every torch.compile traces of a symbol
         value_error(name, "a finite number above zero", x)
     return number
@@ -308,8 +323,8 @@ def orders(alpha: object) -> tuple[list[float], bool]:
         if isinstance(order, (bool, np.bool_)) or not isinstance(order, numbers.Real):
             way_out = "pass math.inf" if isinstance(order, str) and "inf" in order.lower() else ""
             kind_error("alpha", "a number in [0, inf] or a sequence of them", _quoted(order), way_out)
-        number = float(order)
-        if not number >= 0:
+        number = _as_float(order)
+        if not number >= 0 or (number == math.inf and order != math.inf):
             value_error("alpha", "orders in [0, inf]", order)
         accepted.append(number)
     return accepted, one

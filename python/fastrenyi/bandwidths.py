@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastrenyi import _check
-from fastrenyi._array import AnyArray, Array, home_of, is_array, key, wrap
+from fastrenyi._array import AnyArray, Array, has_numbers, home_of, is_array, key, wrap
 from fastrenyi._kernels import kernels_for
 from fastrenyi._spec import KernelSpec
 
@@ -306,11 +306,13 @@ class Alignment(Bandwidth):
         """Check the arguments."""
         object.__setattr__(self, "target", _check.adopt(self.target, "target"))
         _check.gram(self.target, "target")
+        if not has_numbers(self.target):
+            _check.kind_error("target", "a Gram whose numbers are there", "a tensor that is traced or fake")
         if len(self.target.shape) != 2:
             _check.value_error("target", "one Gram of shape (n, n)", f"shape {tuple(self.target.shape)}")
         _check.gram_contents(self.target, "target")
         if self.widths is not None:
-            if not isinstance(self.widths, (list, tuple, np.ndarray)):
+            if not isinstance(self.widths, (list, tuple, np.ndarray)) or getattr(self.widths, "ndim", 1) != 1:
                 _check.kind_error("widths", "a sequence of numbers", self.widths)
             if not len(self.widths):
                 _check.value_error("widths", "at least one width", "none")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -172,7 +173,7 @@ class Polynomial(Kernel):
         _check.integer(self.degree, "degree", 1)
         if self.gamma is not None:
             _check.positive(self.gamma, "gamma")
-        if self.coef0 != 0:
+        if not isinstance(self.coef0, numbers.Real) or self.coef0 != 0:
             _check.positive(self.coef0, "coef0")
 
     def _gram(self, x: Array, home: Home, name: str) -> Array:
@@ -242,6 +243,8 @@ class Delta(Kernel):
             _check.value_error("dtype", "float32 or float64", self.dtype)
 
     def _dtype_name(self) -> str:
+        if isinstance(self.dtype, int):
+            return ""  # of any length
         return str(getattr(self.dtype, "__name__", self.dtype)).removeprefix("torch.")
 
     def _accept(self, home: Home, name: str) -> None:

@@ -293,7 +293,7 @@ def _path(store: object) -> Path | None:
     if not isinstance(store, (str, os.PathLike)):
         _check.kind_error("store", "the path of a file, or None", type(store).__name__)
     path = os.fspath(store)
-    if not isinstance(path, str) or not path:
+    if not isinstance(path, str) or not path or "\0" in path:
         _check.value_error("store", "the path of a file, or None", repr(path))
     return Path(path)
 
