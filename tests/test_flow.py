@@ -7,6 +7,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 
+import fastrenyi.torch as frt  # noqa: E402
 from fastrenyi.torch.network.probe import default_loss, run  # noqa: E402
 from networks import images, small  # noqa: E402
 
@@ -177,8 +178,61 @@ def test_a_straight_through_quantiser_is_a_way():
 
 def test_a_model_that_draws_at_random_and_one_that_mixes_samples():
     assert links(Net(lambda n, x: n.b(n.a(x) + torch.randn(1, 1, 1, 6)))).values == {"b": "a"}
-    # Noise of each sample's own: nothing can be seen, and nothing is claimed.
-    assert links(Net(lambda n, x: n.b(n.a(x) + torch.randn_like(x)))).values == {}
+    # Noise of each sample's own tells nothing of the input.
+    assert links(Net(lambda n, x: n.b(n.a(x) + torch.randn_like(x)))).values == {"b": "a"}
+    assert links(Net(lambda n, x: n.b(n.a(x) * 0 + x.roll(1, 0)))).values == {}
+
+
+def test_rounding_that_depends_on_the_place_of_a_sample():
+    """As a library's may; next to features that are nearly zero, which are behind ReLUs."""
+    net = nn.Sequential(*(part for _ in range(4) for part in (nn.Conv2d(1, 1, 3, padding=1), nn.ReLU())))
+
+    def rounded(module, args, output):
+        noise = torch.randn(output.shape, generator=torch.Generator().manual_seed(0))
+        return output * (1 + 1e-6 * noise)
+
+    for module in net:
+        module.register_forward_hook(rounded)
+    batch = images(40), torch.zeros(40)
+    found = run(net, None, batch, lambda out, y: out.sum(), "after", "before")[1]
+    assert found.values == {str(k): str(k - 2) for k in range(2, 8, 2)}
+
+
+@pytest.mark.parametrize("bias", [0.0, 1e3, 1e5])
+def test_a_large_constant_hides_no_way(bias):
+    net = Net(lambda n, x: n.c(n.b(h := n.a(x)) + h.detach()))
+    with torch.no_grad():
+        for name in "abc":
+            getattr(net, name).bias.fill_(bias)
+    assert "c" not in links(net).values
+
+
+def test_a_part_that_is_frozen_by_no_grad_has_no_error():
+    def way(n, x):
+        with torch.no_grad():
+            h = n.b(n.a(x))
+        return n.d(n.c(h))
+
+    found = links(Net(way))
+    assert found.errors == {"c": "d"}
+    batch = images(20), torch.randn(20, 1, 6, 6)
+    monitor = frt.Monitor(Net(way), [batch], pairs=False, null=0, label_kernel="gaussian")
+    frame = monitor.measure(0).set_index("layer")
+    assert frame.loc[["a", "b"], "mi_error"].isna().all()
+    assert not frame.loc[["c"], "mi_error"].isna().any()
+
+
+def test_all_layers_that_put_out_other_numbers_of_samples_are_named():
+    class Windows(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second, self.last = nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(6, 2)
+
+        def forward(self, x):
+            return self.last(self.second(self.first(x.reshape(-1, 3))).reshape(len(x), 6))
+
+    with pytest.raises(ValueError, match=r"shape \(40, 3\) from 'first'; leave out 'first', 'second'$"):
+        frt.Monitor(Windows(), [(torch.randn(20, 6), torch.arange(20) % 2)]).measure(0)
 
 
 def test_frozen_and_deep():

@@ -33,7 +33,8 @@ def of_python() -> list[Any]:
         None, True, False, 0, 1, -1, 2, 3.5, -0.0, math.nan, math.inf, -math.inf, 10**20, 10**400, -(10**400), 10**5000,
         sys.maxsize, 1e-320, 1j, "", "x", "a\0b", b"x", [], [1], [[1, 2]], [[1], [2, 3]], (), {}, set(), object(),
         print, _Refuses(), _Number(), range(3), decimal.Decimal("1.5"), fractions.Fraction(1, 3),
-        fractions.Fraction(10**400), datetime.date(2026, 1, 1), len, type, iter([1]), slice(None), Ellipsis, NotImplemented, ValueError("no"),
+        fractions.Fraction(10**400), datetime.date(2026, 1, 1), len, type, iter([1]), slice(None), Ellipsis,
+        NotImplemented, ValueError("no"),
     ]  # fmt: skip
 
 

@@ -155,8 +155,11 @@ def capture(
 def capture_with_flow(
     model: nn.Module, layers: Layers, gradients: Side | Literal[False], activations: Side, flow: Flow | None
 ) -> AbstractContextManager[Activations]:
-    """Return ``capture`` that also tells where the layers stand in autograd's graph."""
-    return capturing(model, _Recorder(select(model, layers), activations, gradients, flow))
+    """Return ``capture`` that also tells where the layers stand in autograd's graph.
+
+    A layer that has none, under ``torch.no_grad`` in the model itself, has no gradient.
+    """
+    return capturing(model, _Recorder(select(model, layers), activations, gradients, flow, demanding=False))
 
 
 def side_of(given: object, name: str, true: Side | None = None) -> Any:
@@ -239,8 +242,14 @@ class _Recorder:
     """The hooks of one `capture`, and what they know of the forward pass under way."""
 
     def __init__(
-        self, names: dict[nn.Module, str], activations: Side, gradients: Side | Literal[False], flow: Flow | None = None
+        self,
+        names: dict[nn.Module, str],
+        activations: Side,
+        gradients: Side | Literal[False],
+        flow: Flow | None = None,
+        demanding: bool = True,
     ) -> None:
+        self.demanding = demanding  # of a gradient from every layer
         self.names = names
         self.activations = activations
         self.gradients = gradients
@@ -339,6 +348,8 @@ class _Recorder:
 
     def hook(self, key: str, output: Tensor) -> None:
         if not self.gradients:
+            return
+        if not output.requires_grad and not self.demanding:
             return
         if not output.requires_grad:
             _check.value_error(

@@ -1,69 +1,93 @@
-"""Whether all that a layer gets has come through another one: exchange the samples there, and look.
+"""Whether all that a layer gets has come through another one: give that one other samples, and look.
 
-Autograd's graph, which ``flow`` reads, does not show a way through integers, detached tensors or NumPy. Where a network
-has such a way around a layer, exchanging the samples in what that layer puts out does not exchange them behind it.
+Autograd's graph, which ``flow`` reads, does not show a way through integers, detached tensors or NumPy. One pass is
+made with the samples of the input exchanged, block by block; in another, of the samples as they are, a layer puts out
+in a block what it had put out in the first. If all that a later layer gets comes from there, its block is that of the
+first pass, to the last digits: in the same place it has been computed from the same numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from fastrenyi.torch.network.capture import Hook, Side, capture
+from fastrenyi.torch.network.capture import Activations, Hook, Side, capture
 from fastrenyi.torch.network.select import Layers, select
 
 __all__ = ["confirmed"]
 
 _BLOCK = 16
 """Samples that are exchanged with each other: so many that what goes another way differs among them."""
-_CLOSE = 1e-4
-"""How far outputs may be from each other, in parts of each feature's largest: their place changes the rounding."""
+_CLOSE = 1e-6
+"""How far outputs may be from each other, in parts of each feature's largest: a library may compute twice otherwise."""
+
+_Change = Callable[[Tensor], Tensor | None]
 
 
 def confirmed(
     model: nn.Module, layers: Layers, x: Tensor, activations: Side, links: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return those links, by target, where the target's samples are exchanged with the source's.
+    """Return those links, by target, where the target is exchanged with the source.
 
     A pass is of as many samples as x, in blocks of some of them, from all over it; in each block another source is
-    exchanged.
+    given what it had put out for others.
     """
     n = len(x)
     size = min(_BLOCK, n)
     blocks = [slice(start, start + size) for start in range(0, n - size + 1, size)]
     chosen = torch.randperm(n, generator=torch.Generator().manual_seed(0))[:size]
     some = x[chosen[torch.arange(n) % size].to(x.device)]
-    plain = _outputs(model, layers, some, activations, {})
+    others = some.clone()
+    for block in blocks:
+        others[block] = some[block].roll(1, 0)
     sources = list(dict.fromkeys(links.values()))
+    put_out: dict[str, Tensor] = {}
+    passed = partial(_pass, model, layers, activations)
+    expected = passed(others, {source: partial(_note, put_out, source) for source in sources})
     found = {}
     for first in range(0, len(sources), len(blocks)):
         where = dict(zip(sources[first : first + len(blocks)], blocks, strict=False))
-        changed = _outputs(model, layers, some, activations, where)
+        where = {source: block for source, block in where.items() if source in put_out}
+        changes = {source: partial(_replaced, put_out[source], block) for source, block in where.items()}
+        changed = passed(some, changes)
         for target, source in links.items():
-            if source in where and target in plain and target in changed:
+            if source in where and target in expected and target in changed:
                 block = where[source]
-                if _same(changed[target][block], plain[target][block].roll(1, 0)):
+                if _same(changed[target][block], expected[target][block]):
                     found[target] = source
     return {target: found[target] for target in links if target in found}
 
 
-def _outputs(
-    model: nn.Module, layers: Layers, x: Tensor, activations: Side, exchanged: Mapping[str, slice]
-) -> dict[str, Tensor]:
-    """Return what layers put out where some have samples of a block exchanged."""
+def _note(put_out: dict[str, Tensor], source: str, output: Tensor) -> None:
+    put_out[source] = output.detach().clone()
+
+
+def _replaced(by: Tensor, block: slice, output: Tensor) -> Tensor | None:
+    if output.shape != by.shape:
+        return None
+    changed = output.clone()
+    changed[block] = by[block]
+    return changed
+
+
+def _pass(
+    model: nn.Module, layers: Layers, activations: Side, x: Tensor, changes: Mapping[str, _Change]
+) -> Activations:
+    """Return what layers put out where the outputs of some of them are seen, or changed, on their way."""
     modules = {name: module for module, name in select(model, layers).items()}
-    by_module: dict[nn.Module, dict[int, slice]] = {}
-    for name, block in exchanged.items():
+    by_module: dict[nn.Module, dict[int, _Change]] = {}
+    for name, change in changes.items():
         call = "1"
         if name not in modules:  # a later call of it
             name, _, call = name.rpartition("#")
-        by_module.setdefault(modules[name], {})[int(call)] = block
+        by_module.setdefault(modules[name], {})[int(call)] = change
     with ExitStack() as stack:
         for module, calls in by_module.items():
-            stack.callback(module.register_forward_hook(Hook(_Exchange(calls))).remove)
+            stack.callback(module.register_forward_hook(Hook(_OnCall(calls))).remove)
         # What a model draws is the same each time.
         stack.enter_context(torch.random.fork_rng(devices=[]))
         torch.manual_seed(0)
@@ -72,21 +96,17 @@ def _outputs(
     return acts
 
 
-class _Exchange:
-    """A hook that puts out other samples than the module did, in a block for each of its calls."""
+class _OnCall:
+    """A forward hook that does one thing at each of some calls of a module."""
 
-    def __init__(self, blocks: Mapping[int, slice]) -> None:
-        self._blocks = blocks
+    def __init__(self, changes: Mapping[int, _Change]) -> None:
+        self._changes = changes
         self._calls = 0
 
     def __call__(self, module: nn.Module, args: object, output: Tensor) -> Tensor | None:
         self._calls += 1
-        block = self._blocks.get(self._calls)
-        if block is None:
-            return None
-        changed = output.clone()
-        changed[block] = output[block].roll(1, 0)
-        return changed
+        change = self._changes.get(self._calls)
+        return None if change is None else change(output)
 
 
 def _same(a: Tensor, b: Tensor) -> bool:

@@ -137,7 +137,9 @@ def run(
                 sources = [leaf, *(p for p in model.parameters() if p.requires_grad)]
                 torch.autograd.grad(value, sources, allow_unused=True)
     assert linked is not None
-    if flow is not None and linked.values:
+    looked = flow is not None
+    del output, value, flow  # and with them autograd's graph
+    if looked and linked.values:
         with _undisturbed(model), torch.no_grad():
             values = confirmed(model, layers, x, activations, linked.values)
         linked = Links(values, linked.errors)
@@ -176,10 +178,11 @@ def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 def _check_outputs(acts: Activations, n: int) -> None:
     if not acts:
         _check.value_error("layers", "layers that the model calls", "only others", "see frt.capture for what it calls")
-    for name, output in acts.items():
-        if output.ndim == 0 or len(output) != n:
-            got = f"shape {tuple(output.shape)} from {name!r}"
-            _check.value_error("layers", f"outputs of {n} samples", got, "leave the layer out")
+    others = [name for name, output in acts.items() if output.ndim == 0 or len(output) != n]
+    if others:
+        got = f"shape {tuple(acts[others[0]].shape)} from {others[0]!r}"
+        way_out = "leave the layer out" if len(others) == 1 else f"leave out {', '.join(map(repr, others))}"
+        _check.value_error("layers", f"outputs of {n} samples", got, way_out)
 
 
 def _check_loss(value: object) -> None:
