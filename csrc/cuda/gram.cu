@@ -55,9 +55,10 @@ struct Exponential {
         constexpr double low = sizeof(T) == 8 ? 0x1p-250 : 0x1p-60, high = sizeof(T) == 8 ? 0x1p250 : 0x1p40;
         const double width = widths ? widths[b] : sigma;
         const double scale = 1.0 / width, factor = squared ? -0.5 : -1.0;
-        // By its root twice: the scale itself may overflow, or lose digits. In the narrow limit it only must not lose any
-        // difference.
-        if (!(scale >= low && scale <= high)) return {width == 0.0, true, width == 0.0 ? 0x1p500 : 1.0 / sqrt(width), factor};
+        // By its root twice: the scale itself may overflow, or lose digits. In the narrow limit it only must not lose
+        // any difference.
+        if (!(scale >= low && scale <= high))
+            return {width == 0.0, true, width == 0.0 ? 0x1p500 : 1.0 / std::sqrt(width), factor};
         return {false, false, 1.0, squared ? factor * scale * scale : factor * scale};
     }
 
