@@ -247,6 +247,24 @@ def test_a_share_of_nothing_is_nan() -> None:
     assert math.isnan(fr.dual_total_correlation(constant, constant, normalized=True, alpha=2))
 
 
+@pytest.mark.parametrize("alpha", [0.5, 1, 1.01, 2, 5, [0.9, 1.01, 3]])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("n", [2, 3, 7, 50])
+def test_a_share_of_nothing_but_rounding_is_nan(n: int, dtype: str, alpha: Any, draw: Draw) -> None:
+    constant = np.full((n, n), 1 / n, dtype=dtype)
+    other = draw.rounded(dtype, n)
+    for variables in [(constant, constant), (constant, constant, constant)]:
+        assert np.isnan(fr.total_correlation(*variables, alpha=alpha, normalized=True)).all()
+        assert np.isnan(fr.dual_total_correlation(*variables, alpha=alpha, normalized=True)).all()
+    # One that is not constant: nothing that it could share, of something.
+    assert np.isnan(fr.total_correlation(other, constant, constant, alpha=alpha, normalized=True)).all()
+    dual = fr.dual_total_correlation(other, constant, alpha=alpha, normalized=True)
+    np.testing.assert_allclose(dual, 0, atol=0.3 if np.min(alpha) < 1 else 1e-2)
+    layer = fr.layer_decomposition(np.stack([constant, constant]), other, alpha)
+    assert np.isnan(layer.tradeoff_share).all()
+    assert np.isnan(layer.nonredundant_share).all()
+
+
 # ------------------------------------------------------------------------------------------------- divergence
 
 

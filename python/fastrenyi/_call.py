@@ -15,7 +15,7 @@ import numpy.typing as npt
 from fastrenyi import _check, _dispatch
 from fastrenyi._array import Array, ArrayT, Home
 
-__all__ = ["Alpha", "Call", "Variable", "numbered", "share"]
+__all__ = ["Alpha", "Call", "Variable", "numbered", "rounding", "share"]
 
 Alpha: TypeAlias = float | Sequence[float] | npt.NDArray[np.floating | np.integer]
 Variable: TypeAlias = ArrayT | Sequence[ArrayT]
@@ -87,6 +87,10 @@ class Call(Generic[ArrayT]):
             self.unit,
         )
 
+    def rounding(self, terms: int) -> list[float]:
+        """Return, for each order, what a sum of so many entropies may come to where it is zero."""
+        return rounding(self.orders, int(self.grams[0].shape[-1]), self.home.epsilon, self.unit, terms)
+
     def permuted(self, count: int, seed: int) -> Array:
         """Return the joint entropies of two variables, the second one permuted: (count, *batch, orders)."""
         split = len(self.members[0])
@@ -105,8 +109,29 @@ def numbered(grams: tuple[Variable[ArrayT], ...], least: int) -> dict[str, Varia
     return {f"grams[{i}]": gram for i, gram in enumerate(grams)}
 
 
-def share(part: Array, whole: Array, home: Home) -> Array:
-    """Divide, giving NaN for a share of nothing; its gradient there is zero."""
+def rounding(orders: Sequence[float], n: int, epsilon: float, unit: float, terms: int) -> list[float]:
+    """Return, for each order, what a sum of so many entropies of n samples may come to where it is zero.
+
+    An eigenvalue of zero comes as one of epsilon, in either direction, and adds (epsilon^alpha - epsilon) / (1 - alpha)
+    to an entropy in nats. Twice what was seen of constants, with and without other variables.
+    """
+
+    def of(order: float) -> float:
+        if order == 0 or math.isinf(order):
+            return 0.0  # no eigenvalue of rounding size counts
+        if order == 1:
+            return -epsilon * math.log(epsilon)
+        return float(abs((epsilon**order - epsilon) / (1 - order)))
+
+    return [2 * terms * math.sqrt(n) * unit * (of(order) / math.log(2) + 2 * epsilon) for order in orders]
+
+
+def share(part: Array, whole: Array, limits: Sequence[float], home: Home) -> Array:
+    """Divide, giving NaN for a share of nothing, which is up to a limit for each order (the last axis).
+
+    The gradient there is zero.
+    """
     with home.current(part):
-        nothing = whole == 0
-        return home.xp().where(nothing, math.nan, part / home.xp().where(nothing, 1.0, whole))
+        xp = home.xp()
+        nothing = xp.stack([abs(whole[..., k]) <= limit for k, limit in enumerate(limits)], -1)
+        return xp.where(nothing, math.nan, part / xp.where(nothing, 1.0, whole))

@@ -8,7 +8,7 @@ from typing import Generic
 
 from fastrenyi import _check, _dispatch
 from fastrenyi._array import Array, ArrayT
-from fastrenyi._call import Alpha, share
+from fastrenyi._call import Alpha, rounding, share
 from fastrenyi.null import PermutationTest
 
 __all__ = ["LayerDecomposition", "LayerNull", "layer_decomposition"]
@@ -126,7 +126,8 @@ def layer_decomposition(
     -------
     LayerDecomposition
         In the library, dtype and device of maps. tradeoff, nonredundant and the shares are NaN where there are no pairs
-        (C = 1 or ``pairs=False``); shares are NaN where mmi is zero.
+        (C = 1 or ``pairs=False``); shares are NaN where mmi is zero
+        to rounding.
 
     Raises
     ------
@@ -197,12 +198,13 @@ def layer_decomposition(
             compared(mmi, null_mmi), compared(tradeoff, null_tradeoff), compared(nonredundant, null_nonredundant)
         )
 
+    limits = rounding(orders, int(maps.shape[-1]), home.epsilon, unit, terms=3)
     return LayerDecomposition(
         mmi=leave(mmi),
         tradeoff=leave(tradeoff),
         nonredundant=leave(nonredundant),
-        tradeoff_share=leave(share(tradeoff, mmi, home)),
-        nonredundant_share=leave(share(nonredundant, mmi, home)),
+        tradeoff_share=leave(share(tradeoff, mmi, limits, home)),
+        nonredundant_share=leave(share(nonredundant, mmi, limits, home)),
         single=leave(_single(information, pairs)),
         pairwise=leave(information) if pairs else None,
         entropy=leave(s_all[0]),

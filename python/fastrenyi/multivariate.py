@@ -73,7 +73,8 @@ def total_correlation(
     singles, joint = _singles_and_joint(call)
     result = singles.sum(axis=0) - joint
     if normalized:
-        result = share(result, singles.sum(axis=0) - call.home.xp().amax(singles, 0), call.home)
+        most = singles.sum(axis=0) - call.home.xp().amax(singles, 0)
+        result = share(result, most, call.rounding(len(grams)), call.home)
     return call.leave(result)
 
 
@@ -87,7 +88,7 @@ def dual_total_correlation(
     *grams : arrays or sequences of arrays
         Each a Gram (..., n, n), or a list or tuple of Grams that together are one joint variable.
     normalized : bool
-        True gives D* = D / S(A_1, ..., A_L), NaN where the joint entropy is zero.
+        True gives D* = D / S(A_1, ..., A_L), NaN where the joint entropy is zero to rounding.
     alpha : float or sequence of float
         Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits, the default is close to Shannon.
     base : float
@@ -126,7 +127,7 @@ def dual_total_correlation(
     normalized = _check.flag(normalized, "normalized")
     others, joint = _all_but_one_and_joint(call)
     result = others.sum(axis=0) - (len(grams) - 1) * joint
-    return call.leave(share(result, joint, call.home) if normalized else result)
+    return call.leave(share(result, joint, call.rounding(1), call.home) if normalized else result)
 
 
 def o_information(*grams: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2) -> ArrayT:
