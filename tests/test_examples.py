@@ -37,6 +37,7 @@ def test_information_bottleneck(example: Callable[[str], Any], tmp_path: Path) -
     assert plain[0] == bottleneck[0]
     assert plain[-1]["accuracy"] > 0.5
     assert bottleneck[-1]["information"] < plain[-1]["information"]
+    assert all(row["shuffled"] < row["information"] for row in plain[1:])
     assert out.read_bytes().startswith(b"\x89PNG")
 
 

@@ -111,7 +111,8 @@ class InformationBottleneckLoss(_KernelLoss):
     -----
     Cost O(n^2 d + n^3). The cross entropy is in nats and I in the unit of ``base``. The default width follows z, so
     that z that only shrinks keeps its I(X; Z); with a width that does not, such as "silverman", the penalty bites
-    harder. A minibatch of one sample has no I(X; Z).
+    harder. A minibatch of one sample has no I(X; Z). Most of an I(X; Z) is there with shuffled samples as well, and so
+    is most of what the penalty takes away: what z knows is ``mutual_information(..., null=k).excess``.
     Source: Yu, Yu, Principe, ICASSP 2021, arXiv 2102.00533; beta = 0.01 and alpha = 1.01 are those of its authors'
     published code for CIFAR-10, which takes z's width of neighbours as well, over sqrt(2) in our convention, and a
     fixed one for x.
