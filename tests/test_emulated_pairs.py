@@ -1,4 +1,4 @@
-"""The GPU's kernels of pairs on the host: products made in shared memory, pairs of all kinds, what is reported."""
+"""The GPU's kernels of pairs on the host: products made in registers, pairs of all kinds, what is reported."""
 
 from __future__ import annotations
 

@@ -132,6 +132,21 @@ def test_extreme_scales(dtype: str, scale: float, draw: Draw) -> None:
     check((grams * np.array([1.0, scale])[:, None, None]).astype(dtype))
 
 
+@pytest.mark.parametrize("exponent", [-135, -145, -150, -155, -158, -162, -170, -200])
+@pytest.mark.parametrize("n", [2, 5, 40])
+def test_columns_whose_squares_come_to_nothing(n: int, exponent: int) -> None:
+    a = np.full((1, n, n), 10.0**exponent)
+    a[0, range(n), range(n)] = np.linspace(0.2, 1, n)
+    check(a)
+    check(np.eye(n)[None] * 0.2 + 10.0**exponent)
+
+
+def test_a_small_column_beside_a_large_element() -> None:
+    for small, large in [(1e-134, 1e60), (1e-135, 1e50), (1e-140, 1e30)]:
+        check(np.array([[[1, small], [small, large]]]))
+    check(np.array([[[1, 1e-19], [1e-19, 3e7]]], dtype=np.float32))
+
+
 # ------------------------------------------------------------------------------------------- size and layout
 
 

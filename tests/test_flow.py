@@ -281,3 +281,16 @@ def test_parts_of_one_output_are_apart():
     found = run(Chunked(), ["both", "q", "k", "out"], batch, lambda out, y: out.sum(), "after", "before")[1]
     assert found.values == {"q": "both", "k": "both", "out": "both"}
     assert found.errors == {"q": "out", "k": "out", "both": "out"}
+
+
+@pytest.mark.parametrize("bias", [0.0, 5.0])
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_layers_that_look_at_all_of_a_minibatch(side, bias):
+    parts = [(nn.Linear(6, 6), nn.BatchNorm1d(6, track_running_stats=False), nn.ReLU()) for _ in range(3)]
+    net = nn.Sequential(*(part for each in parts for part in each), nn.Linear(6, 2))
+    with torch.no_grad():
+        for linear, *_ in parts:
+            linear.bias.fill_(bias)
+    batch = torch.randn(64, 6), torch.zeros(64)
+    found = run(net, ["0", "3", "6", "9"], batch, lambda out, y: out.sum(), side, "before")[1]
+    assert found.values == {"3": "0", "6": "3", "9": "6"}

@@ -265,6 +265,18 @@ def test_a_share_of_nothing_but_rounding_is_nan(n: int, dtype: str, alpha: Any, 
     assert np.isnan(layer.nonredundant_share).all()
 
 
+@pytest.mark.parametrize("alpha", [0.1, 0.25, 0.5, 1.01, 2])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+def test_shares_of_what_is_no_rounding_are_numbers(dtype: str, alpha: float, draw: Draw) -> None:
+    torch = pytest.importorskip("torch")
+    x = draw.samples(100, 2)
+    a, b = (torch.from_numpy(fr.gram(z, bandwidth=1.0)).to(getattr(torch, dtype)) for z in (x, x[:, :1]))
+    assert torch.isfinite(fr.total_correlation(a, b, alpha=alpha, normalized=True))
+    assert torch.isfinite(fr.dual_total_correlation(a, b, alpha=alpha, normalized=True))
+    if alpha >= 1:  # below, a Gram's rounding in half precision is most of its entropy
+        assert torch.isfinite(fr.layer_decomposition(torch.stack([a, b]), a, alpha).tradeoff_share)
+
+
 # ------------------------------------------------------------------------------------------------- divergence
 
 

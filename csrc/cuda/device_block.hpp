@@ -49,13 +49,13 @@ class DeviceBlock {
     __device__ double warp_sum(double x) {
         __syncwarp();
         double first, second;
-        asm("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0, %1}, {%2}, {%3}, {%4, %4};"
-            : "=d"(first), "=d"(second)
-            : "d"(1.0), "d"(x), "d"(0.0));
+        asm volatile("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0, %1}, {%2}, {%3}, {%4, %4};"
+                     : "=d"(first), "=d"(second)
+                     : "d"(1.0), "d"(x), "d"(0.0));
         const double pair = first + second;
-        asm("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0, %1}, {%2}, {%3}, {%4, %4};"
-            : "=d"(first), "=d"(second)
-            : "d"(pair), "d"(1.0), "d"(0.0));
+        asm volatile("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0, %1}, {%2}, {%3}, {%4, %4};"
+                     : "=d"(first), "=d"(second)
+                     : "d"(pair), "d"(1.0), "d"(0.0));
         return first;
     }
 
@@ -63,11 +63,6 @@ class DeviceBlock {
     __device__ T shuffle_xor(T x, int mask) {
         return __shfl_xor_sync(0xffffffffu, x, mask);
     }
-    template <class T>
-    __device__ T from_lane(T x, int lane) {
-        return __shfl_sync(0xffffffffu, x, lane);
-    }
-
     template <class T>
     __device__ T sum(T x) {
         return over_block(warp_sum(x), [](T a, T b) { return a + b; });

@@ -74,17 +74,12 @@ class EmulatedBlock {
 
     template <class T>
     T shuffle_xor(T x, int mask) {
-        return from_lane(x, thread_ % warp_size ^ mask);
-    }
-    template <class T>
-    T from_lane(T x, int lane) {
         put(x);
         meet_warp(at_exchange);
-        const T result = get<T>(thread_ / warp_size * warp_size + lane);
+        const T result = get<T>(thread_ / warp_size * warp_size + (thread_ % warp_size ^ mask));
         meet_warp(at_exchange);
         return result;
     }
-
     template <class T>
     T sum(T x) {
         put(x);
@@ -153,8 +148,14 @@ class EmulatedBlock {
     int thread_;
 };
 
+inline std::size_t most_shared_bytes() {
+    return 162 * 1024;  // as on an A100
+}
+
 template <class Kernel>
 void launch(const Kernel& kernel, index_t blocks, int threads, std::size_t shared_bytes, Stream) {
+    if (shared_bytes > most_shared_bytes())
+        throw std::invalid_argument(std::to_string(shared_bytes) + " bytes of shared memory");
     if (threads < warp_size || threads > MaxThreads<Kernel>::value || threads % warp_size != 0)
         throw std::invalid_argument("a block of " + std::to_string(threads) + " threads");
     if (blocks <= 0) return;

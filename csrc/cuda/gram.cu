@@ -199,13 +199,15 @@ struct Equal {
 template <bool squared, class T>
 void exponential(const View<T>& x, const double* widths, double sigma, T* out, Status* status, Stream stream) {
     const double weight = 1.0 / static_cast<double>(x.rows);
-    if (x.rows > most_whole)
+    // A device of less shared memory cannot hold all of the largest.
+    using Largest = Whole<T, T, Exponential<squared, T>, most_whole / four>;
+    if (x.rows > most_whole || Largest::shared_bytes(x.rows) > most_shared_bytes())
         return launch_tiles(x, out, Exponential<squared, double>{widths, sigma, weight}, status, stream);
     const Exponential<squared, T> rule{widths, sigma, weight};
     if (x.rows <= 104)
         launch_whole<26>(x, out, rule, status, stream);
     else
-        launch_whole<32>(x, out, rule, status, stream);
+        launch_whole<most_whole / four>(x, out, rule, status, stream);
 }
 
 }  // namespace

@@ -77,7 +77,7 @@ struct ZeroRows {
 /// A block to a matrix, a warp to a tile and its mirrored one: both are read along rows, and every element once.
 template <class T>
 struct GramFault {
-    static constexpr int max_threads = 512;
+    static constexpr int max_threads = 256;
     static constexpr int tile = warp_size, pitch = tile + 1;
 
     View<T> a;
@@ -88,7 +88,7 @@ struct GramFault {
     static std::size_t shared_bytes(int threads) { return sizeof(T) * tile * pitch * (threads / warp_size); }
     static int threads(index_t n) {
         const index_t tiles = (n + tile - 1) / tile, pairs = tiles * (tiles + 1) / 2;
-        return static_cast<int>(pairs < 1 ? 1 : pairs < 5 ? pairs : n <= 256 ? 5 : 16) * warp_size;
+        return static_cast<int>(pairs < 1 ? 1 : pairs < 5 ? pairs : n <= 256 ? 5 : 8) * warp_size;  // 66 KB
     }
 
     template <class Block>
@@ -112,8 +112,9 @@ struct GramFault {
 
   private:
     struct Seen {
-        double largest = 0.0, apart = 0.0,
-               trace = 0.0;  // magnitude of an element; of the difference to its mirrored one
+        double largest = 0.0;  // magnitude of an element
+        double apart = 0.0;    // of the difference of an element to its mirrored one
+        double trace = 0.0;
         bool bad = false;
     };
 

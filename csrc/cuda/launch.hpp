@@ -16,7 +16,7 @@
 //   sync_warp()       a barrier of the 32 threads of a warp
 //   shared<T>()       the block's dynamic shared memory, aligned to 16 bytes, of unknown content
 //   warp_sum(x), warp_largest(x)  over a warp, to each of its threads; a barrier of the warp
-//   shuffle_xor(x, mask), from_lane(x, lane)  the x of another thread of the warp; all of it calls. Orders no memory
+//   shuffle_xor(x, mask)          the x of another thread of the warp; all of it calls. Orders no memory
 //   sum(x), largest(x), any(x)    over the block, to each of its threads; a barrier of the block
 //   atomic_min(word, value)
 //
@@ -42,6 +42,9 @@ constexpr int warp_size = 32;
 
 /// Shared memory that is kept for what the sums of a block need, and some room.
 constexpr std::size_t kept_shared_bytes = 1024;
+
+/// Bytes of dynamic shared memory that a block can be given on the current device.
+inline std::size_t most_shared_bytes();
 
 /// Notes what is wrong with a matrix; the first one is kept.
 template <class Block>

@@ -22,9 +22,8 @@ struct Real<double> {
     using Bits = unsigned long long;
     static constexpr int mantissa_bits = 52, bias = 1023;
     static constexpr double epsilon = 0x1p-52;
-    static constexpr double nothing = 0x1p-900;              // next to the square of `low`, with room for products
-    static constexpr double low = 0x1p-200, high = 0x1p200;  // magnitudes whose squares are safe
-    static constexpr double tiny = 0x1p-106;  // far below rounding next to one, its fourth power still normal
+    static constexpr double nothing = 0x1p-900;              // next to the square of `low`
+    static constexpr double low = 0x1p-200, high = 0x1p100;  // magnitudes whose squares are safe, and times 1 / nothing
 };
 template <>
 struct Real<float> {
@@ -32,8 +31,7 @@ struct Real<float> {
     static constexpr int mantissa_bits = 23, bias = 127;
     static constexpr float epsilon = 0x1p-23f;
     static constexpr float nothing = 0x1p-100f;
-    static constexpr float low = 0x1p-20f, high = 0x1p20f;
-    static constexpr float tiny = 0x1p-30f;
+    static constexpr float low = 0x1p-20f, high = 0x1p10f;
 };
 
 template <class T>
@@ -77,17 +75,20 @@ FASTRENYI_DEVICE float inverse(float x) {
     return 1.0f / x;
 }
 
-/// sqrt(x) of a normal x, or of zero, to a unit in the last place or so; without a branch as well.
+/// sqrt(x) to a unit in the last place or so, without a branch as well; zero below 2^-1000, where the device's
+/// approximation comes to an end.
 FASTRENYI_DEVICE double root(double x) {
+    constexpr double least = 0x1p-1000;
 #ifdef __CUDA_ARCH__
     double y;
     asm("rsqrt.approx.ftz.f64 %0, %1;" : "=d"(y) : "d"(x));
     y = fma(fma(-x * y, y, 1.0), 0.5 * y, y);  // twice the digits of 2^-20, and twice again below
     const double r = x * y;
-    return x > 0.0 ? fma(fma(-r, r, x), 0.5 * y, r) : x;  // NaN stays
+    const double found = fma(fma(-r, r, x), 0.5 * y, r);
 #else
-    return std::sqrt(x);
+    const double found = std::sqrt(x);
 #endif
+    return x < least ? 0.0 : found;  // NaN stays
 }
 FASTRENYI_DEVICE float root(float x) {
     return std::sqrt(x);

@@ -61,7 +61,7 @@ struct TridiagonalWorkspace {
     T* next;          ///< (rows) the column that comes next
     T* below;         ///< (rows) of p, what the columns of all tiles but the last have below their tile
     T* parts;         ///< (warps, rows) of p, the rest
-    T* sums;          ///< (2, warps) what is summed over the block
+    T* sums;          ///< (2, warps + 1) what is summed over the block
     T* d;             ///< (n) the diagonal
     T* e2;            ///< (n) the squared off-diagonal
 
@@ -74,13 +74,13 @@ struct TridiagonalWorkspace {
         below = next + rows;
         parts = below + rows;
         sums = parts + Share::warps * rows;
-        d = sums + 2 * Share::warps;
+        d = sums + 2 * (Share::warps + 1);
         e2 = d + n;
     }
 
     template <class Share>
     static constexpr std::size_t bytes(Share) {
-        return static_cast<std::size_t>((7 + Share::warps) * Share::rows + 2 * Share::warps) * sizeof(T);
+        return static_cast<std::size_t>((7 + Share::warps) * Share::rows + 2 * (Share::warps + 1)) * sizeof(T);
     }
 };
 
@@ -147,10 +147,10 @@ FASTRENYI_DEVICE T sums_over_lanes(Block& block, const T (&x)[count]) {
     }
 }
 
-/// What a thread has of the vectors of a step, in the rows that it has of the matrix, and its share of u'a u.
+/// What a thread has of the vectors of a step, in the rows that it has of the matrix.
 template <class T, int tiles>
 struct RowVectors {
-    T v[tiles], w[tiles], u[tiles], p[tiles], form = 0;
+    T v[tiles], w[tiles], u[tiles], p[tiles];
 };
 
 /// Column `j` of tile b to room.next, by the warp that has it.
@@ -198,11 +198,7 @@ FASTRENYI_DEVICE void update_and_multiply_tile(Block& block, const TridiagonalWo
     if constexpr (b < tiles - 1) {
         constexpr int lanes_each = warp_size / columns;
         const T sum = sums_over_lanes(block, sums);
-        const int j = b * warp_size + lane / lanes_each * warps + warp;
-        if (lane % lanes_each == 0) {
-            room.below[j] = sum;
-            rows.form += sum * room.u[j];
-        }
+        if (lane % lanes_each == 0) room.below[b * warp_size + lane / lanes_each * warps + warp] = sum;
     }
 }
 
@@ -224,35 +220,28 @@ FASTRENYI_DEVICE void update_and_multiply(Block& block, const TridiagonalWorkspa
         else
             publish<b>(block, room, a, next);
         room.parts[block.warp() * Share::rows + i] = rows.p[b];
-        rows.form += rows.p[b] * rows.u[b];
     }
 }
 
-/// f(first) + ... + f(first + count - 1), by halves.
-template <int count, class F>
-FASTRENYI_DEVICE auto sum_of(F f, int first = 0) {
-    if constexpr (count == 1)
-        return f(first);
-    else
-        return sum_of<count / 2>(f, first) + sum_of<count - count / 2>(f, first + count / 2);
-}
-
 /// Overwrites a; writes room.d (n) and room.e2 (n - 1). Reflections are H = I - tau u u' with tau = 2 / |u|^2; then
-/// H a H = a - u w' - w u' with p = a u, w = tau (p - (tau u'p / 2) u). Ends with a barrier.
-///
-/// The trip through the matrix is made with column k in place of u, from which it differs in element k + 1 alone: its
-/// product is mended by that column of the matrix, and the norm is found meanwhile.
+/// H a H = a - u w' - w u' with p = tau a u, w = p - (tau p'u / 2) u. Ends with a barrier.
 template <class Share, class T, class Block>
 FASTRENYI_DEVICE void tridiagonalise(Block& block, const TridiagonalWorkspace<T>& room, Columns<T, Share>& a) {
     constexpr int tiles = Share::tiles, warps = Share::warps, rows = Share::rows;
     const int pad = rows - room.n, i = block.thread(), lane = block.lane(), warp = block.warp();
     const bool exists = i < rows;
-    T* const squares = room.sums;
-    T* const forms = room.sums + warps;
-    const auto product = [&](int row) {  // of the trip, in a row
-        const T sum = sum_of<warps>([&](int s) { return room.parts[s * rows + row]; });
-        return row < rows - warp_size ? sum + room.below[row] : sum;
+    // Over the block, a barrier in between; `place` says which memory is free.
+    const auto put_sum = [&](int place, T x) {
+        x = block.warp_sum(x);
+        if (lane == 0) room.sums[place * (warps + 1) + warp] = x;
     };
+    const auto sum = [&](int place) {
+        T x = room.sums[place * (warps + 1)];
+        FASTRENYI_UNROLL
+        for (int s = 1; s < warps; ++s) x += room.sums[place * (warps + 1) + s];
+        return x;
+    };
+    T* const next_of_p = room.sums + 2 * warps + 1;
     a.each([&](int b, int q, int r) {
         if (b * warp_size + q * warps + warp == pad) room.next[r * warp_size + lane] = a.x[b][q][r];
     });
@@ -264,38 +253,45 @@ FASTRENYI_DEVICE void tridiagonalise(Block& block, const TridiagonalWorkspace<T>
         x -= w * v_k;
         if (i == k) room.d[k - pad] = x;
         if (k == rows - 1) break;
-        const T square = block.warp_sum(i > k + 1 ? x * x : T(0));
-        if (lane == 0) squares[warp] = square;
-        const T c = i > k ? x : T(0);
+        T u = i > k ? x : T(0);
+        put_sum(0, i > k + 1 ? x * x : T(0));
         if (exists) {
             room.pending[i] = {v, w};
-            room.u[i] = c;
+            room.u[i] = u;
         }
         block.sync();
 
+        // The u of this trip is column k itself, as if all of it were to stay: u differs in element k + 1 alone.
         RowVectors<T, tiles> vectors;
         update_and_multiply<tiles - 1>(block, room, a, k + 1, vectors);
-        vectors.form = block.warp_sum(vectors.form);
-        if (lane == 0) forms[warp] = vectors.form;
-        const T rest = sum_of<warps>([&](int s) { return squares[s]; }), head = room.u[k + 1];
-        const T all = rest + head * head, norm = root(all);
+        const T rest = sum(0), head = room.u[k + 1], all = rest + head * head, norm = root(all);
         if (i == 0) room.e2[k - pad] = all;
         v_k = head < T(0) ? head - norm : head + norm;  // u is x - (norm, with the other sign) e_1
-        // |u|^2 of u as it was rounded: all else of a step loses no more than an error here would
-        const T length = rest + v_k * v_k, tau = length > Real<T>::nothing ? T(2) * inverse(length) : T(0);
+        // |u|^2 of u as it was rounded: all else of a step loses no more than an error here would. In the last step
+        // there is nothing to eliminate, only the pending update to be made.
+        const T length = rest + v_k * v_k;
+        const T tau = length > Real<T>::nothing && k < rows - 2 ? T(2) * inverse(length) : T(0);
         block.sync();
 
-        const T more = v_k - head, diagonal = room.next[k + 1], across = product(k + 1);
-        const T form = sum_of<warps>([&](int s) { return forms[s]; }) + more * (across + across + more * diagonal);
-        const T factor = tau * (tau * form) / 2;
         T p = 0;
         if (i > k && exists) {
             x = room.next[i];
-            p = product(i) + x * more;
+            p = room.parts[i];
+            FASTRENYI_UNROLL
+            for (int s = 1; s < warps; ++s) p += room.parts[s * rows + i];
+            if (i < rows - warp_size) p += room.below[i];
+            p = tau * (p + x * (v_k - head));
         }
-        v = i == k + 1 ? v_k : c;
-        w = tau * p - factor * v;
-        w_k = tau * (across + diagonal * more) - factor * v_k;
+        if (i == k + 1) {
+            u = v_k;
+            *next_of_p = p;
+        }
+        put_sum(1, p * u);
+        block.sync();
+        const T factor = tau * sum(1) / 2;
+        v = u;
+        w = p - factor * u;
+        w_k = *next_of_p - factor * v_k;
     }
     block.sync();
 }

@@ -6,7 +6,7 @@
 // Gram: A_ij = K_ij / (n sqrt(K_ii K_jj)). The diagonal is exactly 1/n, rounded once.
 // Sums run in double from explicit differences of the samples, never from an expanded square, so they are right for
 // data far from the origin. (Squares of floats are all of one sign: 512 of them at a time are summed as floats.)
-// Differences are multiplied by 1/width before they are squared, so no scale overflows.
+// Where a width is so far from one that squares could leave the range, differences are divided by it first.
 #pragma once
 #include "common/stream.hpp"
 #include "common/view.hpp"

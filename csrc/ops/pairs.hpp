@@ -33,7 +33,7 @@ Verdict pairs(const View<T>& maps, const View<T>* target, const index_t* pairs, 
 }  // namespace cpu
 
 /// Everything but the orders in the memory of the current device. Up to order block_order() (spectrum.hpp) a block of
-/// threads makes one product in its shared memory and only the entropies leave it; larger products go through the
+/// threads makes one product in its registers and only the entropies leave it; larger products go through the
 /// workspace, a tile at a time, to cuSOLVER. What is wrong with a product is reported as of its pair, and its entropies
 /// are NaN. Other than on the CPU a target's block structure is not used.
 namespace cuda {
