@@ -126,8 +126,7 @@ def layer_decomposition(
     -------
     LayerDecomposition
         In the library, dtype and device of maps. tradeoff, nonredundant and the shares are NaN where there are no pairs
-        (C = 1 or ``pairs=False``); shares are NaN where mmi is zero
-        to rounding.
+        (C = 1 or ``pairs=False``); shares are NaN where mmi is zero to rounding.
 
     Raises
     ------
