@@ -196,7 +196,7 @@ def test_a_missing_package_is_named_with_its_extra(command, extra, missing, tmp_
     pytest.importorskip("fastrenyi.demo")
     # mlxtend and scikit-learn are imported before the Monitor and would themselves fail without pandas.
     arguments = {"demo": ["--data", "digits", "--out", str(tmp_path / "out")], "report": [str(tmp_path / "a.parquet")]}
-    (tmp_path / "a.parquet").write_bytes(b"")
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
     code = "import sys; sys.modules[sys.argv[1]] = None; from fastrenyi import cli; sys.exit(cli.main(sys.argv[2:]))"
     done = python(code, missing, command, *arguments[command])
     assert done.returncode == 2, done.stderr
@@ -280,7 +280,7 @@ def test_report_writes_figures_and_page(tmp_path, capsys):
 
     import fastrenyi.torch as frt
 
-    table = tmp_path / "run.parquet"
+    table = tmp_path / "run.db"
     images = torch.randn(20, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -307,7 +307,8 @@ import sys
 sys.modules["torch"] = None
 from pathlib import Path
 from fastrenyi import cli
-from fastrenyi.table.store import COLUMNS, Store, table
+from fastrenyi.table.columns import COLUMNS, table
+from fastrenyi.table.store import Store
 path = Path(sys.argv[1])
 rows = [
     {name: 1.0 for name in COLUMNS} | {"step": step, "batch": 0, "layer": layer, "depth": depth, "channels": 3}
@@ -316,7 +317,7 @@ rows = [
 Store(path, {"probe_sizes": [20]}).append(table(rows))
 sys.exit(cli.main(["report", str(path)]))
 """
-    done = python(code, str(tmp_path / "run.parquet"))
+    done = python(code, str(tmp_path / "run.db"))
     assert (done.returncode, done.stderr) == (0, "")
     page = (tmp_path / "report.html").read_text()
     assert "without a null, or one of a single permutation, in conv, fc." in page
@@ -325,5 +326,5 @@ sys.exit(cli.main(["report", str(path)]))
 def test_a_table_that_is_none_is_refused(tmp_path, capsys):
     pytest.importorskip("fastrenyi.demo")
     (tmp_path / "text.parquet").write_text("nothing of the kind")
-    assert "cannot be read as a Parquet table" in failing(["report", str(tmp_path / "text.parquet")], capsys)
+    assert "file is not a database" in failing(["report", str(tmp_path / "text.parquet")], capsys)
     assert os.listdir(tmp_path) == ["text.parquet"]

@@ -19,7 +19,7 @@ for needed in ("matplotlib", "mlxtend", "sklearn", "tqdm"):
 import fastrenyi.torch as frt  # noqa: E402
 from fastrenyi import demo  # noqa: E402
 from fastrenyi.report.findings import excess  # noqa: E402
-from fastrenyi.report.run import temporary_of  # noqa: E402
+from fastrenyi.table.files import read, temporary_of  # noqa: E402
 
 SHORT = {"epochs": 2, "probes": 2}  # LeNet-5 on MNIST
 TINY = {"data": "digits", "maps": (2, 3), "epochs": 2, "probes": 1}
@@ -50,7 +50,7 @@ def tiny(tmp_path_factory):
 
 
 def frame_of(out: Path) -> "pd.DataFrame":
-    return pd.read_parquet(out / demo.TABLE)
+    return read(out / demo.TABLE)[0]
 
 
 def same_tables(one: Path, other: Path) -> None:
@@ -242,7 +242,7 @@ def test_resume_refuses_what_it_cannot_continue(tiny, tmp_path):
         demo.run(tmp_path, {}, resume=True)
     copied(tiny, tmp_path, demo.CHECKPOINT)
     (tmp_path / demo.TABLE).unlink()
-    with pytest.raises(ValueError, match=r"^--resume: .*measurements\.parquet lacks steps 0, 1, 2"):
+    with pytest.raises(ValueError, match=r"^--resume: .*measurements\.db lacks steps 0, 1, 2"):
         demo.run(tmp_path, {}, resume=True)
 
 
@@ -261,7 +261,8 @@ def test_a_folder_that_is_not_empty_needs_overwrite_or_resume(tmp_path):
 def overwritten(tiny, tmp_path_factory):
     """A finished run among other things, begun afresh with fewer epochs."""
     out = copied(tiny, tmp_path_factory.mktemp("overwritten"), *demo.FILES)
-    temporary_of(out / demo.TABLE).write_text("half")
+    for name in demo._LEFT:
+        (out / name).write_text("half")
     (out / "thesis.tex").write_text("years of work")
     (out / "folder").mkdir()
     with pytest.raises(ValueError, match=r"^--probes"):

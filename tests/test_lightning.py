@@ -54,6 +54,26 @@ def test_callback(tmp_path: Path) -> None:
         assert row["2/entropy"] == pytest.approx(frame[(frame.step == step) & (frame.layer == "2")].entropy.mean())
 
 
+@pytest.mark.parametrize(("precision", "dtype"), [("bf16-true", torch.bfloat16), ("64-true", torch.float64)])
+def test_a_trainer_that_casts_the_model(precision: Any, dtype: torch.dtype) -> None:
+    """Lightning casts when the training starts, long after the Monitor was made."""
+    x, y = torch.randn(24, 4), torch.arange(24) % 2
+    module = Module()
+    monitor = frt.Monitor(module.net, probe=[(x, y)])
+    before = monitor.measure(10**6)
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x.to(dtype), y), batch_size=8)
+    trainer = pl.Trainer(
+        accelerator="cpu", max_epochs=1, logger=False, callbacks=[MonitorCallback(monitor)], precision=precision,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(module, loader)
+    assert monitor.steps == [0, 3, 10**6]
+    assert module.net[0].weight.dtype == dtype
+    close = 0.1 if dtype == torch.bfloat16 else 1e-4
+    untrained = monitor.frame().query("step == 0")
+    assert untrained["mi_input"].to_numpy() == pytest.approx(before["mi_input"].to_numpy(), abs=close)
+
+
 def test_wrong_arguments() -> None:
     with pytest.raises(TypeError, match=r"monitor.*Monitor"):
         MonitorCallback(Module())  # type: ignore[arg-type]

@@ -14,7 +14,8 @@ pytest.importorskip("matplotlib")
 from fastrenyi.report import plots  # noqa: E402
 from fastrenyi.report.findings import findings  # noqa: E402
 from fastrenyi.report.page import html_page, write_report  # noqa: E402
-from fastrenyi.report.run import Run, digest, read_table, temporary_of, write_whole  # noqa: E402
+from fastrenyi.report.run import Run, digest, read_table  # noqa: E402
+from fastrenyi.table.files import temporary_of, write_whole  # noqa: E402
 from tables import NAN, NULLS, ORDERED, RECORD, table, with_values  # noqa: E402
 
 
@@ -189,7 +190,7 @@ def test_without_a_record_the_settings_of_the_monitor_are_shown(tmp_path):
 
     import fastrenyi.torch as frt
 
-    path = tmp_path / "run.parquet"
+    path = tmp_path / "run.db"
     probe = [(torch.arange(40.0).reshape(20, 2), torch.arange(20) % 2)]
     frt.Monitor(torch.nn.Sequential(torch.nn.Linear(2, 2)), probe, store=path).measure(0)
     run = Run.load(path)
@@ -202,7 +203,7 @@ def test_what_is_no_table_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="frame: there is no"):
         read_table(tmp_path / "absent.parquet")
     (tmp_path / "text.parquet").write_text("nothing of the kind")
-    with pytest.raises(ValueError, match=r"^frame: .* cannot be read as a Parquet table"):
+    with pytest.raises(ValueError, match=r"^store: .*text\.parquet: file is not a database; restore"):
         read_table(tmp_path / "text.parquet")
     table().drop(columns="depth").to_parquet(tmp_path / "part.parquet")
     with pytest.raises(ValueError, match="depth are missing"):

@@ -5,7 +5,7 @@ with ``normalize``; measure them with ``entropy``, ``mutual_information`` and th
 with ``layer_decomposition``. ``fastrenyi.torch`` captures and measures the layers of a PyTorch network while it trains.
 """
 
-from fastrenyi._errors import BackendUnavailableError, NotPositiveSemidefiniteError
+from fastrenyi._errors import BackendUnavailableError, NotPositiveSemidefiniteError, StoreError
 from fastrenyi._loading import __version__
 from fastrenyi.bandwidths import Alignment, Median, NearestNeighbours, Scott, Silverman
 from fastrenyi.decomposition import LayerDecomposition, LayerNull, layer_decomposition
@@ -45,6 +45,7 @@ __all__ = [
     "Polynomial",
     "Scott",
     "Silverman",
+    "StoreError",
     "__version__",
     "channel_grams",
     "conditional_entropy",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BackendUnavailableError", "NotPositiveSemidefiniteError"]
+__all__ = ["BackendUnavailableError", "NotPositiveSemidefiniteError", "StoreError"]
 
 
 class NotPositiveSemidefiniteError(ValueError):
@@ -51,4 +51,25 @@ class BackendUnavailableError(RuntimeError):
     ... except fr.BackendUnavailableError as error:
     ...     print(str(error).partition(",")[0])
     x: expected an array on a device that is served
+    """
+
+
+class StoreError(OSError, ValueError):
+    """The file of a ``Monitor(store=...)`` cannot be used: for its name, content, settings, disk or writer.
+
+    Notes
+    -----
+    An OSError and a ValueError, whose message begins with ``store`` and names the file. What was measured before is in
+    the file and in ``Monitor.frame()``; what could not be written is in neither, and can be measured again. Cost: none
+    of its own.
+
+    Examples
+    --------
+    >>> import torch, fastrenyi as fr, fastrenyi.torch as frt
+    >>> x, y = torch.arange(12.0).reshape(4, 3), torch.arange(4) % 2
+    >>> try:
+    ...     frt.Monitor(torch.nn.Linear(3, 2), [(x, y)], store="no/such/folder/run.db")
+    ... except fr.StoreError as error:
+    ...     print(error)
+    store: expected a file in an existing folder, got no/such/folder/run.db; create no/such/folder
     """

@@ -1,4 +1,4 @@
-"""The command line: ``fastrenyi demo | report | bench | info``, also as ``python -m fastrenyi``.
+"""The command line: ``fastrenyi demo | report | export | bench | info``, also as ``python -m fastrenyi``.
 
 What needs torch or matplotlib is imported by the command that needs it, so that ``fastrenyi info`` is quick
 and works without them.
@@ -25,7 +25,12 @@ _LIBRARIES = {
 _CPUINFO = Path("/proc/cpuinfo")
 # Modules that come with an extra: their absence is the user's to mend, that of any other is a fault of ours.
 _OPTIONAL = {"torch", "pandas", "pyarrow", "matplotlib", "mlxtend", "sklearn", "tqdm", "rich", "threadpoolctl"}
-_EXTRA = {"demo": "fastrenyi[demo]", "report": "fastrenyi[report]", "bench": "fastrenyi[bench]"}
+_EXTRA = {
+    "demo": "fastrenyi[demo]",
+    "report": "fastrenyi[report]",
+    "export": "fastrenyi[report]",
+    "bench": "fastrenyi[bench]",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,6 +57,8 @@ def _run(given: list[str]) -> int:
             _demo(options)
         elif options.command == "report":
             _report(options)
+        elif options.command == "export":
+            _export(options)
         elif options.command == "bench":
             _bench(options)
         else:
@@ -88,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"fastrenyi {metadata.version('fastrenyi')}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="demo | report | bench | info")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="demo | report | export | bench | info")
 
     demo = commands.add_parser(
         "demo",
@@ -125,8 +132,19 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser(
         "report", help="draw figures and write the page from a Monitor's table", allow_abbrev=False
     )
-    report.add_argument("frame", type=Path, metavar="FRAME", help="Parquet table; run.json beside it is read if there")
+    report.add_argument(
+        "frame",
+        type=Path,
+        metavar="FRAME",
+        help="store of a Monitor, or its table in Parquet; run.json beside it is read",
+    )
     report.add_argument("--out", type=Path, help="folder to write into (default: that of the table)")
+
+    export = commands.add_parser("export", help="write a Monitor's table as Parquet or CSV", allow_abbrev=False)
+    export.add_argument("store", type=Path, metavar="STORE", help="of a Monitor, or its table in Parquet")
+    export.add_argument(
+        "out", type=Path, metavar="OUT", help="file.parquet, file.csv, or file.db for a Monitor's store"
+    )
 
     bench = commands.add_parser(
         "bench", help="time the library against torch, NumPy, SciPy and published recipes", allow_abbrev=False
@@ -173,6 +191,12 @@ def _report(options: argparse.Namespace) -> None:
     frame = read_table(options.frame)
     page = write_report(frame, options.out or options.frame.parent, Run.load(options.frame))
     print(f"report: {page}")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from fastrenyi.table.files import export
+
+    export(options.store, options.out)
 
 
 def _bench(options: argparse.Namespace) -> None:

@@ -1,6 +1,6 @@
 """Train LeNet-5 on real digits, measure its layers on the way and write a report.
 
-The run lies in one folder: the Parquet table of the Monitor, a checkpoint from the start and after every
+The run lies in one folder: the store of the Monitor, a checkpoint from the start and after every
 measurement, and at the end the record of the run, the figures and the page. Killed at any moment it can be
 resumed: the order of an epoch's digits comes from the seed and the epoch alone, so model, optimiser and step are
 all there is to keep, and a measurement that is in the table already is not made again.
@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,14 +27,14 @@ import fastrenyi.torch as frt
 from fastrenyi.report.findings import findings
 from fastrenyi.report.page import PAGE, write_report
 from fastrenyi.report.plots import FIGURES
-from fastrenyi.report.run import RECORD, Run, digest, temporary_of, versions, write_whole
+from fastrenyi.report.run import RECORD, Run, digest, versions
+from fastrenyi.table.files import temporary_of, write_whole
 
-if TYPE_CHECKING:
-    pass
-
-TABLE, CHECKPOINT = "measurements.parquet", "checkpoint.pt"
+TABLE, CHECKPOINT = "measurements.db", "checkpoint.pt"
 #: All that a run writes, and all that --overwrite removes.
 FILES = (TABLE, CHECKPOINT, RECORD, PAGE, *(f"{name}.png" for name in FIGURES))
+#: What a run that was killed may leave beside them.
+_LEFT = (f"{TABLE}-journal", f"{TABLE}-lock", *(temporary_of(Path(name)).name for name in FILES))
 LAYERS = ("conv1", "conv2", "fc1", "fc2", "fc3")
 PROBE_SIZE = 100
 #: Digits to train on and held out.
@@ -145,6 +145,7 @@ def run(out: Path, given: Mapping[str, Any], *, overwrite: bool = False, resume:
     if stored is None:
         training.save(out)  # or a kill within the first measurement would leave a table that nothing continues
     train(training, digits, monitor, out)
+    monitor.close()
     frame = monitor.frame()
     record = _record(training, monitor)
     record.save(out)
@@ -258,7 +259,7 @@ def _enter(out: Path, *, overwrite: bool, resume: bool) -> dict[str, Any] | None
     """Make sure that the folder may be used; return the checkpoint to go on from, None to start."""
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out: {out} is a file; name a folder")
-    unfinished = [temporary_of(out / name) for name in FILES]  # of a run that was killed
+    unfinished = [out / name for name in _LEFT]
     if not out.exists() or not {*out.iterdir()}.difference(unfinished):
         return None
     if resume:

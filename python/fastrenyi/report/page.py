@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from fastrenyi.report.findings import Finding, excess, findings, layers, trace
 from fastrenyi.report.plots import FIGURES, png
-from fastrenyi.report.run import Run, check_table, versions, write_whole
+from fastrenyi.report.run import Run, check_table, versions
+from fastrenyi.table.files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -25,7 +25,8 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from fastrenyi.report.findings import TOLERANCE, excess, layers, layers_with_maps, trace
-from fastrenyi.report.run import Run, check_table, write_whole
+from fastrenyi.report.run import Run, check_table
+from fastrenyi.table.files import write_whole
 from fastrenyi.table.inequalities import inequalities as links_of
 
 if TYPE_CHECKING:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 from dataclasses import asdict, dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastrenyi.table.store import COLUMNS
+from fastrenyi.table import files
+from fastrenyi.table.columns import COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +51,7 @@ class Run:
 
     def save(self, folder: Path) -> None:
         """Write the record into `folder`, whole or not at all; OSError if it cannot be written."""
-        write_whole(folder / RECORD, json.dumps(asdict(self), indent=2).encode())
+        files.write_whole(folder / RECORD, json.dumps(asdict(self), indent=2).encode())
 
     @staticmethod
     def load(table: Path) -> Run:
@@ -63,7 +63,7 @@ class Run:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            return _kept_by_monitor(table)
+            return Run(settings=files.read(table)[1])
         except ValueError as error:
             raise ValueError(f"{path} is not the record of a run ({error}); move it away to go on without") from None
         if not isinstance(content, dict) or set(content) != {entry.name for entry in fields(Run)}:
@@ -92,15 +92,6 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _kept_by_monitor(table: Path) -> Run:
-    from pyarrow import parquet
-
-    kept = (parquet.read_schema(table).metadata or {}).get(b"fastrenyi")
-    if kept is None:
-        return Run()
-    return Run(settings=json.loads(kept))
-
-
 def digest(frame: pd.DataFrame) -> str:
     """Return what a record knows its table by: SHA-256 of the rows, whatever their order and file."""
     ordered = frame[list(COLUMNS)].sort_values(["step", "batch", "depth"])
@@ -108,16 +99,10 @@ def digest(frame: pd.DataFrame) -> str:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read the Parquet table of a Monitor; FileNotFoundError or ValueError saying what is wrong with it."""
-    import pandas as pd
-    import pyarrow.parquet  # noqa: F401 - without it pandas raises an error that does not name it
-
+    """Read the table of a Monitor, a store or one in Parquet; FileNotFoundError or ValueError saying what is wrong."""
     if not path.exists():
-        raise FileNotFoundError(f"frame: there is no {path}; give the Parquet table that a Monitor keeps")
-    try:
-        frame = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"frame: {path} cannot be read as a Parquet table ({error})") from None
+        raise FileNotFoundError(f"frame: there is no {path}; give the store of a Monitor, or its table in Parquet")
+    frame, _ = files.read(path)
     check_table(frame)
     return frame
 
@@ -143,25 +128,6 @@ def check_table(frame: pd.DataFrame) -> None:
                 f"frame: expected {expected} in the column {name}, got {column.dtype} such as {column.iloc[0]!r}; "
                 "give the table as Monitor.frame() has it"
             )
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a kill at any moment, meets the old or the new one, never a part."""
-    temporary = temporary_of(path)
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def temporary_of(path: Path) -> Path:
-    """Return the name under which `path` is written before it is complete."""
-    return path.with_name(f".{path.name}.part")
 
 
 def versions() -> dict[str, str]:

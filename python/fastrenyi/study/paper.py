@@ -21,8 +21,8 @@ from torch import nn
 from tqdm import tqdm
 
 import fastrenyi.torch as frt
-from fastrenyi.report.run import write_whole
 from fastrenyi.study.networks import DATA, markdown_rows, probes, trained
+from fastrenyi.table.files import write_whole
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"ReLU": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 MAPS = (2, 4, 8, 16, 32)

@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 import fastrenyi as fr
 import fastrenyi.torch as frt
-from fastrenyi.report.run import write_whole
 from fastrenyi.study.networks import DATA, NETWORKS, markdown_rows, missing, probes, trained
+from fastrenyi.table.files import write_whole
 
 SAMPLES, BATCHES = 100, 4
 BROKEN = 1e-3

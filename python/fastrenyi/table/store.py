@@ -1,85 +1,136 @@
-"""The table of measurements, and the Parquet file that keeps it."""
+"""All rows that were measured under one group of settings, in memory and on the disk."""
 
 from __future__ import annotations
 
-import json
-import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from fastrenyi import _check
+from fastrenyi._errors import StoreError
+from fastrenyi.table import database
+from fastrenyi.table.columns import table
+from fastrenyi.table.files import is_parquet
+from fastrenyi.table.writer import Writer, writer
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "Store", "table"]
+__all__ = ["Store"]
 
-COLUMNS = {
-    "step": "int64",
-    "batch": "int64",
-    "layer": "str",
-    "depth": "int64",
-    "channels": "int64",
-    "samples": "int64",
-    "activation": "str",
-    "input_via": "str",
-    "error_via": "str",
-    "input_entropy": "float64",
-    "target_entropy": "float64",
-    "entropy": "float64",
-    "saturated": "bool",
-    "dead": "bool",
-    "permutations": "int64",
-    "pair_permutations": "int64",
-    **{
-        name: "float64"
-        for quantity in ("mi_input", "mi_target", "mi_error", "tradeoff", "nonredundant")
-        for name in (quantity, f"{quantity}_null", f"{quantity}_null_std")
-    },
-    "tradeoff_share": "float64",
-    "nonredundant_share": "float64",
-}
-_KEY = b"fastrenyi"  # of the settings in the schema's metadata
 _INFORMATIVE = {"version"}  # settings that may change from one run to the next
 
 
-def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """The rows as a table with the columns and dtypes of `COLUMNS`, sorted."""
-    import pandas as pd
-
-    frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
-    return frame.sort_values(["step", "batch", "depth"], ignore_index=True)
-
-
 class Store:
-    """All rows measured under one group of settings, in memory and, given a path, in a Parquet file.
+    """All rows measured under one group of settings, in memory and, given a path, in a file of SQLite.
 
-    The file is replaced whole: written beside the old one, brought to the disk, renamed over it. Whoever reads it
-    and whenever the process dies, it is either the old table or the new one. One process writes to it at a time.
+    Rows are on the disk before they count as measured. One process writes at a time, and from its first `writing` on
+    no other one; readers see the table as it was before a measurement or after it.
     """
 
     def __init__(self, path: Path | None, settings: dict[str, Any]) -> None:
-        """Continue what is at `path`; ValueError if that is no store, or one with other settings."""
+        """Continue what is at `path`; StoreError if that is no store, one with other settings, or in use."""
         self.path = path
         self.settings = settings
-        self.frame = table([])
+        self._frames = [table([])]
+        self._steps: set[int] = set()
+        self._head = database.EMPTY
+        self._checksum = 0
+        self._seen = 0  # of this process's turns at the file
         if path is None:
+            self._meet()
             return
-        if not path.parent.is_dir():
-            _check.value_error("store", "a file in an existing folder", str(path), f"create {path.parent}")
-        if path.exists():
-            self.frame, kept = _read(path)
-            _agree(path, kept, settings)
+        with database.naming(path, "name another file"):
+            if not path.parent.is_dir():
+                raise StoreError(f"store: expected a file in an existing folder, got {path}; create {path.parent}")
+            if path.exists() and not path.is_file():
+                raise StoreError(f"store: expected a file, got {path}, which is none; name another file")
+            if path.suffix == ".parquet" or is_parquet(path):
+                name = path.with_suffix(".db")
+                raise StoreError(
+                    f"store: expected the name of a SQLite file, such as {name}, got {path}; "
+                    f"fastrenyi export {path} {name} makes one of a Parquet table, and the other way round"
+                )
+            self._meet()
+        self._refresh()
+        if self._writer is not None:
+            self._writer.refuse_others()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What goes to another process, or into the copy of a model that holds its Monitor."""
+        with self._turn:
+            return {name: value for name, value in self.__dict__.items() if name not in ("_writer", "_turn")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Meet the file anew: the right to write to it stays where it was."""
+        self.__dict__.update(state)
+        self._meet()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """The turn of this thread, in the process that may write; StoreError if that is another one."""
+        with self._turn:
+            if self._writer is not None:
+                self._writer.take()
+                self._refresh()
+            yield
 
     def append(self, rows: pd.DataFrame) -> None:
-        """Add rows, on the disk first: after a failed write they are nowhere, and can be measured again."""
-        import pandas as pd
+        """Add rows, on the disk first: after StoreError they are nowhere, and can be measured again."""
+        with self.writing():
+            if self.path is None or self._writer is None:
+                self._add(rows)
+                return
+            self._writer.turns += 1  # seen where all that follows is done, whatever ends it
+            self._head, self._checksum = database.append(self.path, rows, self.settings, self._head, self._checksum)
+            self._add(rows)
+            self._seen = self._writer.turns
 
-        frame = pd.concat([self.frame, rows]) if len(self.frame) else rows
-        frame = frame.sort_values(["step", "batch", "depth"], ignore_index=True)
-        if self.path is not None:
-            _write(frame, self.settings, self.path)
-        self.frame = frame
+    @property
+    def steps(self) -> list[int]:
+        """The steps measured so far, ascending."""
+        with self._turn:
+            self._look()
+            return sorted(self._steps)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """All rows, sorted."""
+        with self._turn:
+            self._look()
+            self._frames = [database.joined(self._frames)]
+            return self._frames[0]
+
+    def close(self) -> None:
+        """Let other processes write, until this one does so again."""
+        if self._writer is not None:
+            with self._turn:
+                self._writer.let_go()
+
+    def _meet(self) -> None:
+        self._writer: Writer | None = None if self.path is None else writer(self.path)
+        self._turn = threading.RLock() if self._writer is None else self._writer.turn
+
+    def _add(self, rows: pd.DataFrame) -> None:
+        self._frames.append(rows)
+        self._steps.update(int(step) for step in rows["step"].unique())
+
+    def _look(self) -> None:
+        """Memory is the table where this process writes and did so last here, whatever has become of the file."""
+        if self._writer is not None and not (self._writer.held and self._seen == self._writer.turns):
+            self._refresh()
+
+    def _refresh(self) -> None:
+        """Read what is on the disk, if that is not what is in memory."""
+        if self.path is None or self._writer is None:
+            return
+        if (self.path.exists() or self._head != database.EMPTY) and database.head(self.path) != self._head:
+            frame, kept, self._head, self._checksum = database.read(self.path)
+            _agree(self.path, kept, self.settings)
+            self._frames, self._steps = [table([])], set()
+            self._add(frame)
+        self._seen = self._writer.turns
 
 
 def _agree(path: Path, kept: dict[str, Any], settings: dict[str, Any]) -> None:
@@ -90,56 +141,7 @@ def _agree(path: Path, kept: dict[str, Any], settings: dict[str, Any]) -> None:
         if kept.get(name) != settings.get(name)
     ]
     if different:
-        _check.value_error(
-            "store",
-            f"the settings that {path} was begun with",
-            f"others ({'; '.join(different)})",
-            "give the old settings, or another file",
+        raise StoreError(
+            f"store: expected the settings that {path} was begun with, got others ({'; '.join(different)}); "
+            "give the old settings, or another file"
         )
-
-
-def _read(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    def refuse(why: str) -> NoReturn:
-        _check.value_error("store", "a table that a Monitor has written", f"{path}, {why}", "name another file")
-
-    if not path.is_file():
-        refuse("which is not a file")
-    try:
-        with pq.ParquetFile(path) as file:
-            content = file.read()
-    except (pa.ArrowInvalid, OSError) as error:
-        refuse(f"which cannot be read as Parquet ({error})")
-    metadata = content.schema.metadata or {}
-    if _KEY not in metadata:
-        refuse("a Parquet file without the settings of a Monitor")
-    if content.schema.names != list(COLUMNS):
-        refuse(f"with the columns {', '.join(content.schema.names)}")
-    frame = content.to_pandas().astype(COLUMNS)
-    return frame, json.loads(metadata[_KEY])
-
-
-def _write(frame: pd.DataFrame, settings: dict[str, Any], path: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    content = pa.Table.from_pandas(frame, preserve_index=False)
-    content = content.replace_schema_metadata({**content.schema.metadata, _KEY: json.dumps(settings)})
-    path = path.resolve()  # of a link, replace the file it leads to
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("wb") as stream:
-            pq.write_table(content, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)  # the new name, too, has to be on the disk
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,9 +15,10 @@ import fastrenyi as fr
 from fastrenyi import _check
 from fastrenyi.bandwidths import BandwidthLike, Median, Silverman
 from fastrenyi.kernels import KernelLike
-from fastrenyi.table.store import Store, table
+from fastrenyi.table.columns import table
+from fastrenyi.table.store import Store
 from fastrenyi.torch.network.capture import Side
-from fastrenyi.torch.network.probe import Links, Loss, accept, fingerprint, run
+from fastrenyi.torch.network.probe import Links, Loss, accept, fingerprint, follow, place_of, run
 from fastrenyi.torch.network.select import Layers, select, unwrapped
 from fastrenyi.torch.notices import Notices
 from fastrenyi.torch.rows import compared, of_errors, of_layers, target_gram
@@ -59,15 +60,16 @@ class Monitor:
     probe : list of (x, y)
         Minibatches to measure on, of n >= 2 samples each (100 after the authors' code), on the model's device. x
         is a floating tensor (n, ...) of the dtype that the model takes; y holds class labels (n,), integers, or
-        floating targets (n, ...). Copied.
+        floating targets (n, ...). Copied, and cast and moved as the model is later.
     layers : optional
         As in `capture`. An output (n, C, *spatial) is C feature maps, each a variable; an output (n, d) or (n,) is
         one variable.
     store : path or None
-        A Parquet file that takes the table after each measurement, replaced whole, never half-written. One that
-        is there is continued, if its settings (all arguments but model, and the data of `probe`) are the same;
-        they are in the metadata of its schema under the key ``fastrenyi``, as JSON. None keeps the table in
-        memory only.
+        A file of SQLite, such as "run.db", which takes the rows of each measurement whole, on the disk before `measure`
+        returns. One that is there is continued, if its settings (all arguments but model, and the data of `probe`) are
+        the same. One process at a time measures into it, from its first measurement until it ends or calls `close`;
+        others may read. ``fastrenyi report`` makes figures of it, ``fastrenyi export run.db run.parquet`` a table for
+        other programs. None keeps the table in memory only.
     alpha : float
         Order of the entropies, in [0, inf].
     bandwidth, error_bandwidth : float, str or Bandwidth, optional
@@ -102,10 +104,12 @@ class Monitor:
     ------
     TypeError, ValueError
         Naming the argument.
+    StoreError
+        An OSError and a ValueError, for a `store` that cannot be used, or that another process measures into.
     BackendUnavailableError
         For a probe on a device that is not served.
     ImportError
-        If pandas is missing, or pyarrow where a store is given (``pip install 'fastrenyi[report]'``).
+        If pandas is missing (``pip install 'fastrenyi[report]'``).
 
     Notes
     -----
@@ -114,6 +118,9 @@ class Monitor:
 
     ``Monitor(model, probe, **frt.PAPER)`` has the paper's settings. The others are farthest above the null in units of
     its error and break chains little where these must hold, see docs/choosing-a-width.md.
+
+    Threads that share a Monitor, or a store, are served in turn. Ctrl-C within `measure` drops what it has measured of
+    that step, and says so.
 
     Cost of a measurement, for each minibatch and layer: Grams O(C n^2 d), and with pairs 2 C(C+1) spectra of O(n^3),
     half of them for the null; without pairs 2 null + O(1). Activations are measured in their own dtype, half
@@ -163,10 +170,11 @@ class Monitor:
         links: Sequence[tuple[str, str]] | None = None,
     ) -> None:
         """Check the arguments, make the Grams of the probes, and open the store."""
-        _need_pandas(parquet=store is not None)
+        _need_pandas()
         # Without a wrapper: what DataParallel and torch.compile add speeds up training, and disturbs here.
         self._model = unwrapped(model)
         self._batches = accept(probe)
+        self._place = place_of(self._model)
         names = list(select(self._model, layers).values())
         self._layers = layers
         path = _path(store)
@@ -226,7 +234,7 @@ class Monitor:
     @property
     def steps(self) -> list[int]:
         """The steps measured so far, ascending, those of a continued store among them."""
-        return sorted({int(step) for step in self._store.frame["step"]})
+        return self._store.steps
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -256,17 +264,40 @@ class Monitor:
         raise, such as for activations that are not finite, says the layer, the step and the minibatch.
         """
         step = _check.integer(step, "step", 0)
-        if step in self.steps:
-            _check.value_error("step", "one that is not in the table yet", step, "see Monitor.steps")
-        rows: list[dict[str, Any]] = []
+        with self._store.writing():
+            if step in self.steps:
+                _check.value_error("step", "one that is not in the table yet", step, "see Monitor.steps")
+            try:
+                measured = table(list(self._rows(step)))
+                self._store.append(measured)
+            except KeyboardInterrupt:
+                kept = step in self.steps
+                what = "was kept whole" if kept else f"was dropped whole; Monitor.measure({step}) measures it again"
+                raise KeyboardInterrupt(f"step {step} {what}") from None
+        return measured
+
+    def close(self) -> None:
+        """Let other processes measure into the store; a further measurement here takes it again."""
+        self._store.close()
+
+    def __enter__(self) -> Monitor:
+        """Nothing is done: the store is taken by the first measurement."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def _rows(self, step: int) -> Iterator[dict[str, Any]]:
         links: Links | None = None  # found on the first minibatch of each step
+        place = place_of(self._model)
         for batch in range(len(self._batches)):
             where = f"step {step}, probe[{batch}]"
             with telling(where):
                 acts, links = run(
                     self._model,
                     self._layers,
-                    self._batches[batch],
+                    follow(self._batches[batch], self._place, place),
                     self._settings.loss,
                     self._settings.activations,
                     self._settings.errors_at,
@@ -278,13 +309,10 @@ class Monitor:
             errors = of_errors(self._settings, acts.gradients, list(acts), where)
             for row in forward:
                 name = row["layer"]
-                self._notices.of_variable(f"layer {name!r}", row["entropy"], len(self._inputs[batch]), stacklevel=3)
+                self._notices.of_variable(f"layer {name!r}", row["entropy"], len(self._inputs[batch]), stacklevel=4)
                 ways = links.values if self._settings.links is None else self._settings.links
                 via = {"input_via": ways.get(name, ""), "error_via": links.errors.get(name, "")}
-                rows.append({**known, **row, **via, **errors.get(name, compared("mi_error"))})
-        measured = table(rows)
-        self._store.append(measured)
-        return measured
+                yield {**known, **row, **via, **errors.get(name, compared("mi_error"))}
 
 
 def _path(store: object) -> Path | None:
@@ -298,13 +326,8 @@ def _path(store: object) -> Path | None:
     return Path(path)
 
 
-def _need_pandas(*, parquet: bool) -> None:
-    needed = "pandas"
+def _need_pandas() -> None:
     try:
         import pandas  # noqa: F401
-
-        if parquet:
-            needed = "pyarrow for its store"
-            import pyarrow.parquet  # noqa: F401
     except ImportError as error:
-        raise ImportError(f"Monitor needs {needed}: pip install 'fastrenyi[report]' ({error})") from error
+        raise ImportError(f"Monitor needs pandas: pip install 'fastrenyi[report]' ({error})") from error

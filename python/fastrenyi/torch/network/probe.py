@@ -18,7 +18,7 @@ from fastrenyi.torch.network.exchange import confirmed
 from fastrenyi.torch.network.flow import Flow
 from fastrenyi.torch.network.select import Layers
 
-__all__ = ["Batch", "Links", "Loss", "accept", "default_loss", "fingerprint", "run"]
+__all__ = ["Batch", "Links", "Loss", "Place", "accept", "default_loss", "fingerprint", "follow", "place_of", "run"]
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
 Loss: TypeAlias = Callable[[Any, Tensor], Tensor]
@@ -52,6 +52,35 @@ def accept(probe: object) -> list[Batch]:
         with torch.inference_mode(False):
             batches.append((x.detach().clone(), y.detach().clone()))
     return batches
+
+
+class Place(NamedTuple):
+    """Where a model's numbers are, and of which dtype; None for a model without parameters."""
+
+    dtype: torch.dtype | None
+    device: torch.device | None
+
+
+def place_of(model: nn.Module) -> Place:
+    """Return that of the model's first floating parameter."""
+    for parameter in model.parameters():
+        if parameter.is_floating_point():
+            return Place(parameter.dtype, parameter.device)
+    return Place(None, None)
+
+
+def follow(batch: Batch, before: Place, now: Place) -> Batch:
+    """Return a minibatch of the dtype and device that the model had cast and moved as the model was, by a trainer."""
+    if before == now:
+        return batch
+    x, y = (
+        tensor.to(
+            dtype=now.dtype if tensor.dtype == before.dtype else None,
+            device=now.device if tensor.device == before.device else None,
+        )
+        for tensor in batch
+    )
+    return x, y
 
 
 def fingerprint(batches: list[Batch]) -> str:

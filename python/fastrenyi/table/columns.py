@@ -1,0 +1,48 @@
+"""The columns of the table of measurements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+__all__ = ["COLUMNS", "ORDER", "table"]
+
+COLUMNS = {
+    "step": "int64",
+    "batch": "int64",
+    "layer": "str",
+    "depth": "int64",
+    "channels": "int64",
+    "samples": "int64",
+    "activation": "str",
+    "input_via": "str",
+    "error_via": "str",
+    "input_entropy": "float64",
+    "target_entropy": "float64",
+    "entropy": "float64",
+    "saturated": "bool",
+    "dead": "bool",
+    "permutations": "int64",
+    "pair_permutations": "int64",
+    **{
+        name: "float64"
+        for quantity in ("mi_input", "mi_target", "mi_error", "tradeoff", "nonredundant")
+        for name in (quantity, f"{quantity}_null", f"{quantity}_null_std")
+    },
+    "tradeoff_share": "float64",
+    "nonredundant_share": "float64",
+}
+ORDER = ["step", "batch", "depth"]
+"""What the rows are sorted by."""
+
+
+def table(rows: Sequence[dict[str, Any] | tuple[Any, ...]]) -> pd.DataFrame:
+    """The rows as a table with the columns and dtypes of `COLUMNS`, sorted."""
+    import pandas as pd
+
+    frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    return frame.sort_values(ORDER, ignore_index=True)

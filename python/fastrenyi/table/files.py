@@ -1,0 +1,113 @@
+"""Tables of measurements as files that people read, and files written whole."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastrenyi.table import database
+from fastrenyi.table.columns import COLUMNS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["export", "is_parquet", "read", "temporary_of", "write_whole"]
+
+_SETTINGS, _CHECKSUM = b"fastrenyi", b"fastrenyi.checksum"  # in the schema's metadata
+_PARQUET = b"PAR1"
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file that is there is one of Parquet."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(len(_PARQUET)) == _PARQUET
+
+
+def read(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read a store, or a table in Parquet, and its settings, none of a table without; StoreError for other files."""
+    import pandas as pd  # noqa: F401 - so that its absence is said, and not that of what is read with it
+
+    with database.naming(path, "restore it from a copy, or name another file"):
+        if is_parquet(path):
+            return _read_parquet(path)
+    frame, settings, *_ = database.read(path)
+    return frame, settings
+
+
+def export(source: Path, target: Path) -> None:
+    """Write the table in `source` as the file that the name of `target` says, whole or not at all.
+
+    Parquet or CSV for other programs, SQLite for a Monitor to continue. StoreError for files that are no tables, a name
+    that says none of these, or is there already.
+    """
+    frame, settings = read(source)
+    with database.naming(target, "name another file"):
+        if target.exists():
+            raise FileExistsError("is there already")
+        if target.suffix == ".csv":
+            write_whole(target, frame.to_csv(index=False, lineterminator="\n").encode())
+        elif target.suffix == ".parquet":
+            write_whole(target, _parquet(frame, settings))
+        elif target.suffix == ".db":
+            temporary_of(target).unlink(missing_ok=True)  # of a process that was killed
+            database.append(temporary_of(target), frame, settings, database.EMPTY, 0)
+            temporary_of(target).replace(target)
+        else:
+            raise ValueError("is of no known kind: .parquet, .csv or .db")
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a kill at any moment, meets the old or the new one, never a part."""
+    temporary = temporary_of(path)
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def temporary_of(path: Path) -> Path:
+    """Return the name under which `path` is written before it is complete."""
+    return path.with_name(f".{path.name}.part")
+
+
+def _read_parquet(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(path, page_checksum_verification=True) as file:
+            content = file.read()
+            frame = content.to_pandas(ignore_metadata=True)
+            metadata = content.schema.metadata or {}
+            settings = json.loads(metadata.get(_SETTINGS, b"{}"))
+    except (pa.ArrowException, KeyError, NotImplementedError) as error:
+        raise ValueError(f"cannot be read as Parquet ({error})") from None
+    if list(frame.columns) != list(COLUMNS):
+        return frame, settings  # of another table, or of one that was changed: whoever wants it looks at the columns
+    frame = frame.astype(COLUMNS)
+    if _CHECKSUM in metadata and metadata[_CHECKSUM] != database.fingerprint(frame, settings):
+        raise ValueError("is damaged (the checksum of its rows)")
+    return frame, settings
+
+
+def _parquet(frame: pd.DataFrame, settings: dict[str, Any]) -> bytes:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    content = pa.Table.from_pandas(frame, preserve_index=False)
+    ours = {_SETTINGS: json.dumps(settings), _CHECKSUM: database.fingerprint(frame, settings)}
+    stream = io.BytesIO()
+    parquet.write_table(
+        content.replace_schema_metadata({**(content.schema.metadata or {}), **ours}), stream, write_page_checksum=True
+    )
+    return stream.getvalue()
