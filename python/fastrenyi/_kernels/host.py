@@ -10,6 +10,7 @@ import numpy as np
 from fastrenyi import _check, _core
 from fastrenyi._array import Array, Values, wrap
 from fastrenyi._backend import threads
+from fastrenyi._cost import announce_gram, announce_spectra
 from fastrenyi._kernels.joints import Joints, pair_name
 from fastrenyi._spec import KernelSpec
 
@@ -101,14 +102,17 @@ class Host:
     def grams(self, x: Values, kernel: KernelSpec, widths: Any, word: int = 0) -> Values:
         """Return the Grams (b, n, n) of samples (b, n, d), whose widths are those of ``widths``."""
         kind = kernel.kind if kernel.widthed else "polynomial"
+        announce_gram(x.shape, x.itemsize)
         return _core.gram(x, kind, widths, *kernel[1:], threads())
 
     def delta_grams(self, x: Values) -> Values:
         """Return the float64 Grams (b, n, n) of the Delta kernel, of samples (b, n, d) that may be integers."""
+        announce_gram(x.shape, 8)
         return _core.delta_gram(x, threads())
 
     def spectra(self, a: Values) -> Values:
         """Return the eigenvalues (b, n) of matrices (b, n, n)."""
+        announce_spectra(len(a), a.shape[-1], a.itemsize)
         return _core.spectrum(a, threads())
 
     def eigh(self, a: Array) -> tuple[Values, Values]:
@@ -134,6 +138,7 @@ class Host:
         """
         if list(orders) == [2.0]:
             return self._collisions(joints, unit)
+        announce_spectra(joints.starts[-1], joints.n, joints.grams[0].itemsize)
         grams = [self.joint(joints, k) for k in range(len(joints))]
         kept = np.empty((0, joints.n + 3, joints.n), dtype=grams[0].dtype)
         if keep:
