@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "AnyArray", "Array", "ArrayT", "Foreign", "Home", "Values", "Verdict", "has_numbers", "home_of", "is_array", "key",
-    "wrap",
+    "BITS", "AnyArray", "Array", "ArrayT", "Foreign", "Home", "Values", "Verdict", "has_numbers", "home_of", "is_array",
+    "key", "made_in", "wrap",
 ]  # fmt: skip
 
 Values: TypeAlias = npt.NDArray[Any]
@@ -69,6 +69,10 @@ Foreign: TypeAlias = Exporter | Convertible
 """What is taken as the NumPy array that it gives."""
 
 
+BITS = {"bfloat16": 8, "float16": 11, "float32": 24, "float64": 53}
+"""Significant bits of real numbers, by their dtype."""
+
+
 class Home(NamedTuple):
     """Where an array came from, and so where results go back to."""
 
@@ -103,7 +107,7 @@ class Home(NamedTuple):
     @property
     def epsilon(self) -> float:
         """Machine epsilon of the dtype, so that rounding in half precision is known for what it is."""
-        return {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}[self.dtype]
+        return 2.0 ** (1 - BITS[self.dtype])
 
     def with_dtype(self, dtype: str) -> Home:
         """Return this home for results of another dtype."""
@@ -173,6 +177,23 @@ def wrap(x: Array) -> Values:
     if not values.dtype.isnative or not values.flags.aligned:
         values = values.astype(values.dtype.newbyteorder("="))
     return values.astype(np.float32) if values.dtype == np.float16 else values
+
+
+def made_in(x: Array) -> Home:
+    """Return the home of a real array with the dtype that its numbers were made in, as far as they show it.
+
+    That is the lowest one which has all of their significant bits, so that a cast to a higher dtype does not hide it.
+    Numbers of fewer bits than any dtype has, such as zeros and powers of two, were not rounded and show nothing.
+    """
+    home, values = home_of(x), wrap(x)
+    stored = values.dtype.itemsize * 8
+    explicit = BITS[f"float{stored}"] - 1  # of the significand: the first bit is not stored
+    together = int(np.bitwise_or.reduce(values.view(f"i{stored // 8}"), axis=None)) & (2**explicit - 1)
+    zeros = (together & -together).bit_length() - 1 if together else explicit
+    used = 1 + explicit - zeros
+    if used < min(BITS.values()):
+        return home
+    return home.with_dtype(min((bits, dtype) for dtype, bits in BITS.items() if bits >= used)[1])
 
 
 def key(value: object) -> Any:

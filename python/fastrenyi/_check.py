@@ -14,18 +14,18 @@ from typing import Any, NoReturn
 import numpy as np
 
 from fastrenyi import _backend, _core
-from fastrenyi._array import Array, Home, Values, Verdict, home_of, is_array, wrap
+from fastrenyi._array import BITS, Array, Home, Values, Verdict, home_of, is_array, made_in, wrap
 from fastrenyi._errors import NotPositiveSemidefiniteError
 
 __all__ = [
-    "TRACE_TOLERANCE", "adopt", "array", "codes", "finite", "flag", "flat_batch", "gram", "gram_contents", "integer",
-    "kind_error", "listed", "nonzero_rows", "orders", "positive", "positive_diagonal", "real", "same_home", "unit",
-    "value_error", "verdict", "widths",
+    "TRACE_TOLERANCE", "adopt", "array", "beyond_rounding", "codes", "finite", "flag", "flat_batch", "gram",
+    "gram_contents", "integer", "kind_error", "listed", "nonzero_rows", "orders", "positive", "positive_diagonal",
+    "real", "same_home", "unit", "value_error", "verdict", "widths",
 ]  # fmt: skip
 
 _REAL = ("float64", "float32", "float16", "bfloat16")
 TRACE_TOLERANCE = {"float64": 1e-8, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-2}
-"""How far the trace of a Gram may be from one, by the dtype it came in."""
+"""How far the trace of a Gram may be from one, and entries from their mirror images, by the dtype it was made in."""
 
 
 def kind_error(name: str, expected: str, got: object, way_out: str = "") -> NoReturn:
@@ -166,8 +166,44 @@ def real(x: object, name: str) -> Home:
 
 def same_home(home: Home, name: str, first: Home, first_name: str) -> None:
     """Refuse to mix libraries, dtypes and devices."""
-    if home != first:
-        kind_error(name, f"the library, dtype and device of {first_name} ({first})", str(home), "convert one of them")
+    if home == first:
+        return
+    common = first.with_dtype(_common_dtype(home.dtype, first.dtype))
+    both = ((first, first_name), (home, name))
+    way_out = "pass " + " and ".join(_moved(one, label, common) for one, label in both if one != common)
+    kind_error(name, f"the library, dtype and device of {first_name} ({first})", str(home), way_out)
+
+
+_TAKEN = {
+    ("numpy", "torch"): "torch.from_numpy({})",
+    ("numpy", "cupy"): "cupy.asarray({})",
+    ("torch", "numpy"): "{}.numpy(force=True)",
+    ("torch", "cupy"): "cupy.asarray({})",
+    ("cupy", "numpy"): "{}.get()",
+    ("cupy", "torch"): "torch.from_dlpack({})",
+}
+"""What to write for an array of one library that is to be one of another."""
+
+
+def _common_dtype(one: str, other: str) -> str:
+    """Return a dtype that has the numbers of both."""
+    if not (one in BITS and other in BITS):
+        return "float64"  # labels, which are the same in it
+    if {one, other} == {"float16", "bfloat16"}:
+        return "float32"
+    return max(one, other, key=BITS.__getitem__)
+
+
+def _moved(home: Home, name: str, to: Home) -> str:
+    """Return what to write for an array that is to have another home."""
+    written = name
+    if home.dtype != to.dtype:
+        written += f".to(torch.{to.dtype})" if home.library == "torch" else f".astype(numpy.{to.dtype})"
+    if home.library != to.library:
+        written = _TAKEN[home.library, to.library].format(written)
+    if to.library == "torch" and home.device != to.device:
+        written += f".to({to.device!r})"
+    return written
 
 
 def flat_batch(values: Values, axes: int) -> Values:
@@ -224,24 +260,43 @@ def gram(x: Array, name: str) -> Home:
     return home
 
 
+def _differing(value: float, expected: float) -> str:
+    """Return a number for a message in which it is to be told from another one."""
+    difference = value - expected
+    if abs(difference) < 1e-3 * abs(expected):
+        return f"{expected:.6g} {'-' if difference < 0 else '+'} {abs(difference):.2g}"
+    return f"{value:.6g}"
+
+
 def gram_contents(x: Array, name: str, *, trace_one: bool = True) -> Values:
-    """Accept symmetric finite matrices, of trace one unless told otherwise, and return them as a NumPy array."""
+    """Accept symmetric finite matrices, of trace one unless told otherwise, and return them as a NumPy array.
+
+    What is wrong by the precision of their dtype is judged by that of their numbers.
+    """
     values = wrap(x)
-    tolerance = TRACE_TOLERANCE[home_of(x).dtype]
-    fault = _core.gram_fault(flat_batch(values, 2), tolerance, trace_one, _backend.threads())
+
+    def first_fault(dtype: str) -> tuple[str, int, float] | None:
+        return _core.gram_fault(flat_batch(values, 2), TRACE_TOLERANCE[dtype], trace_one, _backend.threads())
+
+    fault = first_fault(home_of(x).dtype)
+    if fault is not None:
+        fault = first_fault(made_in(x).dtype)
     if fault is None:
         return values
     kind, index, value = fault
     if kind == "not finite":
         value_error(name, "finite numbers", f"{value} at index {_at(index, values.shape)}", "clean the data first")
     if kind == "asymmetric":
+        at = np.unravel_index(index, values.shape)
+        mirrored = float(values[(*at[:-2], at[-1], at[-2])])
         value_error(
-            name, "symmetric matrices", f"different entries mirrored at index {_at(index, values.shape)}",
-            "take the mean of the matrix and its transpose",
+            name, "symmetric matrices",
+            f"{_differing(value, mirrored)} at index {_at(index, values.shape)} and {mirrored:.6g} mirrored",
+            f"take the mean of the matrix and its transpose, ({name} + {name}.swapaxes(-1, -2)) / 2",
         )  # fmt: skip
     where = "" if values.ndim == 2 else f" at index {_at(index, values.shape[:-2])}"
     value_error(
-        name, "Grams of trace one", f"a trace of {value:g}{where}",
+        name, "Grams of trace one", f"a trace of {_differing(value, 1.0)}{where}",
         f"pass fastrenyi.normalize({name}) of a kernel matrix, or make Grams of samples with fastrenyi.gram",
     )  # fmt: skip
 
@@ -265,12 +320,29 @@ def verdict(found: Verdict, name: str, shape: tuple[int, ...]) -> None:
     kind, index, value = found
     where = f" at index {_at(index, shape)}" if shape else ""
     if kind == "indefinite":
+        expected = "positive semidefinite matrices"
         raise NotPositiveSemidefiniteError(
-            f"{name}: expected positive semidefinite matrices, got an eigenvalue of {value:.6g}{where}, "
-            "below what rounding explains; make Grams of samples with fastrenyi.gram",
-            value,
+            f"{name}: expected {expected}, got an eigenvalue of {value:.6g}{where}", value
         )
     value_error(name, "Grams whose entrywise product has a positive trace", f"a product of trace zero{where}")
+
+
+def beyond_rounding(found: NotPositiveSemidefiniteError, home: Home) -> NoReturn:
+    """Raise what a kernel found of matrices that were made in the dtype of this home.
+
+    A lower dtype is the way out where its rounding explains the eigenvalue, also after a cast to it: of half its
+    epsilon, as the largest eigenvalue is at least 1/n.
+    """
+    way_out = "make Grams of samples with fastrenyi.gram"
+    for dtype in reversed(BITS):
+        lower = home.with_dtype(dtype)
+        known = home.library == "torch" or dtype != "bfloat16"
+        if known and lower.epsilon > home.epsilon and -found.eigenvalue <= lower.epsilon / 2:
+            written = _moved(home, "a", lower)
+            way_out = f"if the numbers were made in {dtype}, pass each Gram a as {written}, else {way_out}"
+            break
+    message = f"{found}, below what rounding of {home.dtype} explains; {way_out}"
+    raise NotPositiveSemidefiniteError(message, found.eigenvalue)
 
 
 def _as_float(x: numbers.Real) -> float:

@@ -12,6 +12,7 @@ from fastrenyi import _check
 from fastrenyi._array import Array, home_of
 from fastrenyi._kernels import Kernels, kernels_for
 from fastrenyi._kernels.joints import Joints
+from fastrenyi._ops.precision import judged
 
 __all__ = ["entropies", "entropies_and_kept", "spectrum"]
 
@@ -51,12 +52,16 @@ def entropies_and_kept(
     keep: bool,
 ) -> tuple[Array, Array]:
     """Return ``entropies`` and what their gradients need, if it is to be kept and the kernels keep it."""
-    with kernels_for(grams[0]) as on:
-        joints = Joints([on.matrices(a, label) for a, label in zip(grams, labels, strict=True)], subsets, names)
-        found, kept = on.entropies(joints, orders, home_of(grams[0]).epsilon, unit, keep)
-        if not keep or kept is None:
-            kept = on.empty((0, joints.n + 3, joints.n), home_of(found).dtype)
-        return _shaped(on, joints, found, signs), kept
+
+    def measure(epsilon: float) -> tuple[Array, Array]:
+        with kernels_for(grams[0]) as on:
+            joints = Joints([on.matrices(a, label) for a, label in zip(grams, labels, strict=True)], subsets, names)
+            found, kept = on.entropies(joints, orders, epsilon, unit, keep)
+            if not keep or kept is None:
+                kept = on.empty((0, joints.n + 3, joints.n), home_of(found).dtype)
+            return _shaped(on, joints, found, signs), kept
+
+    return judged(grams, measure)
 
 
 def _shaped(on: Kernels, joints: Joints, found: Array, signs: Sequence[float]) -> Array:

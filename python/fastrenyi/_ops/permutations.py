@@ -12,6 +12,7 @@ import numpy as np
 from fastrenyi._array import Array, Values, home_of
 from fastrenyi._kernels import Kernels, kernels_for
 from fastrenyi._kernels.joints import Joints, pair_name
+from fastrenyi._ops.precision import judged
 
 __all__ = ["permuted", "permuted_pairs"]
 
@@ -44,30 +45,34 @@ def permuted(
 
     A is the first ``split`` Grams together, B the others; their batch axes broadcast. ``names`` are theirs.
     """
-    epsilon, together = home_of(grams[0]).epsilon, ", ".join(names)
-    with kernels_for(grams[0]) as on:
-        matrices = [on.matrices(a, label) for a, label in zip(grams, labels, strict=True)]
-        every = range(len(matrices))
-        sides = Joints(matrices, [every[:split], every[split:]], names)
-        batch, n = np.broadcast_shapes(*sides.batches), sides.n
-        whole = (*batch, n, n)
-        a, b = (on.xp.broadcast_to(on.joint(sides, k).reshape(*sides.batches[k], n, n), whole) for k in (0, 1))
-        a, b = a.reshape(-1, n, n), b.reshape(-1, n, n)
-        order = on.here(_permutations(count, n, seed), "int64")
-        step = min(count, max(1, _WORKSPACE_BYTES // (8 * n * n)))
-        both = on.empty((step + 1, n, n), home_of(a).dtype)
-        found = on.empty((count, len(a), len(orders)), home_of(a).dtype)
-        for first in range(0, count, step):
-            some = order[first : first + step]
-            with_first = on.pairs_alone(len(some)) + 1
-            with_first[:, 0] = 0
-            for k in range(len(a)):
-                both[0] = a[k]
-                for i, one in enumerate(some):
-                    both[1 + i] = _in_order(on, b[k], one)
-                part = on.pairs(both[: len(some) + 1], None, with_first, orders, epsilon, unit, lambda *_: together)
-                found[first : first + step, k] = part[0]
-        return found.reshape(count, *batch, len(orders))
+    together = ", ".join(names)
+
+    def measure(epsilon: float) -> Array:
+        with kernels_for(grams[0]) as on:
+            matrices = [on.matrices(a, label) for a, label in zip(grams, labels, strict=True)]
+            every = range(len(matrices))
+            sides = Joints(matrices, [every[:split], every[split:]], names)
+            batch, n = np.broadcast_shapes(*sides.batches), sides.n
+            whole = (*batch, n, n)
+            a, b = (on.xp.broadcast_to(on.joint(sides, k).reshape(*sides.batches[k], n, n), whole) for k in (0, 1))
+            a, b = a.reshape(-1, n, n), b.reshape(-1, n, n)
+            order = on.here(_permutations(count, n, seed), "int64")
+            step = min(count, max(1, _WORKSPACE_BYTES // (8 * n * n)))
+            both = on.empty((step + 1, n, n), home_of(a).dtype)
+            found = on.empty((count, len(a), len(orders)), home_of(a).dtype)
+            for first in range(0, count, step):
+                some = order[first : first + step]
+                with_first = on.pairs_alone(len(some)) + 1
+                with_first[:, 0] = 0
+                for k in range(len(a)):
+                    both[0] = a[k]
+                    for i, one in enumerate(some):
+                        both[1 + i] = _in_order(on, b[k], one)
+                    part = on.pairs(both[: len(some) + 1], None, with_first, orders, epsilon, unit, lambda *_: together)
+                    found[first : first + step, k] = part[0]
+            return found.reshape(count, *batch, len(orders))
+
+    return judged(grams, measure)
 
 
 def permuted_pairs(
@@ -78,31 +83,34 @@ def permuted_pairs(
     Maps are (C, n, n), the target (n, n); single maps stand on the diagonal, or for these alone, without ``every``
     pair, (count, C, orders).
     """
-    epsilon = home_of(maps).epsilon
-    with kernels_for(maps) as on:
-        grams, x = on.matrices(maps, "maps"), on.matrices(target, "target")
-        length, n = len(grams), int(grams.shape[-1])
-        order = on.here(_permutations(count, n, seed), "int64")
 
-        def name(i: int, j: int) -> str:
-            return f"{pair_name(i % length, j % length)}, target"
+    def measure(epsilon: float) -> Array:
+        with kernels_for(maps) as on:
+            grams, x = on.matrices(maps, "maps"), on.matrices(target, "target")
+            length, n = len(grams), int(grams.shape[-1])
+            order = on.here(_permutations(count, n, seed), "int64")
 
-        alone, above = on.pairs_alone(length) + length, on.pairs_above(length)
-        found = []
-        for one in order:
-            # The maps, and each with the target: S(Ti, Tj, X) is that of map i and of map j with the target.
-            with_x = on.joint(Joints([grams, _in_order(on, x, one)], [[0, 1]], ["maps, target"]), 0)
-            both = on.xp.concatenate([grams, with_x])
-            index = alone
-            if every:
-                apart = on.xp.stack([above[:, 0], above[:, 1] + length], 1)
-                index = on.contiguous(on.xp.concatenate([alone, apart]))
-            part = on.pairs(both, None, index, orders, epsilon, unit, name)[0]
-            if every:
-                square = on.empty((length, length, len(orders)), home_of(part).dtype)
-                first, second = index[:, 0] % length, index[:, 1] % length
-                square[first, second] = part
-                square[second, first] = part
-                part = square
-            found.append(part)
-        return on.xp.stack(found)
+            def name(i: int, j: int) -> str:
+                return f"{pair_name(i % length, j % length)}, target"
+
+            alone, above = on.pairs_alone(length) + length, on.pairs_above(length)
+            found = []
+            for one in order:
+                # The maps, and each with the target: S(Ti, Tj, X) is that of map i and of map j with the target.
+                with_x = on.joint(Joints([grams, _in_order(on, x, one)], [[0, 1]], ["maps, target"]), 0)
+                both = on.xp.concatenate([grams, with_x])
+                index = alone
+                if every:
+                    apart = on.xp.stack([above[:, 0], above[:, 1] + length], 1)
+                    index = on.contiguous(on.xp.concatenate([alone, apart]))
+                part = on.pairs(both, None, index, orders, epsilon, unit, name)[0]
+                if every:
+                    square = on.empty((length, length, len(orders)), home_of(part).dtype)
+                    first, second = index[:, 0] % length, index[:, 1] % length
+                    square[first, second] = part
+                    square[second, first] = part
+                    part = square
+                found.append(part)
+            return on.xp.stack(found)
+
+    return judged([maps, target], measure)

@@ -31,7 +31,8 @@ def slopes_of(values: Tensor, grad: Tensor, orders: Sequence[float], epsilon: fl
     total = lam.sum(dim=-1, keepdim=True)
     p = lam / total
     log = torch.where(p > 0, p, 1).log()
-    bounded = torch.maximum(p, epsilon * largest / total).log()
+    below = -values.double().amin(dim=-1, keepdim=True)  # what is clipped shows how large rounding is
+    bounded = torch.maximum(p, torch.maximum(epsilon * largest, below) / total).log()
     result = torch.zeros_like(lam)
     for order, g in zip(orders, grad.double().unbind(-1), strict=True):
         if order == 0:
