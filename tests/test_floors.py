@@ -101,7 +101,7 @@ def test_the_checker_of_includes_can_fail(path: str, line: str) -> None:
 CORE = 2  # the highest floor that `import fastrenyi` reaches
 PYTHON_FLOORS = {
     "_core": 0, "_cuda": 0, "_emulated": 0,
-    "_array": 1, "_check": 1, "_spec": 1, "_backend": 1, "_errors": 1, "_loading": 1, "_cost": 1,
+    "_array": 1, "_check": 1, "_conversions": 1, "_spec": 1, "_backend": 1, "_errors": 1, "_loading": 1, "_cost": 1,
     "_kernels": 1, "_ops": CORE,
     "torch.ops": CORE, "_dispatch": CORE,
     "_call": CORE, "null": CORE,

@@ -36,6 +36,7 @@ class Call(Generic[ArrayT]):
             is_joint = isinstance(variable, (list, tuple))
             if is_joint and not variable:
                 _check.value_error(name, "at least one Gram", "an empty sequence")
+            _check.not_rows(variable, name)
             first = len(self.grams)
             listed: Any = variable if is_joint else [variable]
             for k, x in enumerate(listed):

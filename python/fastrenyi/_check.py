@@ -15,6 +15,7 @@ import numpy as np
 
 from fastrenyi import _backend, _core
 from fastrenyi._array import BITS, Array, Home, Values, Verdict, home_of, is_array, made_in, wrap
+from fastrenyi._conversions import as_real, common_dtype, moved
 from fastrenyi._errors import NotPositiveSemidefiniteError
 
 __all__ = [
@@ -23,9 +24,9 @@ __all__ = [
     "real", "same_home", "unit", "value_error", "verdict", "widths",
 ]  # fmt: skip
 
-_REAL = ("float64", "float32", "float16", "bfloat16")
+_REAL = tuple(reversed(BITS))
 TRACE_TOLERANCE = {"float64": 1e-8, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-2}
-"""How far the trace of a Gram may be from one, and entries from their mirror images, by the dtype it was made in."""
+"""How far the trace of a Gram may be from one, and mirrored entries apart, by the dtype that it was made in."""
 
 
 def kind_error(name: str, expected: str, got: object, way_out: str = "") -> NoReturn:
@@ -135,26 +136,8 @@ def array(x: Array, name: str) -> Home:
 def real_dtype(home: Home, name: str) -> None:
     """Refuse what is not real numbers, saying how to convert it."""
     if home.dtype not in _REAL:
-        way_out = f"pass {_as_real(home, name)}"
+        way_out = f"pass {as_real(home, name)}"
         kind_error(name, f"real numbers ({', '.join(_REAL)})", f"dtype {home.dtype}", way_out)
-
-
-def _as_real(home: Home, name: str) -> str:
-    """Return what to write for an array of another dtype: what works for that dtype."""
-    dtype, torch = home.dtype.lower(), home.library == "torch"
-    if dtype.startswith("complex"):
-        return f"{'torch.view_as_real' if torch else 'numpy.abs'}({name}), or its parts side by side"
-    if dtype.startswith(("datetime64", "timedelta64")):
-        since = f"{name} - {name}.min()" if dtype.startswith("datetime64") else name
-        return f"({since}) / numpy.timedelta64(1, 's')"
-    if dtype.startswith(("str", "bytes")):
-        return f"labels to gram with the Delta kernel, or numerals as {name}.astype(numpy.float64)"
-    if dtype == "object":
-        numbers_of = f"of a table its columns of numbers, {name}.select_dtypes('number')"
-        return f"{name}.astype(numpy.float64) where all are numbers, or {numbers_of}"
-    if dtype.startswith(("void", "record")):
-        return f"numpy.lib.recfunctions.structured_to_unstructured({name})"
-    return f"{name}.double()" if torch else f"{name}.astype(numpy.float64)"
 
 
 def real(x: object, name: str) -> Home:
@@ -168,42 +151,10 @@ def same_home(home: Home, name: str, first: Home, first_name: str) -> None:
     """Refuse to mix libraries, dtypes and devices."""
     if home == first:
         return
-    common = first.with_dtype(_common_dtype(home.dtype, first.dtype))
+    common = first.with_dtype(common_dtype(home.dtype, first.dtype))
     both = ((first, first_name), (home, name))
-    way_out = "pass " + " and ".join(_moved(one, label, common) for one, label in both if one != common)
+    way_out = "pass " + " and ".join(moved(one, label, common) for one, label in both if one != common)
     kind_error(name, f"the library, dtype and device of {first_name} ({first})", str(home), way_out)
-
-
-_TAKEN = {
-    ("numpy", "torch"): "torch.from_numpy({})",
-    ("numpy", "cupy"): "cupy.asarray({})",
-    ("torch", "numpy"): "{}.numpy(force=True)",
-    ("torch", "cupy"): "cupy.asarray({})",
-    ("cupy", "numpy"): "{}.get()",
-    ("cupy", "torch"): "torch.from_dlpack({})",
-}
-"""What to write for an array of one library that is to be one of another."""
-
-
-def _common_dtype(one: str, other: str) -> str:
-    """Return a dtype that has the numbers of both."""
-    if not (one in BITS and other in BITS):
-        return "float64"  # labels, which are the same in it
-    if {one, other} == {"float16", "bfloat16"}:
-        return "float32"
-    return max(one, other, key=BITS.__getitem__)
-
-
-def _moved(home: Home, name: str, to: Home) -> str:
-    """Return what to write for an array that is to have another home."""
-    written = name
-    if home.dtype != to.dtype:
-        written += f".to(torch.{to.dtype})" if home.library == "torch" else f".astype(numpy.{to.dtype})"
-    if home.library != to.library:
-        written = _TAKEN[home.library, to.library].format(written)
-    if to.library == "torch" and home.device != to.device:
-        written += f".to({to.device!r})"
-    return written
 
 
 def flat_batch(values: Values, axes: int) -> Values:
@@ -246,6 +197,13 @@ def widths(found: Values, given: bool) -> NoReturn:
     if given:
         value_error("bandwidth", "finite widths above zero", found)
     value_error("bandwidth", "a rule that gives finite widths for this data", found, "rescale the data")
+
+
+def not_rows(x: object, name: str) -> None:
+    """Refuse a matrix in lists, of which no row is a Gram."""
+    rows = x if isinstance(x, (list, tuple)) else [x]
+    if all(isinstance(row, (list, tuple)) and all(isinstance(item, numbers.Number) for item in row) for row in rows):
+        kind_error(name, "a Gram, or a sequence of Grams", "a list of rows", f"pass numpy.asarray({name})")
 
 
 def gram(x: Array, name: str) -> Home:
@@ -338,7 +296,7 @@ def beyond_rounding(found: NotPositiveSemidefiniteError, home: Home) -> NoReturn
         lower = home.with_dtype(dtype)
         known = home.library == "torch" or dtype != "bfloat16"
         if known and lower.epsilon > home.epsilon and -found.eigenvalue <= lower.epsilon / 2:
-            written = _moved(home, "a", lower)
+            written = moved(home, "a", lower)
             way_out = f"if the numbers were made in {dtype}, pass each Gram a as {written}, else {way_out}"
             break
     message = f"{found}, below what rounding of {home.dtype} explains; {way_out}"

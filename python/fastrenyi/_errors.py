@@ -17,6 +17,12 @@ class NotPositiveSemidefiniteError(ValueError):
     -----
     A ValueError. Only where a spectrum is taken is it found: not at order 2 alone. Cost: none of its own.
 
+    eps is that of the dtype in which the numbers were made, as far as they show it: those of a float32 Gram that was
+    cast to float64 have no more than 24 significant bits. Where all Grams of a call have the bits of their dtype, it is
+    that dtype's, and else the largest of any of them. What was computed from such a cast, as by ``normalize``, shows it
+    no more; the message then names a lower dtype that would explain the eigenvalue. Pass the Grams in it if it is the
+    one they were made in.
+
     Examples
     --------
     >>> import numpy as np, fastrenyi as fr

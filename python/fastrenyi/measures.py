@@ -87,6 +87,10 @@ def entropy(a: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2) -> ArrayT
     such as a table of pandas, is taken as that array. Batch axes broadcast. Cost: O(n^3), at alpha = 2 alone O(n^2),
     where no negative eigenvalue is found.
 
+    A trace of one, symmetry and eigenvalues not below zero are asked for up to rounding: that of the dtype, and where
+    it does not explain what is found, that of a lower dtype which has all significant bits of the numbers. So a float32
+    Gram may be cast to float64, for twice the cost; the result is as exact as its numbers were made.
+
     Orders below 1 weigh small eigenvalues: those that are rounding, about n eps lambda_max, add up to n (n eps)^alpha,
     so that well below 0.5 the entropy of a Gram of low rank is dominated by them. At 0 exactly they are cut off.
 

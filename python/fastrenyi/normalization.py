@@ -36,7 +36,8 @@ def normalize(k: ArrayT) -> ArrayT:
 
     Notes
     -----
-    Cost O(n^2). Half precision is computed in single. Whether k is positive semidefinite is seen by the measures.
+    Cost O(n^2). Half precision is computed in single. Whether k is positive semidefinite is seen by the measures, up to
+    the rounding of its dtype: pass k in the dtype that it was made in.
     Source: Sanchez Giraldo, Rao, Principe, IEEE TIT 61(1), 2015.
 
     Examples
