@@ -202,6 +202,23 @@ def test_more_findings_than_a_block_of_words_has(on: On, wrong: int, draw: Draw)
         _ops.entropies(grams, labels, [[0]], ["a"], [], [1.5], 1.0)
 
 
+@pytest.mark.parametrize("lower", ["float32", "float16"])
+def test_matrices_are_judged_by_the_precision_that_they_were_made_in(on: On, lower: str, draw: Draw) -> None:
+    samples = draw.samples(2, 40, 3)
+    x, y = (on.values(on.array(each, lower), lower) for each in samples)
+    exact = [reference.gram_gaussian(each, 5.0) for each in (x, y)]
+    a, b = (on.array(gram.astype(lower), "float64") for gram in exact)
+    assert np.linalg.eigvalsh(exact[0].astype(lower).astype(np.float64))[0] < -1e-10
+    found = on.values(fr.mutual_information(a, b, alpha=2.5), "float64")
+    assert_bits(found, reference.mutual_information(*exact, alpha=2.5), lower, 2.5, terms=3)
+    # One that shows its precision is enough for a call.
+    a = a / a.diagonal().sum()
+    found = on.values(fr.mutual_information(a, b, alpha=2.5), "float64")
+    assert_bits(found, reference.mutual_information(*exact, alpha=2.5), lower, 2.5, terms=3)
+    with pytest.raises(fr.NotPositiveSemidefiniteError, match=f"if the numbers were made in {lower}, pass each Gram"):
+        fr.mutual_information(a, a)
+
+
 @pytest.mark.parametrize(
     "rule", [fr.NearestNeighbours(5), fr.Alignment(np.eye(4) / 4)], ids=["neighbours", "alignment"]
 )

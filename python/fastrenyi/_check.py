@@ -255,7 +255,9 @@ def gram_contents(x: Array, name: str, *, trace_one: bool = True) -> Values:
     where = "" if values.ndim == 2 else f" at index {_at(index, values.shape[:-2])}"
     value_error(
         name, "Grams of trace one", f"a trace of {_differing(value, 1.0)}{where}",
-        f"pass fastrenyi.normalize({name}) of a kernel matrix, or make Grams of samples with fastrenyi.gram",
+        f"pass fastrenyi.normalize({name}) of a kernel matrix, "
+        f"{name} / {name}.diagonal(0, -2, -1).sum(-1)[..., None, None] of a Gram that has lost its trace, "
+        "or make Grams of samples with fastrenyi.gram",
     )  # fmt: skip
 
 

@@ -24,11 +24,11 @@ def judged(grams: Sequence[Array], measure: Callable[[float], ResultT]) -> Resul
     try:
         return measure(home.epsilon)
     except NotPositiveSemidefiniteError as error:
-        found = error
+        found = error.with_traceback(None)  # whose frames hold arrays
     lowest = max((made_in(a) for a in grams), key=lambda made: made.epsilon)
     if lowest != home:
         try:
             return measure(lowest.epsilon)
         except NotPositiveSemidefiniteError as error:
-            found = error
+            found = error.with_traceback(None)
     _check.beyond_rounding(found, lowest)
