@@ -25,6 +25,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "conditional_mutual_information": {"a": G, "b": G, "given": G}, "total_correlation": {"grams": [G, G]},
     "dual_total_correlation": {"grams": [G, G]}, "o_information": {"grams": [G, G, G]},
     "interaction_information": {"grams": [G, G, G]}, "divergence": {"x": X, "y": X},
+    "lazy_gram": {"x": X}, "Estimation": {},
     "layer_decomposition": {"maps": np.stack([G, G]), "target": G}, "permutation_test": {"a": G, "b": G, "n": 3},
     "Gaussian": {}, "Laplacian": {}, "Polynomial": {}, "Cosine": {}, "Delta": {}, "Silverman": {}, "Scott": {},
     "Median": {}, "NearestNeighbours": {}, "Alignment": {"target": G},

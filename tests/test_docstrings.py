@@ -15,7 +15,10 @@ import fastrenyi.torch as frt
 
 ORDER = ["Parameters", "Attributes", "Returns", "Raises", "Notes", "Examples"]
 # Which users do not make.
-HOLDERS = {fr.LayerDecomposition, fr.LayerNull, fr.PermutationTest, frt.Activations, fr.NotPositiveSemidefiniteError}
+HOLDERS = {
+    fr.Estimate, fr.LayerDecomposition, fr.LayerNull, fr.LazyGram, fr.PermutationTest, frt.Activations,
+    fr.NotPositiveSemidefiniteError,
+}  # fmt: skip
 PUBLIC = {
     f"{room.__name__}.{name}": getattr(room, name)
     for room in (fr, frt, frt.losses)

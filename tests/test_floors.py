@@ -106,7 +106,7 @@ PYTHON_FLOORS = {
     "torch.ops": CORE, "_dispatch": CORE,
     "_call": CORE, "null": CORE,
     "kernels": CORE, "bandwidths": CORE, "measures": CORE, "decomposition": CORE, "normalization": CORE,
-    "grams": CORE, "multivariate": CORE, "divergence": CORE, "": CORE,
+    "grams": CORE, "large": CORE, "multivariate": CORE, "divergence": CORE, "": CORE,
     "table": 3,
     "torch": 4,
     "report": 5, "demo": 5, "study": 6, "bench": 5, "cli": 5, "__main__": 5,

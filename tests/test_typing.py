@@ -58,7 +58,7 @@ def test_what_mypy_refuses() -> None:
     with pytest.raises(ValueError, match="gausian"):
         fr.gram(X, kernel="gausian")  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="gausian"):
-        fr.divergence(X, X, "gausian")  # type: ignore[arg-type]
+        fr.divergence(X, X, "gausian")  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="silver"):
         fr.Gaussian("silver")  # type: ignore[arg-type]
     with pytest.raises(TypeError):

@@ -12,6 +12,8 @@ from fastrenyi.decomposition import LayerDecomposition, LayerNull, layer_decompo
 from fastrenyi.divergence import divergence
 from fastrenyi.grams import channel_grams, gram, tensor_gram
 from fastrenyi.kernels import Cosine, Delta, Gaussian, Laplacian, Polynomial
+from fastrenyi.large.estimation import Estimate, Estimation
+from fastrenyi.large.lazy import LazyGram, lazy_gram
 from fastrenyi.measures import (
     conditional_entropy,
     conditional_mutual_information,
@@ -34,10 +36,13 @@ __all__ = [
     "BackendUnavailableError",
     "Cosine",
     "Delta",
+    "Estimate",
+    "Estimation",
     "Gaussian",
     "Laplacian",
     "LayerDecomposition",
     "LayerNull",
+    "LazyGram",
     "Median",
     "NearestNeighbours",
     "NotPositiveSemidefiniteError",
@@ -57,6 +62,7 @@ __all__ = [
     "interaction_information",
     "joint_entropy",
     "layer_decomposition",
+    "lazy_gram",
     "mutual_information",
     "normalize",
     "o_information",

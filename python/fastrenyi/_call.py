@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 from fastrenyi import _check, _dispatch
 from fastrenyi._array import Array, ArrayT, Home
+from fastrenyi.large.estimation import Estimate, Estimation, as_estimation
+from fastrenyi.large.lazy import LazyGram, factor_of
 
 __all__ = ["Alpha", "Call", "Variable", "numbered", "rounding", "share"]
 
@@ -24,8 +26,11 @@ Variable: TypeAlias = ArrayT | Sequence[ArrayT]
 class Call(Generic[ArrayT]):
     """One call of a measure: its variables, checked, and the entropies of their combinations."""
 
-    def __init__(self, variables: dict[str, Variable[ArrayT]], alpha: Alpha, base: float) -> None:
+    def __init__(
+        self, variables: dict[str, Variable[ArrayT]], alpha: Alpha, base: float, estimate: object = None
+    ) -> None:
         """Check the arguments of a measure."""
+        self.estimation = None if estimate is None else as_estimation(estimate)
         self.names = list(variables)
         self.grams: list[Array] = []
         self.labels: list[str] = []
@@ -41,11 +46,17 @@ class Call(Generic[ArrayT]):
             listed: Any = variable if is_joint else [variable]
             for k, x in enumerate(listed):
                 label = f"{name}[{k}]" if is_joint else name
-                x = _check.adopt(x, label)
-                homes.append(_check.gram(x, label))
+                if isinstance(x, LazyGram):
+                    self.estimation = self.estimation or Estimation()
+                    homes.append(x.home)
+                else:
+                    x = _check.adopt(x, label)
+                    homes.append(_check.gram(x, label))
                 self.grams.append(x)
                 self.labels.append(label)
-                _check.same_home(homes[-1], label, homes[0], self.labels[0])
+                # Estimates are made in a precision of their own.
+                like = homes[0] if self.estimation is None else homes[0].with_dtype(homes[-1].dtype)
+                _check.same_home(homes[-1], label, like, self.labels[0])
                 n = self.grams[0].shape[-1]
                 if x.shape[-1] != n:
                     expected = f"Grams of n = {n} samples, as {self.labels[0]}"
@@ -58,7 +69,7 @@ class Call(Generic[ArrayT]):
         self._check_batches()
 
     def _check_batches(self) -> None:
-        if all(a.shape == self.grams[0].shape for a in self.grams):
+        if self.estimation is not None or all(a.shape == self.grams[0].shape for a in self.grams):
             return
         shape: tuple[int, ...] = ()
         for name, members in zip(self.names, self.members, strict=True):
@@ -73,9 +84,30 @@ class Call(Generic[ArrayT]):
         """Return the joint entropies of subsets of the variables, by position: (subsets, *batch, orders)."""
         return self._found(subsets, [])
 
-    def sum(self, *terms: tuple[float, tuple[int, ...]]) -> ArrayT:
+    def sum(self, *terms: tuple[float, tuple[int, ...]]) -> Any:
         """Return the sum of joint entropies of subsets, each with its sign, as the caller is to have it."""
+        if self.estimation is not None:
+            return self._estimated(terms, self.estimation)
         return self.leave(self._found([subset for _, subset in terms], [sign for sign, _ in terms]))
+
+    def _estimated(self, terms: Sequence[tuple[float, tuple[int, ...]]], how: Estimation) -> Estimate:
+        from fastrenyi.large.run import Term, estimated
+
+        factors = [factor_of(a, label) for a, label in zip(self.grams, self.labels, strict=True)]
+        name = ", ".join
+        return estimated(
+            [
+                Term(sign, [factors[k] for i in subset for k in self.members[i]], name(self.names[i] for i in subset))
+                for sign, subset in terms
+                if sign != 0
+            ],
+            self.orders, self.one_order, self.unit, how,
+        )  # fmt: skip
+
+    def refuse_estimates(self, what: str) -> None:
+        """Refuse large Grams for what is not estimated."""
+        if self.estimation is not None:
+            _check.kind_error(self.labels[0], f"dense Grams for {what}", "large ones", "make them by fastrenyi.gram")
 
     def _found(self, subsets: Sequence[tuple[int, ...]], signs: list[float]) -> Array:
         return self.operations.entropies(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fastrenyi import _backend, _core
 
-__all__ = ["announce_gram", "announce_spectra", "free_bytes"]
+__all__ = ["announce_gram", "announce_spectra", "free_bytes", "outside"]
 
 # Seconds of one thread, as measured in benchmarks/README.md: they tell minutes from hours, not more.
 _PER_PAIR, _PER_FEATURE, _PER_CUBE = 1e-8, 8e-11, 8e-11
@@ -63,7 +63,7 @@ def _announce(what: str, thread_seconds: float, size: int) -> None:
     if seconds > _LONG:
         told.append(f"about {_time(seconds)}")
     if told:
-        warnings.warn(f"{what} will take {' and '.join(told)}; {_WAY_OUT}", stacklevel=_outside())
+        warnings.warn(f"{what} will take {' and '.join(told)}; {_WAY_OUT}", stacklevel=outside())
 
 
 def _some(count: int, one: str, many: str = "") -> str:
@@ -74,8 +74,8 @@ def _time(seconds: float) -> str:
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.0f} hours"
 
 
-def _outside() -> int:
-    """Return the stack level of the first frame that is not the library's, for ``_announce``'s warning."""
+def outside() -> int:
+    """Return the stack level of the first frame that is not the library's, for a warning of the caller."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "fastrenyi":
         level, frame = level + 1, frame.f_back

@@ -52,7 +52,7 @@ BandwidthName: TypeAlias = Literal["silverman", "scott", "median", "neighbours"]
 BandwidthLike: TypeAlias = Bandwidth | float | BandwidthName | AnyArray
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class _Given(Bandwidth):
     """Widths that the caller has chosen: one for all, or one for each sample set."""
 
@@ -65,6 +65,10 @@ class _Given(Bandwidth):
     def __hash__(self) -> int:
         """Return a hash of the numbers, which an array must keep as long as the hash is used."""
         return hash(key(self.value))
+
+    def __repr__(self) -> str:
+        """Return what was given."""
+        return repr(self.value)
 
     def _known(self, batch: tuple[int, ...], n: int, d: int) -> float | Array | None:
         shape = tuple(self.value.shape) if is_array(self.value) else ()

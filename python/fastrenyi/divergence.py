@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, overload
+
 import numpy as np
 
 from fastrenyi import _check, _dispatch
-from fastrenyi._array import Array, ArrayT, Home, has_numbers, wrap
+from fastrenyi._array import AnyArray, Array, ArrayT, Home, has_numbers, wrap
 from fastrenyi._call import Alpha
 from fastrenyi.bandwidths import BandwidthLike
-from fastrenyi.kernels import KernelLike, as_kernel
+from fastrenyi.kernels import Kernel, KernelLike, as_kernel
+from fastrenyi.large.estimation import Estimate, How, as_estimation
+from fastrenyi.large.lazy import factor_of, lazy_gram
 
 __all__ = ["divergence"]
 
@@ -21,15 +26,56 @@ def _pooled(x: Array, y: Array, home: Home) -> Array:
         return xp.concatenate([xp.broadcast_to(v, (*batch, *v.shape[-2:])) for v in (x, y)], -2)
 
 
-def divergence(
+def _estimated(
+    pooled: Array, n: int, kernel: Kernel, orders: Sequence[float], one: bool, unit: float, how: How
+) -> Estimate:
+    """Return the divergence of the first n samples from the others, estimated."""
+    from fastrenyi.large.run import Term, estimated
+
+    if pooled.ndim != 2:
+        _check.value_error("x", "samples of shape (n, d) to estimate of", f"shape {tuple(pooled.shape)}")
+    every = factor_of(lazy_gram(pooled, kernel), "x")
+    share = n / every.n
+    terms = [
+        Term(1, [every], "x, y"),
+        Term(-share, [every.part(slice(0, n))], "x"),
+        Term(share - 1, [every.part(slice(n, None))], "y"),
+    ]
+    return estimated(terms, orders, one, unit, as_estimation(how))
+
+
+@overload
+def divergence(  # type: ignore[overload-overlap]
     x: ArrayT,
     y: ArrayT,
+    kernel: KernelLike = ...,
+    bandwidth: BandwidthLike | None = ...,
+    *,
+    alpha: Alpha = ...,
+    base: float = ...,
+    estimate: None = ...,
+) -> ArrayT: ...
+@overload
+def divergence(
+    x: AnyArray,
+    y: AnyArray,
+    kernel: KernelLike = ...,
+    bandwidth: BandwidthLike | None = ...,
+    *,
+    alpha: Alpha = ...,
+    base: float = ...,
+    estimate: How,
+) -> Estimate: ...
+def divergence(
+    x: Any,
+    y: Any,
     kernel: KernelLike = "gaussian",
     bandwidth: BandwidthLike | None = None,
     *,
     alpha: Alpha = 1.01,
     base: float = 2,
-) -> ArrayT:
+    estimate: How = None,
+) -> Any:
     """Return the Jensen-Renyi divergence of two samples: S(x and y pooled) - n/(n+m) S(x) - m/(n+m) S(y).
 
     Zero for equal samples, and at most the entropy of the mixing proportions for samples far apart.
@@ -47,6 +93,9 @@ def divergence(
         Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits, the default is close to Shannon.
     base : float
         Base of the logarithm; 2 gives bits.
+    estimate : float or Estimation, optional
+        Half the width of the interval wanted, or how to come to it. With it, and of Grams by ``lazy_gram``, the result
+        is an ``Estimate``.
 
     Returns
     -------
@@ -98,6 +147,8 @@ def divergence(
     operations = _dispatch.operations(home.library)
     n, m = x.shape[-2], y.shape[-2]
     pooled = _pooled(x, y, home)
+    if estimate is not None:
+        return _estimated(pooled, n, chosen, orders, one_order, unit, estimate)
     try:
         grams = chosen._gram(pooled, home, "x")
     except ValueError:
@@ -111,5 +162,4 @@ def divergence(
         for part in (grams, grams[..., :n, :n] * ((n + m) / n), grams[..., n:, n:] * ((n + m) / m))
     )
     result = s - (n * s_x + m * s_y) / (n + m)
-    found: ArrayT = home.leave(result[..., 0] if one_order else result)
-    return found
+    return home.leave(result[..., 0] if one_order else result)

@@ -5,11 +5,13 @@ An argument that names a variable is a Gram (..., n, n), or a list or tuple of G
 
 from __future__ import annotations
 
-from typing import overload
+from typing import Any, overload
 
 from fastrenyi import _check, _dispatch
 from fastrenyi._array import ArrayT
 from fastrenyi._call import Alpha, Call, Variable, numbered
+from fastrenyi.large.estimation import Estimate, How
+from fastrenyi.large.lazy import Large
 from fastrenyi.null import PermutationTest, permutation_test
 
 __all__ = [
@@ -55,7 +57,11 @@ def spectrum(a: ArrayT) -> ArrayT:
     return found
 
 
-def entropy(a: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2) -> ArrayT:
+@overload
+def entropy(a: Variable[ArrayT], alpha: Alpha = ..., base: float = ..., *, estimate: None = ...) -> ArrayT: ...  # type: ignore[overload-overlap]
+@overload
+def entropy(a: Large, alpha: Alpha = ..., base: float = ..., *, estimate: How = ...) -> Estimate: ...
+def entropy(a: Any, alpha: Alpha = 1.01, base: float = 2, *, estimate: How = None) -> Any:
     """Return the matrix-based Renyi entropy: S_alpha(A) = log2(sum_i lambda_i^alpha) / (1 - alpha).
 
     Parameters
@@ -66,6 +72,9 @@ def entropy(a: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2) -> ArrayT
         Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits, the default is close to Shannon.
     base : float
         Base of the logarithm; 2 gives bits.
+    estimate : float or Estimation, optional
+        Half the width of the interval wanted, or how to come to it. With it, and of Grams by ``lazy_gram``, the result
+        is an ``Estimate``.
 
     Returns
     -------
@@ -103,11 +112,15 @@ def entropy(a: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2) -> ArrayT
     >>> fr.entropy(a, alpha=[0.5, 2, 5]).round(4)
     array([2.6738, 2.2589, 2.0376])
     """
-    call = Call({"a": a}, alpha, base)
+    call = Call({"a": a}, alpha, base, estimate)
     return call.sum((1, (0,)))
 
 
-def joint_entropy(*grams: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2) -> ArrayT:
+@overload
+def joint_entropy(*grams: Variable[ArrayT], alpha: Alpha = ..., base: float = ..., estimate: None = ...) -> ArrayT: ...  # type: ignore[overload-overlap]
+@overload
+def joint_entropy(*grams: Large, alpha: Alpha = ..., base: float = ..., estimate: How = ...) -> Estimate: ...
+def joint_entropy(*grams: Any, alpha: Alpha = 1.01, base: float = 2, estimate: How = None) -> Any:
     """Return the joint entropy: S(A_1, ..., A_C) = S(A_1 o ... o A_C / tr(A_1 o ... o A_C)).
 
     The small circle is the entrywise product.
@@ -120,6 +133,9 @@ def joint_entropy(*grams: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2
         Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits, the default is close to Shannon.
     base : float
         Base of the logarithm; 2 gives bits.
+    estimate : float or Estimation, optional
+        Half the width of the interval wanted, or how to come to it. With it, and of Grams by ``lazy_gram``, the result
+        is an ``Estimate``.
 
     Returns
     -------
@@ -149,13 +165,19 @@ def joint_entropy(*grams: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2
     >>> float(fr.joint_entropy(a, b))
     2.0
     """
-    call = Call(numbered(grams, 1), alpha, base)
+    call = Call(numbered(grams, 1), alpha, base, estimate)
     return call.sum((1, tuple(range(len(grams)))))
 
 
+@overload
+def conditional_entropy(  # type: ignore[overload-overlap]
+    a: Variable[ArrayT], given: Variable[ArrayT], *, alpha: Alpha = ..., base: float = ..., estimate: None = ...
+) -> ArrayT: ...
+@overload
 def conditional_entropy(
-    a: Variable[ArrayT], given: Variable[ArrayT], *, alpha: Alpha = 1.01, base: float = 2
-) -> ArrayT:
+    a: Large, given: Large, *, alpha: Alpha = ..., base: float = ..., estimate: How = ...
+) -> Estimate: ...
+def conditional_entropy(a: Any, given: Any, *, alpha: Alpha = 1.01, base: float = 2, estimate: How = None) -> Any:
     """Return the conditional entropy: S(A | G) = S(A, G) - S(G).
 
     Parameters
@@ -166,6 +188,9 @@ def conditional_entropy(
         Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits, the default is close to Shannon.
     base : float
         Base of the logarithm; 2 gives bits.
+    estimate : float or Estimation, optional
+        Half the width of the interval wanted, or how to come to it. With it, and of Grams by ``lazy_gram``, the result
+        is an ``Estimate``.
 
     Returns
     -------
@@ -195,12 +220,12 @@ def conditional_entropy(
     >>> np.abs(np.round([fr.conditional_entropy(a, b), fr.conditional_entropy(a, a)], 6))
     array([1., 0.])
     """
-    call = Call({"a": a, "given": given}, alpha, base)
+    call = Call({"a": a, "given": given}, alpha, base, estimate)
     return call.sum((1, (0, 1)), (-1, (1,)))
 
 
 @overload
-def mutual_information(
+def mutual_information(  # type: ignore[overload-overlap]
     a: Variable[ArrayT],
     b: Variable[ArrayT],
     *,
@@ -208,20 +233,26 @@ def mutual_information(
     base: float = ...,
     null: None = ...,
     seed: int = ...,
+    estimate: None = ...,
 ) -> ArrayT: ...
 @overload
 def mutual_information(
     a: Variable[ArrayT], b: Variable[ArrayT], *, alpha: Alpha = ..., base: float = ..., null: int, seed: int = ...
 ) -> PermutationTest[ArrayT]: ...
+@overload
 def mutual_information(
-    a: Variable[ArrayT],
-    b: Variable[ArrayT],
+    a: Large, b: Large, *, alpha: Alpha = ..., base: float = ..., estimate: How = ...
+) -> Estimate: ...
+def mutual_information(
+    a: Any,
+    b: Any,
     *,
     alpha: Alpha = 1.01,
     base: float = 2,
     null: int | None = None,
     seed: int = 0,
-) -> ArrayT | PermutationTest[ArrayT]:
+    estimate: How = None,
+) -> Any:
     """Return the mutual information: I(A; B) = S(A) + S(B) - S(A, B).
 
     Parameters
@@ -236,6 +267,9 @@ def mutual_information(
         Compare it with so many random permutations of the samples of b, as ``permutation_test``.
     seed : int
         Of the permutations.
+    estimate : float or Estimation, optional
+        Half the width of the interval wanted, or how to come to it. With it, and of Grams by ``lazy_gram``, the result
+        is an ``Estimate``.
 
     Returns
     -------
@@ -270,13 +304,27 @@ def mutual_information(
     """
     if null is not None:
         return permutation_test(a, b, _check.integer(null, "null", 1), seed, alpha=alpha, base=base)
-    call = Call({"a": a, "b": b}, alpha, base)
+    call = Call({"a": a, "b": b}, alpha, base, estimate)
     return call.sum((1, (0,)), (1, (1,)), (-1, (0, 1)))
 
 
+@overload
+def conditional_mutual_information(  # type: ignore[overload-overlap]
+    a: Variable[ArrayT],
+    b: Variable[ArrayT],
+    given: Variable[ArrayT],
+    *,
+    alpha: Alpha = ...,
+    base: float = ...,
+    estimate: None = ...,
+) -> ArrayT: ...
+@overload
 def conditional_mutual_information(
-    a: Variable[ArrayT], b: Variable[ArrayT], given: Variable[ArrayT], *, alpha: Alpha = 1.01, base: float = 2
-) -> ArrayT:
+    a: Large, b: Large, given: Large, *, alpha: Alpha = ..., base: float = ..., estimate: How = ...
+) -> Estimate: ...
+def conditional_mutual_information(
+    a: Any, b: Any, given: Any, *, alpha: Alpha = 1.01, base: float = 2, estimate: How = None
+) -> Any:
     """Return the conditional mutual information: I(A; B | G) = S(A, G) + S(B, G) - S(A, B, G) - S(G).
 
     Parameters
@@ -287,6 +335,9 @@ def conditional_mutual_information(
         Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits, the default is close to Shannon.
     base : float
         Base of the logarithm; 2 gives bits.
+    estimate : float or Estimation, optional
+        Half the width of the interval wanted, or how to come to it. With it, and of Grams by ``lazy_gram``, the result
+        is an ``Estimate``.
 
     Returns
     -------
@@ -317,5 +368,5 @@ def conditional_mutual_information(
     >>> round(float(fr.conditional_mutual_information(a, xor, b)), 6)
     1.0
     """
-    call = Call({"a": a, "b": b, "given": given}, alpha, base)
+    call = Call({"a": a, "b": b, "given": given}, alpha, base, estimate)
     return call.sum((1, (0, 2)), (1, (1, 2)), (-1, (0, 1, 2)), (-1, (2,)))

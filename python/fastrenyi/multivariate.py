@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any, overload
 
 from fastrenyi import _check
 from fastrenyi._array import Array, ArrayT
 from fastrenyi._call import Alpha, Call, Variable, numbered, share
+from fastrenyi.large.estimation import Estimate, How
+from fastrenyi.large.lazy import Large
 
 __all__ = ["dual_total_correlation", "interaction_information", "o_information", "total_correlation"]
 
@@ -23,9 +26,17 @@ def _all_but_one_and_joint(call: Call[ArrayT]) -> tuple[Array, Array]:
     return found[:-1], found[-1]
 
 
+@overload
+def total_correlation(  # type: ignore[overload-overlap]
+    *grams: Variable[ArrayT], normalized: bool = ..., alpha: Alpha = ..., base: float = ..., estimate: None = ...
+) -> ArrayT: ...
+@overload
 def total_correlation(
-    *grams: Variable[ArrayT], normalized: bool = False, alpha: Alpha = 1.01, base: float = 2
-) -> ArrayT:
+    *grams: Large, normalized: bool = ..., alpha: Alpha = ..., base: float = ..., estimate: How = ...
+) -> Estimate: ...
+def total_correlation(
+    *grams: Any, normalized: bool = False, alpha: Alpha = 1.01, base: float = 2, estimate: How = None
+) -> Any:
     """Return the total correlation: T = sum_i S(A_i) - S(A_1, ..., A_L).
 
     Parameters
@@ -39,6 +50,9 @@ def total_correlation(
         Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits, the default is close to Shannon.
     base : float
         Base of the logarithm; 2 gives bits.
+    estimate : float or Estimation, optional
+        Half the width of the interval wanted, or how to come to it. With it, and of Grams by ``lazy_gram``, the result
+        is an ``Estimate``.
 
     Returns
     -------
@@ -68,8 +82,13 @@ def total_correlation(
     >>> np.round([fr.total_correlation(a, a, a), fr.total_correlation(a, a, a, normalized=True)], 6)
     array([2., 1.])
     """
-    call = Call(numbered(grams, 2), alpha, base)
+    call = Call(numbered(grams, 2), alpha, base, estimate)
     normalized = _check.flag(normalized, "normalized")
+    if call.estimation is not None:
+        if normalized:
+            call.refuse_estimates("normalized=True")
+        everything = tuple(range(len(grams)))
+        return call.sum(*((1, (i,)) for i in everything), (-1, everything))
     singles, joint = _singles_and_joint(call)
     result = singles.sum(axis=0) - joint
     if normalized:
@@ -78,9 +97,17 @@ def total_correlation(
     return call.leave(result)
 
 
+@overload
+def dual_total_correlation(  # type: ignore[overload-overlap]
+    *grams: Variable[ArrayT], normalized: bool = ..., alpha: Alpha = ..., base: float = ..., estimate: None = ...
+) -> ArrayT: ...
+@overload
 def dual_total_correlation(
-    *grams: Variable[ArrayT], normalized: bool = False, alpha: Alpha = 1.01, base: float = 2
-) -> ArrayT:
+    *grams: Large, normalized: bool = ..., alpha: Alpha = ..., base: float = ..., estimate: How = ...
+) -> Estimate: ...
+def dual_total_correlation(
+    *grams: Any, normalized: bool = False, alpha: Alpha = 1.01, base: float = 2, estimate: How = None
+) -> Any:
     """Return the dual total correlation: D = sum_i S(all but A_i) - (L - 1) S(A_1, ..., A_L).
 
     Parameters
@@ -93,6 +120,9 @@ def dual_total_correlation(
         Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits, the default is close to Shannon.
     base : float
         Base of the logarithm; 2 gives bits.
+    estimate : float or Estimation, optional
+        Half the width of the interval wanted, or how to come to it. With it, and of Grams by ``lazy_gram``, the result
+        is an ``Estimate``.
 
     Returns
     -------
@@ -123,14 +153,23 @@ def dual_total_correlation(
     >>> np.round([fr.dual_total_correlation(a, a, a), fr.dual_total_correlation(a, a, a, normalized=True)], 6)
     array([1., 1.])
     """
-    call = Call(numbered(grams, 2), alpha, base)
+    call = Call(numbered(grams, 2), alpha, base, estimate)
     normalized = _check.flag(normalized, "normalized")
+    if call.estimation is not None:
+        if normalized:
+            call.refuse_estimates("normalized=True")
+        everything = tuple(range(len(grams)))
+        return call.sum(*((1, everything[:i] + everything[i + 1 :]) for i in everything), (1 - len(grams), everything))
     others, joint = _all_but_one_and_joint(call)
     result = others.sum(axis=0) - (len(grams) - 1) * joint
     return call.leave(share(result, joint, call.rounding(1), call.home) if normalized else result)
 
 
-def o_information(*grams: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2) -> ArrayT:
+@overload
+def o_information(*grams: Variable[ArrayT], alpha: Alpha = ..., base: float = ..., estimate: None = ...) -> ArrayT: ...  # type: ignore[overload-overlap]
+@overload
+def o_information(*grams: Large, alpha: Alpha = ..., base: float = ..., estimate: How = ...) -> Estimate: ...
+def o_information(*grams: Any, alpha: Alpha = 1.01, base: float = 2, estimate: How = None) -> Any:
     """Return the O-information, the total correlation less the dual total correlation: Omega = T - D.
 
     Positive where redundancy prevails, negative where synergy does.
@@ -143,6 +182,9 @@ def o_information(*grams: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2
         Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits, the default is close to Shannon.
     base : float
         Base of the logarithm; 2 gives bits.
+    estimate : float or Estimation, optional
+        Half the width of the interval wanted, or how to come to it. With it, and of Grams by ``lazy_gram``, the result
+        is an ``Estimate``.
 
     Returns
     -------
@@ -173,7 +215,7 @@ def o_information(*grams: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2
     >>> np.round([fr.o_information(a, b, xor), fr.o_information(a, a, a)], 6)
     array([-1.,  1.])
     """
-    call = Call(numbered(grams, 2), alpha, base)
+    call = Call(numbered(grams, 2), alpha, base, estimate)
     count = len(grams)
     everything = tuple(range(count))
     return call.sum(
@@ -183,7 +225,13 @@ def o_information(*grams: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2
     )
 
 
-def interaction_information(*grams: Variable[ArrayT], alpha: Alpha = 1.01, base: float = 2) -> ArrayT:
+@overload
+def interaction_information(  # type: ignore[overload-overlap]
+    *grams: Variable[ArrayT], alpha: Alpha = ..., base: float = ..., estimate: None = ...
+) -> ArrayT: ...
+@overload
+def interaction_information(*grams: Large, alpha: Alpha = ..., base: float = ..., estimate: How = ...) -> Estimate: ...
+def interaction_information(*grams: Any, alpha: Alpha = 1.01, base: float = 2, estimate: How = None) -> Any:
     """Return the interaction information: -sum over the non-empty subsets T of (-1)^|T| S(T).
 
     For two variables it is I(A; B), for three I(A; B) - I(A; B | C): redundancy is positive and synergy negative, the
@@ -197,6 +245,9 @@ def interaction_information(*grams: Variable[ArrayT], alpha: Alpha = 1.01, base:
         Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits, the default is close to Shannon.
     base : float
         Base of the logarithm; 2 gives bits.
+    estimate : float or Estimation, optional
+        Half the width of the interval wanted, or how to come to it. With it, and of Grams by ``lazy_gram``, the result
+        is an ``Estimate``.
 
     Returns
     -------
@@ -236,6 +287,6 @@ def interaction_information(*grams: Variable[ArrayT], alpha: Alpha = 1.01, base:
             len(grams),
             "join some of them in lists",
         )
-    call = Call(variables, alpha, base)
+    call = Call(variables, alpha, base, estimate)
     subsets = [s for size in range(1, len(grams) + 1) for s in combinations(range(len(grams)), size)]
     return call.sum(*(((-1) ** (len(subset) + 1), subset) for subset in subsets))

@@ -135,6 +135,7 @@ def permutation_test(
     (True, True, (200,))
     """
     call = Call({"a": a, "b": b}, alpha, base)
+    call.refuse_estimates("permutations")
     count, seed = _check.integer(n, "n", 1), _check.integer(seed, "seed", 0)
     s_a, s_b, s_ab = call.entropies((0,), (1,), (0, 1))
     alone = s_a + s_b

@@ -1,0 +1,224 @@
+"""What a lazy Gram is made of: kernels of samples, of which any rectangle can be made when it is asked for.
+
+The entries of a factor are those of a kernel matrix with ones on its diagonal; a joint variable is their product.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from fastrenyi import _check
+from fastrenyi._array import Values
+
+__all__ = ["Dense", "Factor", "Gaussian", "Inner", "Labels", "Laplacian", "coded", "finite", "merged"]
+
+_FINITE_ROWS = 4096  # looked at together, so that a memory map need not be in memory
+_FAR = 1e6  # squared lengths, in widths, from which on distances by products have lost digits that count
+_NEAR = -40.0  # exponents under which nothing is left of them
+
+
+class Factor(Protocol):
+    """A kernel matrix (n, n) with ones on its diagonal (of a dense one, with n times its own)."""
+
+    n: int
+    nonnegative: bool
+    """Whether no entry is below zero."""
+
+    def tile(self, rows: Values, columns: Values) -> Values:
+        """Return the float64 entries of some rows and columns, by their indices."""
+
+    def diagonal(self) -> Values | None:
+        """Return the diagonal (n,), None for ones."""
+
+    def part(self, rows: slice) -> Factor:
+        """Return that of some of the samples."""
+
+
+class _Scaled:
+    """Sets of samples side by side, each centred and divided by its width."""
+
+    nonnegative = True
+
+    def __init__(self, sets: Sequence[tuple[Values, float]]) -> None:
+        self.sets = list(sets)
+        self.n = len(self.sets[0][0])
+        self._centres = [_mean(x) for x, _ in self.sets]
+
+    def part(self, rows: slice) -> Factor:
+        """Return that of some of the samples."""
+        found: Factor = type(self)([(x[rows], width) for x, width in self.sets])  # type: ignore[assignment]
+        return found
+
+    def rows(self, index: Values) -> Values:
+        """Return some samples (m, d)."""
+        parts = [
+            (x[index].astype(np.float64) - centre) / width
+            for (x, width), centre in zip(self.sets, self._centres, strict=True)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def diagonal(self) -> None:
+        """Ones."""
+        return
+
+
+class Gaussian(_Scaled):
+    """exp(-|x - y|^2 / 2) of scaled samples: a product of Gaussians of any widths is one of them."""
+
+    def tile(self, rows: Values, columns: Values) -> Values:
+        """Return some of its entries."""
+        x, y = self.rows(rows), self.rows(columns)
+        x_squares, y_squares = (np.einsum("ij,ij->i", v, v) / 2 for v in (x, y))
+        exponents = x @ y.T
+        exponents -= x_squares[:, None]
+        exponents -= y_squares
+        farthest = float(max(x_squares.max(), y_squares.max()))
+        if farthest > _FAR:
+            _by_differences(exponents, x, y, np.nonzero(exponents > _NEAR - 1e-14 * farthest))
+        np.minimum(exponents, 0.0, out=exponents)
+        found: Values = np.exp(exponents, out=exponents)
+        if rows is columns:
+            np.fill_diagonal(found, 1.0)
+        return found
+
+
+def _by_differences(exponents: Values, x: Values, y: Values, where: tuple[Values, ...]) -> None:
+    """Make exponents again where products of lengths have lost what tells two samples apart."""
+    step = max(1, 2**22 // x.shape[1])
+    for start in range(0, len(where[0]), step):
+        i, j = (index[start : start + step] for index in where)
+        between = x[i] - y[j]
+        exponents[i, j] = -np.einsum("ij,ij->i", between, between) / 2
+
+
+class Laplacian(_Scaled):
+    """exp(-|x - y|_1) of scaled samples: a product of Laplacians of any widths is one of them."""
+
+    def tile(self, rows: Values, columns: Values) -> Values:
+        """Return some of its entries."""
+        from scipy.spatial.distance import cdist
+
+        found: Values = cdist(self.rows(rows), self.rows(columns), "cityblock")
+        np.negative(found, out=found)
+        return np.exp(found, out=found)
+
+
+class Inner:
+    """(gamma <x, y> + coef0)^degree over the roots of the diagonal: polynomial and cosine kernels."""
+
+    def __init__(self, x: Values, degree: int, gamma: float, coef0: float) -> None:
+        """Of samples (n, d)."""
+        self._x, self._degree, self._gamma, self._coef0 = x, degree, gamma, coef0
+        self.n = len(x)
+        self.nonnegative = degree % 2 == 0
+
+    def tile(self, rows: Values, columns: Values) -> Values:
+        """Return some of its entries."""
+        x, y = (self._x[index].astype(np.float64) for index in (rows, columns))
+        # Lengths first, so that no power leaves the range of the dtype.
+        x_lengths, y_lengths = (np.sqrt(self._gamma * np.einsum("ij,ij->i", v, v) + self._coef0) for v in (x, y))
+        found = self._gamma * (x @ y.T)
+        found += self._coef0
+        found /= x_lengths[:, None]
+        found /= y_lengths
+        found **= self._degree
+        if rows is columns:
+            np.fill_diagonal(found, 1.0)
+        return found
+
+    def part(self, rows: slice) -> Factor:
+        """Return that of some of the samples."""
+        return Inner(self._x[rows], self._degree, self._gamma, self._coef0)
+
+    def diagonal(self) -> None:
+        """Ones."""
+        return
+
+
+class Labels:
+    """1 for samples with the same label, else 0: the Delta kernel."""
+
+    nonnegative = True
+
+    def __init__(self, codes: Values) -> None:
+        """Of integers (n,)."""
+        self.codes, self.n = codes, len(codes)
+
+    def tile(self, rows: Values, columns: Values) -> Values:
+        """Return some of its entries."""
+        found: Values = (self.codes[rows][:, None] == self.codes[columns]).astype(np.float64)
+        return found
+
+    def part(self, rows: slice) -> Factor:
+        """Return that of some of the samples."""
+        return Labels(self.codes[rows])
+
+    def diagonal(self) -> None:
+        """Ones."""
+        return
+
+
+class Dense:
+    """A Gram that a user has, times n."""
+
+    def __init__(self, a: Values) -> None:
+        """Of a symmetric matrix (n, n)."""
+        self._a, self.n = a, len(a)
+        self.nonnegative = bool(a.min() >= 0)
+
+    def tile(self, rows: Values, columns: Values) -> Values:
+        """Return some of its entries."""
+        found: Values = self._a[rows][:, columns].astype(np.float64)
+        found *= self.n
+        return found
+
+    def part(self, rows: slice) -> Factor:
+        """Return that of some of the samples, whose trace is not one."""
+        return Dense(self._a[rows, rows])
+
+    def diagonal(self) -> Values:
+        """Its own."""
+        found: Values = np.diagonal(self._a).astype(np.float64) * self.n
+        return found
+
+
+def merged(factors: Sequence[Factor]) -> list[Factor]:
+    """Return as few factors of the same product: one Gaussian, one Laplacian, and one of labels."""
+    found: list[Factor] = [factor for factor in factors if isinstance(factor, (Inner, Dense))]
+    for kind in (Gaussian, Laplacian):
+        sets = [one for factor in factors if isinstance(factor, kind) for one in factor.sets]
+        if sets:
+            found.append(kind(sets))
+    labels = [factor.codes for factor in factors if isinstance(factor, Labels)]
+    if labels:
+        found.append(Labels(coded(np.stack(labels, axis=1))))
+    return found
+
+
+def coded(values: Values) -> Values:
+    """Return samples (n, d) as integers, the same for equal ones."""
+    rows = np.ascontiguousarray(values)
+    codes: Values = np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
+    return codes
+
+
+def finite(x: Values, name: str) -> None:
+    """Refuse NaN and infinity in samples (n, d) that may be a memory map."""
+    for start in range(0, len(x), _FINITE_ROWS):
+        part = np.asarray(x[start : start + _FINITE_ROWS])
+        if part.dtype.kind == "f" and not np.isfinite(part).all():
+            row, feature = (int(index) for index in np.argwhere(~np.isfinite(part))[0])
+            got = f"{part[row, feature]} at index ({start + row}, {feature})"
+            _check.value_error(name, "finite numbers", got, "clean the data first")
+
+
+def _mean(x: Values) -> Values:
+    parts = [
+        np.asarray(x[start : start + _FINITE_ROWS], np.float64).sum(axis=0) for start in range(0, len(x), _FINITE_ROWS)
+    ]
+    total: Values = functools.reduce(np.add, parts)
+    return total / len(x)

@@ -1,0 +1,194 @@
+"""A signed sum of entropies of large Grams, to a tolerance."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from fastrenyi import _check
+from fastrenyi._cost import free_bytes, outside
+from fastrenyi.large.estimation import Estimate, Estimation
+from fastrenyi.large.factors import Factor
+from fastrenyi.large.matrix import Matrix
+from fastrenyi.large.variable import Bounds, Variable
+
+__all__ = ["Term", "estimated"]
+
+_FIRST, _NEXT = 4, 2  # blocks before the first look, and between two
+_AFTER_DRAW = 3  # blocks of which the new one is the first
+_HEAVY = 1.25  # Student's t is too light where few eigenvalues carry what is left, from order 2 on
+_SOLVED = 8192  # samples of which a whole spectrum is taken where a space of a quarter of them does not suffice
+_SINGLE = 1e-4  # bits, that the rounding of single precision does not come near
+_UNKNOWN = 4 * 2.0**30
+
+
+@dataclass(frozen=True)
+class Term:
+    """A joint entropy in a signed sum: its sign, the factors of its Gram, and its name in messages."""
+
+    sign: float
+    factors: Sequence[Factor]
+    name: str
+
+
+@dataclass(frozen=True)
+class _Interval:
+    value: float
+    low: float
+    high: float
+    bracket: float
+    chance: float
+
+    @property
+    def half(self) -> float:
+        return (self.high - self.low) / 2
+
+
+def estimated(terms: Sequence[Term], orders: Sequence[float], one: bool, unit: float, how: Estimation) -> Estimate:
+    """Return the sum at each order, in `unit` of a bit."""
+    begun = time.monotonic()
+    if 0.0 in orders:
+        _check.value_error(
+            "alpha", "orders above 0 for large Grams", 0, "the rank is not to be seen by products: take a dense Gram"
+        )
+    memory = how.memory if how.memory is not None else (free_bytes() or _UNKNOWN) / 2
+    single = how.tol >= _SINGLE and min(orders) >= 1  # below 1 eigenvalues of the size of its rounding count
+    dtype = "float32" if single else "float64"
+    variables = [
+        Variable(Matrix(term.factors, 0.6 * memory / len(terms), dtype), orders, term.name, how.seed) for term in terms
+    ]
+    sum_ = _Sum(variables, [term.sign for term in terms], orders, unit, how)
+    most = _most_columns(variables, 0.3 * memory)
+    for variable in sum_.open:
+        variable.draw()
+        variable.grow(_FIRST - 1)
+        variable.look()
+    while not sum_.converged and sum_.open:
+        sum_.say(begun)
+        if not sum_.step(most):
+            break
+    if not sum_.converged:
+        sum_.warn(most)
+    found = sum_.intervals()
+    value, low, high = (
+        ends[0] if one else np.array(ends)
+        for ends in ([i.value for i in found], [i.low for i in found], [i.high for i in found])
+    )
+    return Estimate(
+        value,
+        low,
+        high,
+        confidence=how.confidence,
+        exact=all(variable.exact for variable in variables),
+        converged=sum_.converged,
+        columns=sum(variable.columns for variable in variables),
+        products=sum(variable.products for variable in variables),
+        seconds=time.monotonic() - begun,
+    )
+
+
+def _most_columns(variables: Sequence[Variable], memory: float) -> int:
+    n = variables[0].samples
+    return max(256, min(n // 4, int(memory / (8 * n * len(variables)))))
+
+
+class _Sum:
+    """The variables of a signed sum, on their way together."""
+
+    def __init__(
+        self, variables: list[Variable], signs: list[float], orders: Sequence[float], unit: float, how: Estimation
+    ) -> None:
+        self._variables, self._signs, self._orders, self._unit, self._how = variables, signs, orders, unit, how
+
+    @property
+    def open(self) -> list[Variable]:
+        """Those whose entropies are not known exactly."""
+        return [variable for variable in self._variables if not variable.exact]
+
+    @property
+    def converged(self) -> bool:
+        """Whether each interval is as narrow as is wanted."""
+        return all(interval.half <= self._how.tol for interval in self.intervals())
+
+    def intervals(self) -> list[_Interval]:
+        """Return the interval at each order."""
+        return [self._interval(order) for order in self._orders]
+
+    def _interval(self, order: float) -> _Interval:
+        parts = [(sign, variable.bounds[order]) for sign, variable in zip(self._signs, self._variables, strict=True)]
+        value = sum(sign * part.value for sign, part in parts)
+        low = sum(sign * (part.low if sign > 0 else part.high) for sign, part in parts)
+        high = sum(sign * (part.high if sign > 0 else part.low) for sign, part in parts)
+        chance = self._chance(order, parts)
+        rounding = sum(abs(sign) * part.rounding for sign, part in parts)
+        bracket = (high - low) / 2
+        low, high = min(low, value) - chance - rounding, max(high, value) + chance + rounding
+        if len(parts) == 1:
+            most = math.log2(self._variables[0].samples)
+            low, high = max(0.0, min(low, most)), min(most, max(high, 0.0))
+            value = min(max(value, low), high)
+        unit = self._unit
+        return _Interval(value * unit, low * unit, high * unit, bracket * unit, chance * unit)
+
+    def _chance(self, order: float, parts: Sequence[tuple[float, Bounds]]) -> float:
+        """Return q times the standard error: of probes of one draw their sum is taken first, others are independent."""
+        draws = {part.draw for _, part in parts if len(part.departures)}
+        squares = 0.0
+        for draw in draws:
+            together = sum(sign * part.departures for sign, part in parts if part.draw == draw)
+            squares += float(np.var(together, ddof=1)) / len(np.atleast_1d(together))
+        if not draws:
+            return 0.0
+        fewest = min(len(part.departures) for _, part in parts if len(part.departures))
+        quantile = float(stdtrit(fewest - 1, (1 + self._how.confidence) / 2))
+        return quantile * (_HEAVY if order >= 2 else 1.0) * math.sqrt(squares)
+
+    def step(self, most: int) -> bool:
+        """Narrow the widest interval; return False where nothing more can be done."""
+        widest = max(self.intervals(), key=lambda interval: interval.half)
+        growing = [variable for variable in self.open if not variable.finished or widest.chance > widest.bracket]
+        if not growing or any(variable.columns + 3 * variable.width > most for variable in growing):
+            if self._variables[0].samples > _SOLVED:
+                return False
+            for variable in self.open:
+                variable.solve()
+            return True
+        for variable in growing:
+            if widest.chance > widest.bracket:
+                variable.draw()
+                variable.grow(_AFTER_DRAW - 1)
+            else:
+                variable.grow(_NEXT)
+            variable.look()
+        return True
+
+    def say(self, begun: float) -> None:
+        """Tell how far it is."""
+        if not self._how.progress:
+            return
+        widest = max(interval.half for interval in self.intervals())
+        columns = sum(variable.columns for variable in self.open)
+        print(
+            f"fastrenyi: n = {self._variables[0].samples:,}, {columns} columns, {time.monotonic() - begun:.0f} s: "
+            f"within {widest:.1g} (wanted {self._how.tol:.1g})",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def warn(self, most: int) -> None:
+        """Say that the tolerance was not met, and what would meet it."""
+        widest = max(self.intervals(), key=lambda interval: interval.half)
+        part = "chance" if widest.chance > widest.bracket else "the space"
+        warnings.warn(
+            f"estimate: the interval is {widest.half:.2g} to each side, wanted {self._how.tol:.2g}: {part} decides "
+            f"with {most} columns, as many as memory and n = {self._variables[0].samples:,} allow; give more "
+            "fastrenyi.Estimation(memory=...), or take the interval as it is",
+            stacklevel=outside(),
+        )

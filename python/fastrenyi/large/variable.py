@@ -1,0 +1,183 @@
+"""One joint variable: its entropies exactly where that is cheap, else between bounds that narrow as its space grows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fastrenyi import _check, _core
+from fastrenyi._array import Values
+from fastrenyi._backend import threads
+from fastrenyi.large.krylov import Space, deflated
+from fastrenyi.large.matrix import Matrix
+from fastrenyi.large.order import Order
+from fastrenyi.large.quadrature import Noise, Traces, traces
+
+__all__ = ["Bounds", "Variable"]
+
+_SIGNS, _DEFLATORS = 64, 32  # random signs of a sample are the bits of one word; of the first ones, half deflate
+_SMALL = 2048  # samples of which a spectrum costs less than the rest
+_MARGIN = 2  # blocks that a deflated space ends before the last one, so that A and its square are exact on it
+_POWER_STEPS = 8
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """An entropy in bits: its value, the deterministic bracket, and how each probe departs from their mean."""
+
+    value: float
+    low: float
+    high: float
+    rounding: float = 0.0
+    departures: Values = field(default_factory=lambda: np.empty(0))
+    draw: int = -1
+    """Which signs the probes are: those of the same draw go together."""
+
+
+class Variable:
+    """The Gram A (n, n) of a joint variable, and what is known of its entropies."""
+
+    def __init__(self, matrix: Matrix, orders: Sequence[float], name: str, seed: int) -> None:
+        """Take the orders whose entropies need no space; the others follow as it grows."""
+        self._a, self._orders, self._name, self._seed = matrix, list(orders), name, seed
+        self._space = Space(matrix)
+        self._blocks = 0
+        self._draw = -1
+        self._signs = np.empty((0, 0))  # coordinates of deflators and probes
+        self._inside = 0  # coordinates of the space that a later draw deflates by
+        self._powered: tuple[float, float] | None = None
+        self.products = 0
+        self.bounds: dict[float, Bounds] = {}
+        if sum(len(block) ** 3 for block in matrix.blocks) <= _SMALL**3:
+            self.solve()
+        elif 2.0 in self._orders:
+            collision = -math.log2(matrix.squares())
+            self.bounds[2.0] = Bounds(collision, collision, collision, 1e-15 * matrix.n**0.5)
+        self.exact = all(order in self.bounds for order in self._orders)
+
+    @property
+    def columns(self) -> int:
+        """Vectors of length n that are kept."""
+        return self._space.size
+
+    @property
+    def samples(self) -> int:
+        """The number n of samples."""
+        return self._a.n
+
+    @property
+    def width(self) -> int:
+        """Vectors that are added at a time."""
+        return _SIGNS * (self._draw + 1)
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing more to find in this direction."""
+        return self._space.finished
+
+    def solve(self) -> None:
+        """Take the whole spectrum, of each block of samples with one label."""
+        blocks = [self._a.entries(block, block) for block in self._a.blocks]
+        values = np.concatenate([_core.spectrum(np.ascontiguousarray(block)[None], threads())[0] for block in blocks])
+        largest = float(values.max())
+        if values.min() < -self._a.n * 2.0**-52 * largest:
+            _check.verdict(("indefinite", 0, float(values.min())), self._name, ())
+        found, _ = _core.entropy(np.maximum(values, 0.0)[None], self._orders, 1.0, 1.0, threads())
+        rounding = 2.0**-52 * largest
+        for order, value in zip(self._orders, found[0].tolist(), strict=True):
+            error = self._a.n * abs(float(Order(order).function(np.array(rounding)))) if 0 < order < 2 else 0.0
+            self.bounds[order] = Bounds(value, value, value, error + 1e-14 * math.log2(max(2, self._a.n)))
+        self.exact = True
+
+    def draw(self) -> None:
+        """Begin, or begin again with new signs, deflated by all that has been found."""
+        self._draw += 1
+        self._inside = self._space.size
+        self._blocks = 0
+        words = np.random.Philox(key=[self._seed, self._draw]).random_raw(self._a.n)
+        bits = (words[:, None] >> np.arange(_SIGNS, dtype=np.uint64)) & np.uint64(1)
+        self._signs = self._grow(bits * 2.0 - 1.0)
+
+    def grow(self, blocks: int) -> None:
+        """Multiply by A so many times."""
+        for _ in range(blocks):
+            if self._space.finished:
+                return
+            self._grow()
+
+    def _grow(self, new: Values | None = None) -> Values:
+        before = self._space.size
+        found = self._space.grow(new)
+        self._blocks += 1
+        self.products += self._space.size - before
+        self._space.noise = self._noise.absolute
+        return found
+
+    @property
+    def _noise(self) -> Noise:
+        """What the rounding of tiles, of products with them and of the space may change of eigenvalues."""
+        unit = 2.0**-53 if self._a.dtype == np.float64 else 2.0**-24
+        size = self._a.squares() ** 0.5
+        # Sums of signs lose little, those along the first eigenvector a few bits.
+        return Noise(32 * unit, max(4 * unit * size / self._a.n**0.5, 2.0**-50 * size))
+
+    def look(self) -> None:
+        """Find the bounds that the space gives now."""
+        between = [order for order in self._orders if order not in (2.0, math.inf)]
+        inside, probes = self._deflation()
+        orders = [Order(order) for order in between]
+        found = traces(self._space, inside, probes, self._a.squares(), self._noise, orders)
+        for order, trace in zip(orders, found, strict=True):
+            self.bounds[order.alpha] = self._bounds(order, trace)
+        if math.inf in self._orders:
+            self.bounds[math.inf] = self._largest()
+
+    def _deflation(self) -> tuple[Values, Values]:
+        """Return V and the p = (I - VV')z in coordinates of the space."""
+        size = self._space.size
+        signs = np.concatenate([self._signs, np.zeros((size - len(self._signs), _SIGNS))])
+        if self._draw == 0:
+            deflators, probes = signs[:, :_DEFLATORS], signs[:, _DEFLATORS:]
+            inside = deflated(self._space.inner, deflators, max(1, self._blocks - _MARGIN))
+            for _ in range(2):
+                probes = probes - inside @ (inside.T @ probes)
+            return inside, probes
+        probes = signs.copy()
+        probes[: self._inside] = 0.0
+        return np.eye(size, self._inside), probes
+
+    def _bounds(self, order: Order, trace: Traces) -> Bounds:
+        count = len(trace.probes)
+        mean = float(trace.probes.mean())
+        away = 3 * float(trace.probes.std(ddof=1)) / count**0.5
+        low, high = sorted(order.entropy(t) for t in (trace.low, trace.high))
+        slope = max(order.slope(t) for t in (trace.low - away, mean, trace.high + away))
+        return Bounds(order.entropy(mean), low, high, slope * trace.rounding, slope * (trace.probes - mean), self._draw)
+
+    def _largest(self) -> Bounds:
+        """Bound -log2 of the largest eigenvalue: by Ritz values and |A|_F^2, or by Collatz and Wielandt."""
+        ritz, directions = np.linalg.eigh(self._space.inner)
+        low = float(ritz[-1])
+        high = math.sqrt(max(self._a.squares() - float((ritz[:-1] ** 2).sum()), low**2))
+        if self._a.nonnegative and high > low * (1 + 1e-6):
+            if self._powered is None:
+                self._powered = self._power(self._space.vector(directions[:, -1:]))
+            low, high = max(low, self._powered[0]), min(high, self._powered[1])
+        value = -math.log2(low)
+        return Bounds(value, -math.log2(high), value, 4 * (self._noise.relative + self._noise.absolute / low))
+
+    def _power(self, v: Values) -> tuple[float, float]:
+        """Return bounds min (A v)_i / v_i <= lambda_1 <= max (A v)_i / v_i of a vector above zero, after some steps."""
+        v = np.abs(v)
+        v = np.maximum(v, 1e-4 * v.max())
+        low, high = 0.0, math.inf
+        for _ in range(_POWER_STEPS):
+            image = self._a @ v
+            self.products += 1
+            ratios = image / v
+            low, high = max(low, float(ratios.min())), min(high, float(ratios.max()))
+            v = image / image.max()
+        return low, high
