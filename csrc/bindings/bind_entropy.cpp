@@ -1,4 +1,5 @@
 #include "bindings/arrays.hpp"
+#include "bindings/released.hpp"
 #include "ops/entropy.hpp"
 
 namespace fastrenyi::bindings {
@@ -17,7 +18,7 @@ py::object entropy(const py::array& spectra, const std::vector<double>& orders, 
         const index_t batch = dense.shape(0), n = dense.shape(1);
         Verdict verdict;
         {
-            const py::gil_scoped_release release;
+            const Released released;
             verdict = cpu::entropy(values, batch, n, orders.data(), order_count, epsilon, unit, result, threads);
         }
         return py::make_tuple(out, to_python(verdict));
@@ -34,7 +35,7 @@ py::object collision_entropy(const std::vector<py::array>& grams, const Subsets&
         auto* kept = reinterpret_cast<cpu::Purity*>(purities.mutable_data());
         Verdict verdict;
         {
-            const py::gil_scoped_release release;
+            const Released released;
             verdict = cpu::collision_entropy(views, subsets, unit, result, kept, threads);
         }
         return py::make_tuple(out, purities, to_python(verdict));

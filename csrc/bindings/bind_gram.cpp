@@ -2,6 +2,7 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/names.hpp"
+#include "bindings/released.hpp"
 #include "ops/gram.hpp"
 
 namespace fastrenyi::bindings {
@@ -20,7 +21,7 @@ py::object gram(const py::array& x, const std::string& kind, const std::optional
         py::array_t<T> out({samples.batch, samples.rows, samples.rows});
         T* result = out.mutable_data();
         {
-            const py::gil_scoped_release release;
+            const Released released;
             cpu::gram(samples, kernel, result, threads);
         }
         return out;
@@ -33,7 +34,7 @@ py::object delta_gram(const py::array& x, int threads) {
         py::array_t<double> out({samples.batch, samples.rows, samples.rows});
         double* result = out.mutable_data();
         {
-            const py::gil_scoped_release release;
+            const Released released;
             cpu::delta_gram(samples, result, threads);
         }
         return out;
@@ -48,7 +49,7 @@ py::object distances(const py::array& x, const std::string& metric, int threads)
         py::array_t<T> out({samples.batch, samples.rows, samples.rows});
         T* result = out.mutable_data();
         {
-            const py::gil_scoped_release release;
+            const Released released;
             cpu::distances(samples, kind, result, threads);
         }
         return out;

@@ -1,4 +1,5 @@
 #include "bindings/arrays.hpp"
+#include "bindings/released.hpp"
 #include "ops/hadamard.hpp"
 
 namespace fastrenyi::bindings {
@@ -12,7 +13,7 @@ py::object hadamard(const std::vector<py::array>& factors, int threads) {
         T* result = out.mutable_data();
         Verdict verdict;
         {
-            const py::gil_scoped_release release;
+            const Released released;
             verdict = cpu::hadamard(views, result, threads);
         }
         return py::make_tuple(out, to_python(verdict));

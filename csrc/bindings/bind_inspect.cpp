@@ -1,4 +1,5 @@
 #include "bindings/arrays.hpp"
+#include "bindings/released.hpp"
 #include "ops/inspect.hpp"
 
 namespace fastrenyi::bindings {
@@ -9,7 +10,7 @@ py::object first_not_finite(const py::array& x, int threads) {
         const auto samples = view<decltype(zero)>(x);
         index_t found = -1;
         {
-            const py::gil_scoped_release release;
+            const Released released;
             found = cpu::first_not_finite(samples, threads);
         }
         return py::int_(found);
@@ -21,7 +22,7 @@ py::object first_zero_row(const py::array& x, int threads) {
         const auto samples = view<decltype(zero)>(x);
         index_t found = -1;
         {
-            const py::gil_scoped_release release;
+            const Released released;
             found = cpu::first_zero_row(samples, threads);
         }
         return py::int_(found);
@@ -33,7 +34,7 @@ py::object gram_fault(const py::array& a, double tolerance, bool trace_one, int 
         const auto matrices = square_view<decltype(zero)>(a);
         Fault fault;
         {
-            const py::gil_scoped_release release;
+            const Released released;
             fault = cpu::gram_fault(matrices, tolerance, trace_one, threads);
         }
         if (fault.kind == Fault::Kind::none) return py::none();

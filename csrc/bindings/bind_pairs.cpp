@@ -1,6 +1,7 @@
 #include <optional>
 
 #include "bindings/arrays.hpp"
+#include "bindings/released.hpp"
 #include "ops/pairs.hpp"
 
 namespace fastrenyi::bindings {
@@ -30,12 +31,9 @@ py::object pairs(const py::array& maps, const std::optional<py::array>& target, 
         const index_t* which = index.data();
         Verdict verdict;
         {
-            const py::gil_scoped_release release;
+            const Released released;
             verdict = cpu::pairs(grams, target ? &with : nullptr, which, count, orders.data(), order_count, epsilon,
-                                 unit, first, second, threads, [] {
-                                     const py::gil_scoped_acquire acquire;
-                                     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-                                 });
+                                 unit, first, second, threads);
         }
         return py::make_tuple(alone, target ? py::object(joint) : py::none(), to_python(verdict));
     });

@@ -1,4 +1,5 @@
 #include "bindings/arrays.hpp"
+#include "bindings/released.hpp"
 #include "ops/gram_slope.hpp"
 #include "ops/joint_slope.hpp"
 #include "ops/slope.hpp"
@@ -23,7 +24,7 @@ py::object reduce(const std::vector<py::array>& matrices, int threads) {
         py::array_t<T> reduced({batch, n + 3, n});
         T *first = values.mutable_data(), *second = reduced.mutable_data();
         {
-            const py::gil_scoped_release release;
+            const Released released;
             cpu::reduce(views, first, second, threads);
         }
         return py::make_tuple(values, reduced);
@@ -48,7 +49,7 @@ py::object slope(const py::array& reduced, const py::array_t<double, py::array::
         T* result = out.mutable_data();
         const double* weights = grads.data();
         {
-            const py::gil_scoped_release release;
+            const Released released;
             cpu::slope(read.data, batch, n, weights, orders.data(), count, unit, result, threads);
         }
         return out;
@@ -72,7 +73,7 @@ void joint_slope(const std::vector<py::array>& factors, const py::array& to_join
         const index_t batch = views.front().batch, n = views.front().rows;
         const T* gradient = dense<T>(to_joint, {batch, n, n});
         const std::vector<T*> results = sums<T>(out, factors.size(), batch, n);
-        const py::gil_scoped_release release;
+        const Released released;
         cpu::joint_slope(views, gradient, results, threads);
         return {};
     });
@@ -88,7 +89,7 @@ void collision_slope(const std::vector<py::array>& grams, const Subsets& subsets
         const auto* kept = reinterpret_cast<const cpu::Purity*>(dense<double>(purities, {count, 2}));
         const double* weights = dense<double>(grads, {count});
         const std::vector<T*> results = sums<T>(out, grams.size(), batch, n);
-        const py::gil_scoped_release release;
+        const Released released;
         cpu::collision_slope(views, subsets, kept, weights, unit, results, threads);
         return {};
     });
@@ -106,7 +107,7 @@ py::object gram_slope(const py::array& x, const std::string& kind, const py::arr
         py::array_t<T> out({batch, n, samples.cols});
         T* result = out.mutable_data();
         {
-            const py::gil_scoped_release release;
+            const Released released;
             cpu::gram_slope(samples, kind == "gaussian" ? Kernel::gaussian : Kernel::laplacian, widths, grams, gradient,
                             result, threads);
         }

@@ -1,4 +1,5 @@
 #include "bindings/arrays.hpp"
+#include "bindings/released.hpp"
 #include "ops/spectrum.hpp"
 
 namespace fastrenyi::bindings {
@@ -11,7 +12,7 @@ py::object spectrum(const py::array& a, int threads) {
         py::array_t<T> values({matrices.batch, matrices.rows});
         T* result = values.mutable_data();
         {
-            const py::gil_scoped_release release;
+            const Released released;
             cpu::spectrum(matrices, result, threads);
         }
         return values;
@@ -26,7 +27,7 @@ py::object eigh(const py::array& a, int threads) {
         py::array_t<T> vectors({matrices.batch, matrices.rows, matrices.rows});
         T *first = values.mutable_data(), *second = vectors.mutable_data();
         {
-            const py::gil_scoped_release release;
+            const Released released;
             cpu::eigh(matrices, first, second, threads);
         }
         return py::make_tuple(values, vectors);

@@ -1,5 +1,6 @@
 // Contents page of the module _core: what it offers, and where LAPACK comes from.
 #include "bindings/arrays.hpp"
+#include "bindings/released.hpp"
 #include "common/parallel.hpp"
 #include "cpu/blas_threads.hpp"
 #include "cpu/dispatch.hpp"
@@ -12,22 +13,37 @@ template <class F>
 F* scipy_pointer(const py::module_& library, const char* name) {
     const py::capsule capsule = py::dict(library.attr("__pyx_capi__"))[name];
     // Cython stores the C signature as the capsule's name; with 64-bit integers the calls below would be wrong.
-    if (std::string(capsule.name()).find(" *, int *, ") == std::string::npos)
+    if (std::string(capsule.name()).find(" *, int *") == std::string::npos)
         throw py::import_error("fastrenyi: SciPy's LAPACK does not take 32-bit integers: " +
                                std::string(capsule.name()) + "; install a SciPy built with the usual (LP64) LAPACK");
     return reinterpret_cast<F*>(capsule.get_pointer());
 }
 
+template <class T>
+cpu::Lapack<T> scipy_routines(const py::module_& lapack, const py::module_& blas, const std::string& letter) {
+    const auto take = [&](const py::module_& library, const char* name, auto& function) {
+        function = scipy_pointer<std::remove_pointer_t<std::remove_reference_t<decltype(function)>>>(
+            library, (letter + name).c_str());
+    };
+    cpu::Lapack<T> routines;
+    take(lapack, "syevd", routines.syevd);
+    take(lapack, "latrd", routines.latrd);
+    take(lapack, "sytd2", routines.sytd2);
+    take(lapack, "sterf", routines.sterf);
+    take(lapack, "geqrf", routines.geqrf);
+    take(lapack, "larft", routines.larft);
+    take(blas, "gemm", routines.gemm);
+    take(blas, "symm", routines.symm);
+    take(blas, "syrk", routines.syrk);
+    take(blas, "syr2k", routines.syr2k);
+    return routines;
+}
+
 void connect_lapack() {
     const auto lapack = py::module_::import("scipy.linalg.cython_lapack");
     const auto blas = py::module_::import("scipy.linalg.cython_blas");
-    cpu::Lapack pointers;
-    pointers.ssyevd = scipy_pointer<cpu::Syevd<float>>(lapack, "ssyevd");
-    pointers.dsyevd = scipy_pointer<cpu::Syevd<double>>(lapack, "dsyevd");
-    pointers.ssyrk = scipy_pointer<cpu::Syrk<float>>(blas, "ssyrk");
-    pointers.dsyrk = scipy_pointer<cpu::Syrk<double>>(blas, "dsyrk");
     const std::string file = py::str(lapack.attr("__file__"));
-    cpu::set_lapack(pointers, file);
+    cpu::set_lapack(scipy_routines<float>(lapack, blas, "s"), scipy_routines<double>(lapack, blas, "d"), file);
     cpu::set_blas_controls(file);
 }
 
@@ -61,6 +77,7 @@ PYBIND11_MODULE(_core, m) {
     namespace b = fastrenyi::bindings;
     b::connect_lapack();
     b::choose_engine();
+    b::find_main_thread();
     b::bind_inspect(m);
     b::bind_gram(m);
     b::bind_hadamard(m);

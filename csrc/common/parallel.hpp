@@ -15,7 +15,8 @@ int thread_count(int wanted);
 int thread_count(int wanted, double operations);
 
 /// Runs body(i, worker) for i in [0, count) on up to `threads` threads; worker < threads names the thread's
-/// workspace. The first exception is rethrown in the caller after all threads have stopped.
+/// workspace. The first exception is rethrown in the caller after all threads have stopped; the call can be
+/// interrupted between two pieces (interruption.hpp).
 void parallel_for(index_t count, int threads, const std::function<void(index_t, int)>& body);
 
 }  // namespace fastrenyi

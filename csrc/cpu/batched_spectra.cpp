@@ -3,16 +3,18 @@
 #include <algorithm>
 #include <vector>
 
+#include "common/interruption.hpp"
 #include "cpu/aligned.hpp"
 #include "cpu/dense_spectra.hpp"
-#include "cpu/syevd.hpp"
+#include "cpu/eigenvalues.hpp"
+#include "cpu/solvers.hpp"
 
 namespace fastrenyi::cpu {
 namespace {
 
 /// One matrix by LAPACK.
 template <class T>
-void by_lapack(Solver<T>& solver, const Lane<T>& item, index_t n, const Symmetric<T>* common, T scale, T* values) {
+void by_lapack(Eigenvalues<T>& solver, const Lane<T>& item, index_t n, const Symmetric<T>* common, T scale, T* values) {
     T* matrix = solver.scratch();
     fill(item, n, common, scale, matrix, n);
     solver.solve(matrix, values);
@@ -40,7 +42,7 @@ void batched_spectra(const Lane<T>* items, index_t count, index_t n, const Symme
     const Engine<T>& lanes = engine<T>();
     switch (way(count, n, lanes.lanes)) {
         case Way::lapack:
-            return for_each_solver<T>('N', count, n, threads, [&](index_t k, Solver<T>& solver) {
+            return for_each_solver<Eigenvalues<T>>(count, n, threads, [&](index_t k, Eigenvalues<T>& solver) {
                 by_lapack(solver, items[k], n, common, scale, values + k * ld);
             });
         case Way::dense:
@@ -58,11 +60,12 @@ void batched_spectra(const Lane<T>* items, index_t count, index_t n, const Symme
     parallel_for(chunks, threads, [&](index_t c, int worker) {
         const index_t start = c * chunk, size = std::min(chunk, count - start);
         bool failed[64 * most_groups];
-        lanes.spectra(items + start, size, n, common, scale, values + start * ld, ld, failed, workspace[worker].data());
+        lanes.spectra(items + start, size, n, common, scale, values + start * ld, ld, failed, workspace[worker].data(),
+                      &stop_if_asked);
         for (index_t k = 0; k < size; ++k)
             if (failed[k]) {  // the engine gave up: never seen, but never wrong either
                 const BlasThreads hold(1);
-                Solver<T> solver('N', n);
+                Eigenvalues<T> solver(n);
                 by_lapack(solver, items[start + k], n, common, scale, values + (start + k) * ld);
             }
     });

@@ -67,8 +67,8 @@ std::vector<double> squared_norms(const View<T>& maps, const View<T>* target, in
             char lower = 'L', transposed = 'T';
             int order = static_cast<int>(count), inner = static_cast<int>(end - start), ld = static_cast<int>(length);
             T one = 1, zero = 0;
-            syrk<T>()(&lower, &transposed, &order, &inner, &one, squares.data() + start, &ld, &zero,
-                      products.data() + part * count * count, &order);
+            lapack<T>().syrk(&lower, &transposed, &order, &inner, &one, squares.data() + start, &ld, &zero,
+                             products.data() + part * count * count, &order);
         });
         parallel_for(count, threads, [&](index_t j, int) {
             for (index_t part = 0; part < parts; ++part)
@@ -82,14 +82,13 @@ std::vector<double> squared_norms(const View<T>& maps, const View<T>* target, in
 
 template <class T>
 Verdict collision_pairs(const View<T>& maps, const View<T>* target, const index_t* pairs, index_t pair_count,
-                        double unit, T* alone, T* joint, int threads, const std::function<void()>& between_tiles) {
+                        double unit, T* alone, T* joint, int threads) {
     const index_t count = maps.batch, n = maps.rows;
     const View<T> with = target ? target->matrix(0) : View<T>{};
     const bool many = pair_count > 4 * count;
     std::vector<double> norms, norms_joint;
     if (many) {
         norms = squared_norms<T>(maps, nullptr, threads);
-        between_tiles();
         if (target) norms_joint = squared_norms<T>(maps, &with, threads);
     }
     std::vector<Verdict> verdicts(static_cast<std::size_t>(threads));
@@ -123,8 +122,8 @@ Verdict collision_pairs(const View<T>& maps, const View<T>* target, const index_
 }
 
 template Verdict collision_pairs(const View<float>&, const View<float>*, const index_t*, index_t, double, float*,
-                                 float*, int, const std::function<void()>&);
+                                 float*, int);
 template Verdict collision_pairs(const View<double>&, const View<double>*, const index_t*, index_t, double, double*,
-                                 double*, int, const std::function<void()>&);
+                                 double*, int);
 
 }  // namespace fastrenyi::cpu

@@ -1,7 +1,5 @@
 // Pairs at order 2 alone, where the entropy is a Frobenius norm and no spectrum is needed.
 #pragma once
-#include <functional>
-
 #include "common/error.hpp"
 #include "common/view.hpp"
 
@@ -11,6 +9,6 @@ namespace fastrenyi::cpu {
 /// elements of each map as a row, |T_i o T_j|_F^2 = (Q Q')_ij. Workspace: 16 MB and 2 C^2 numbers.
 template <class T>
 Verdict collision_pairs(const View<T>& maps, const View<T>* target, const index_t* pairs, index_t pair_count,
-                        double unit, T* alone, T* joint, int threads, const std::function<void()>& between_tiles);
+                        double unit, T* alone, T* joint, int threads);
 
 }  // namespace fastrenyi::cpu

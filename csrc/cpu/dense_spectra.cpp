@@ -1,34 +1,23 @@
 #include "cpu/dense_spectra.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
+#include "common/interruption.hpp"
 #include "common/parallel.hpp"
 #include "cpu/aligned.hpp"
-#include "cpu/syevd.hpp"
+#include "cpu/blas_threads.hpp"
+#include "cpu/eigenvalues.hpp"
+#include "cpu/safe_scale.hpp"
 
 namespace fastrenyi::cpu {
 namespace {
 
-/// The power of two by which a matrix is to be divided, so that squares of its elements stay in the range.
-template <class T>
-T safe_scale(T largest) {
-    constexpr int margin = sizeof(T) == 4 ? 20 : 200;
-    const int exponent = largest > T(0) ? std::ilogb(largest) : 0;
-    return std::abs(exponent) < margin ? T(1) : std::ldexp(T(1), exponent);
-}
-
 /// Reduces the matrix in place, padded to `ld`.
 template <class T>
 void reduce_one(T* matrix, index_t n, index_t ld, T* d, T* e, T* work) {
-    T largest = 0;
-    for (index_t i = 0; i < n; ++i)
-        for (index_t j = 0; j <= i; ++j) largest = std::max(largest, std::abs(matrix[i * ld + j]));
-    const T size = safe_scale(largest);
-    if (size != T(1))
-        for (index_t i = 0; i < n * ld; ++i) matrix[i] /= size;
-    engine<T>().reduce(matrix, n, ld, d, e, work);
+    const T size = make_safe(matrix, n, ld);
+    engine<T>().reduce(matrix, n, ld, d, e, work, &stop_if_asked);
     for (index_t i = 0; i < n; ++i) d[i] *= size;
     for (index_t i = 0; i < n - 1; ++i) e[i] *= size;
 }
@@ -83,7 +72,7 @@ void dense_spectra(const Lane<T>* items, index_t count, index_t n, const Symmetr
             if (n == 1) values[k * ld] = diagonals[static_cast<std::size_t>(k)];
             if (failed[k - start]) {  // never seen, but never wrong either
                 const BlasThreads hold(1);
-                Solver<T> solver('N', n);
+                Eigenvalues<T> solver(n);
                 fill(items[k], n, common, scale, solver.scratch(), n);
                 solver.solve(solver.scratch(), values + k * ld);
             }

@@ -4,51 +4,37 @@
 
 namespace fastrenyi::cpu {
 namespace {
-Lapack lapack;
+
+Lapack<float> singles;
+Lapack<double> reals;
+
+template <class F>
+bool find(void* library, const std::string& name, F& function) {
+    function = reinterpret_cast<F>(dlsym(library, name.c_str()));
+    return function;
 }
 
-void set_lapack(const Lapack& pointers, const std::string& dependent_library) {
-    lapack = pointers;
+}  // namespace
+
+void set_lapack(const Lapack<float>& single, const Lapack<double>& real, const std::string& dependent_library) {
+    singles = single;
+    reals = real;
     void* library = dlopen(dependent_library.c_str(), RTLD_LAZY | RTLD_NOLOAD);
     if (!library) return;
-    for (const std::string prefix : {"scipy_", ""}) {
-        const auto find = [&](const char* name) { return dlsym(library, (prefix + name).c_str()); };
-        void *single = find("ssyevd_2stage_"), *real = find("dsyevd_2stage_");
-        if (!single || !real) continue;
-        lapack.ssyevd_2stage = reinterpret_cast<Syevd<float>*>(single);
-        lapack.dsyevd_2stage = reinterpret_cast<Syevd<double>*>(real);
-        return;
-    }
+    for (const std::string prefix : {"scipy_", ""})
+        if (find(library, prefix + "ssytrd_sb2st_", singles.sytrd_sb2st) &&
+            find(library, prefix + "dsytrd_sb2st_", reals.sytrd_sb2st))
+            return;
 }
 
 template <>
-Syevd<float>* syevd<float>() {
-    return lapack.ssyevd;
+const Lapack<float>& lapack() {
+    return singles;
 }
 
 template <>
-Syevd<double>* syevd<double>() {
-    return lapack.dsyevd;
-}
-
-template <>
-Syevd<float>* syevd_2stage<float>() {
-    return lapack.ssyevd_2stage;
-}
-
-template <>
-Syevd<double>* syevd_2stage<double>() {
-    return lapack.dsyevd_2stage;
-}
-
-template <>
-Syrk<float>* syrk<float>() {
-    return lapack.ssyrk;
-}
-
-template <>
-Syrk<double>* syrk<double>() {
-    return lapack.dsyrk;
+const Lapack<double>& lapack() {
+    return reals;
 }
 
 }  // namespace fastrenyi::cpu

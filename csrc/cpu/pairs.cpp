@@ -43,15 +43,14 @@ struct Block {
 
 template <class T>
 Verdict pairs(const View<T>& maps, const View<T>* target, const index_t* pairs, index_t pair_count,
-              const double* orders, index_t order_count, double epsilon, double unit, T* alone, T* joint, int threads,
-              const std::function<void()>& between_tiles) {
+              const double* orders, index_t order_count, double epsilon, double unit, T* alone, T* joint, int threads) {
     const index_t n = maps.rows;
     threads = thread_count(threads);
     if (order_count == 1 && orders[0] == 2.0)
-        return collision_pairs(maps, target, pairs, pair_count, unit, alone, joint, threads, between_tiles);
+        return collision_pairs(maps, target, pairs, pair_count, unit, alone, joint, threads);
     // The engine's workspace is per thread.
     threads = static_cast<int>(std::clamp<index_t>(pairs_workspace_bytes / engine<T>().workspace(n), 1, threads));
-    // A tile is about a second's work at most: long enough to keep all threads busy, short enough to be stopped after.
+    // A tile is about a second's work: long enough to keep all threads busy, and its spectra are all that is kept.
     const index_t tile_size = std::clamp<index_t>(index_t(4'000'000'000) / (n * n * n), 64, 4096);
     std::vector<Lane<T>> items;
     std::vector<T> spectra(static_cast<std::size_t>(std::min(tile_size, pair_count) * n));
@@ -96,15 +95,14 @@ Verdict pairs(const View<T>& maps, const View<T>* target, const index_t* pairs, 
             verdict.keep_first(measure(joint));
         }
         if (verdict.kind != Verdict::Kind::fine) return verdict;
-        between_tiles();
         start += count;
     }
     return {};
 }
 
 template Verdict pairs(const View<float>&, const View<float>*, const index_t*, index_t, const double*, index_t, double,
-                       double, float*, float*, int, const std::function<void()>&);
+                       double, float*, float*, int);
 template Verdict pairs(const View<double>&, const View<double>*, const index_t*, index_t, const double*, index_t,
-                       double, double, double*, double*, int, const std::function<void()>&);
+                       double, double, double*, double*, int);
 
 }  // namespace fastrenyi::cpu

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+
+#include "common/interruption.hpp"
 #ifdef FASTRENYI_STD_THREADS
 #include <thread>
 #include <vector>
@@ -35,7 +37,10 @@ int thread_count(int wanted, double operations) {
 void parallel_for(index_t count, int threads, const std::function<void(index_t, int)>& body) {
     const int workers = static_cast<int>(std::min<index_t>(threads, count));
     if (workers <= 1) {
-        for (index_t i = 0; i < count; ++i) body(i, 0);
+        for (index_t i = 0; i < count; ++i) {
+            stop_if_asked();
+            body(i, 0);
+        }
         return;
     }
     std::exception_ptr failure;
@@ -43,6 +48,8 @@ void parallel_for(index_t count, int threads, const std::function<void(index_t, 
     const auto attempt = [&](index_t i, int worker) {
         if (failed.load(std::memory_order_relaxed)) return;
         try {
+            const Sharing sharing(failed);
+            stop_if_asked();
             body(i, worker);
         } catch (...) {
             if (!failed.exchange(true)) failure = std::current_exception();

@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include "common/interruption.hpp"
 #include "common/parallel.hpp"
 #include "cpu/aligned.hpp"
 #include "cpu/batched_spectra.hpp"
@@ -137,7 +138,7 @@ void add(Poles f, const T* d, const T* e, index_t n, const Summary& spectrum, T*
     while (f.shifts.size() % pole_multiple != 0) f.add(spectrum.largest, 0.0);
     const double base = *std::min_element(f.shifts.begin(), f.shifts.end()) / 2.0;
     engine<T>().add_resolvents(m, n, room.ld, d, e, f.shifts.data(), f.weights.data(),
-                               static_cast<index_t>(f.shifts.size()), base, room.resolvents.data());
+                               static_cast<index_t>(f.shifts.size()), base, room.resolvents.data(), &stop_if_asked);
 }
 
 template <class T>
@@ -182,7 +183,7 @@ void slope_of_one(const T* reduced, index_t n, const double* grads, const double
         std::copy_n(reduced + i * n, n, reflections + i * ld);
         std::fill(reflections + i * ld + n, reflections + (i + 1) * ld, T(0));
     }
-    by.expand(sum, reflections, n, ld, room.work.template as<T>());
+    by.expand(sum, reflections, n, ld, room.work.template as<T>(), &stop_if_asked);
     const T total = static_cast<T>(spectrum.total), constant = static_cast<T>(on_diagonal);
     for (index_t i = 0; i < n; ++i) {
         for (index_t j = 0; j < i; ++j) out[i * n + j] = out[j * n + i] = sum[i * ld + j] / total;

@@ -4,7 +4,8 @@
 #include <vector>
 
 #include "cpu/batched_spectra.hpp"
-#include "cpu/syevd.hpp"
+#include "cpu/eigenvectors.hpp"
+#include "cpu/solvers.hpp"
 
 namespace fastrenyi::cpu {
 namespace {
@@ -29,7 +30,7 @@ void spectrum(const View<T>& a, T* values, int threads) {
 template <class T>
 void eigh(const View<T>& a, T* values, T* vectors, int threads) {
     const index_t n = a.rows;
-    for_each_solver<T>('V', a.batch, n, threads, [&](index_t b, Solver<T>& solver) {
+    for_each_solver<Eigenvectors<T>>(a.batch, n, threads, [&](index_t b, Eigenvectors<T>& solver) {
         T* matrix = vectors + b * n * n;
         copy_dense(a.matrix(b), matrix);
         solver.solve(matrix, values + b * n);

@@ -12,7 +12,6 @@
 // pair.
 #pragma once
 #include <cstddef>
-#include <functional>
 
 #include "common/error.hpp"
 #include "common/stream.hpp"
@@ -24,11 +23,9 @@ constexpr index_t pairs_workspace_bytes = index_t(64) << 20;
 
 namespace cpu {
 
-/// `between_tiles` is called now and then on the calling thread, and may throw to stop.
 template <class T>
 Verdict pairs(const View<T>& maps, const View<T>* target, const index_t* pairs, index_t pair_count,
-              const double* orders, index_t order_count, double epsilon, double unit, T* alone, T* joint, int threads,
-              const std::function<void()>& between_tiles);
+              const double* orders, index_t order_count, double epsilon, double unit, T* alone, T* joint, int threads);
 
 }  // namespace cpu
 

@@ -4,12 +4,15 @@
 // `block_rows` on the diagonal whole, so that no vector needs a mask. Reflections H_k = I - u u' with |u|^2 = 2 act on
 // the first k rows and columns, so that what is left to do always starts at the first element.
 #pragma once
+#include "cpu/simd/engine.hpp"
 #include "cpu/simd/lanes.hpp"
 
 namespace fastrenyi::cpu::FASTRENYI_ISA {
 
 template <class T>
 constexpr int block_rows = lanes<T> < 4 ? 4 : lanes<T>;
+
+constexpr index_t passes_at_once = 8;  // through a matrix, between two rests
 
 /// Elements from one row to the next of a matrix of order n.
 template <class T>
@@ -122,10 +125,11 @@ FASTRENYI_INLINE void pend(Reflection<T>& s, index_t k) {
 /// a = Q T Q' with Q = H_{n-1} ... H_2: overwrites row k of a, k = 2 to n - 1, with u of H_k and zeros; writes the
 /// diagonal d (n) and the off-diagonal e (n - 1) of T. `work` holds 5 ld elements.
 template <class T>
-void reduce(T* a, index_t n, index_t ld, T* d, T* e, T* work) {
+void reduce(T* a, index_t n, index_t ld, T* d, T* e, T* work, Rest* rest) {
     using V = Vec<T>;
     Reflection<T> s(work, ld);
     for (index_t k = n - 1; k >= 0; --k) {
+        if (k % passes_at_once == 0) rest();
         T* const x = a + k * ld;
         if (k < n - 1 && n > 2) {  // this row's part of the pending update, ahead of the pass
             const V minus_v = splat<T>(-s.v[k]), minus_w = splat<T>(-s.w[k]);
@@ -196,10 +200,11 @@ void mirror_blocks(T* m, index_t n, index_t ld) {
 
 /// Q m Q' of a symmetric m, for the reflections that `reduce` left. `work` holds 5 ld elements.
 template <class T>
-void expand(T* m, const T* reflections, index_t n, index_t ld, T* work) {
+void expand(T* m, const T* reflections, index_t n, index_t ld, T* work, Rest* rest) {
     // Row i stands below the square that H_k changes from both sides as long as k <= i.
     index_t i = 2;
     for (; i + 4 <= n; i += 4) {
+        rest();
         reflect_rows<T, 4>(m, ld, i, reflections, 2, i);
         for (index_t r = 1; r < 4; ++r) reflect_rows<T, 1>(m, ld, i + r, reflections, i + 1, i + r);
     }
@@ -207,6 +212,7 @@ void expand(T* m, const T* reflections, index_t n, index_t ld, T* work) {
     mirror_blocks(m, n, ld);
     Reflection<T> s(work, ld);
     for (index_t k = 2; k < n; ++k) {
+        if (k % passes_at_once == 0) rest();
         for (index_t j = 0; j < k; j += lanes<T>) vector_at(s.u + j) = vector_at(reflections + k * ld + j);
         if (k > 2)
             fused_pass<T, true>(m, ld, k, s);

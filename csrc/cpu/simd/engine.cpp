@@ -54,7 +54,7 @@ struct Workspace {
 /// Fills a group's packed triangle and reduces it; returns the scale the diagonals were divided by, norm about one.
 template <class T>
 Vec<T> reduce_group(const Lane<T>* const* items, index_t n, const Symmetric<T>* common, T scale, Workspace<T>& space,
-                    index_t g) {
+                    index_t g, Rest* rest) {
     Vec<T> size = splat<T>(1);
     const Vec<T> largest = items[0]->second.data ? interleave<T, true>(items, n, common, scale, space.packed)
                                                  : interleave<T, false>(items, n, common, scale, space.packed);
@@ -63,7 +63,7 @@ Vec<T> reduce_group(const Lane<T>* const* items, index_t n, const Symmetric<T>* 
         size = power_of_two<T>(largest);
         for (index_t k = 0; k < n * (n + 1) / 2; ++k) space.packed[k] /= size;
     }
-    tridiagonalise<T>(space.packed, n, space.d[g], space.e2[g], space.reduction);
+    tridiagonalise<T>(space.packed, n, space.d[g], space.e2[g], space.reduction, rest);
     Vec<T> norm = Vec<T>{};
     for (index_t i = 0; i < n; ++i) norm = larger(norm, magnitude(space.d[g][i]));
     for (index_t i = 0; i < n - 1; ++i) norm = larger(norm, root_of<T>(space.e2[g][i]));
@@ -106,7 +106,7 @@ void solve(Workspace<T>& space, index_t groups, const Vec<T>* size, index_t coun
 
 template <class T>
 void spectra(const Lane<T>* items, index_t count, index_t n, const Symmetric<T>* common, T scale, T* values, index_t ld,
-             bool* failed, void* workspace) {
+             bool* failed, void* workspace, Rest* rest) {
     Workspace<T> space(workspace, n);
     const index_t groups = (count + lanes<T> - 1) / lanes<T>;
     Vec<T> size[most_groups];
@@ -116,7 +116,7 @@ void spectra(const Lane<T>* items, index_t count, index_t n, const Symmetric<T>*
             const index_t k = g * lanes<T> + q;
             in_lane[q] = items + (k < count ? k : count - 1);
         }
-        size[g] = reduce_group(in_lane, n, common, scale, space, g);
+        size[g] = reduce_group(in_lane, n, common, scale, space, g, rest);
     }
     solve<T>(space, groups, size, count, n, values, ld, failed);
 }

@@ -26,8 +26,11 @@ struct Extent {
     T asymmetry;  ///< largest |a_ij - a_ji|
 };
 
-constexpr std::int64_t most_groups = 4;    // of lanes in flight in one call
-constexpr std::int64_t most_lanes = 16;    // of any engine
+constexpr std::int64_t most_groups = 4;  // of lanes in flight in one call
+constexpr std::int64_t most_lanes = 16;  // of any engine
+/// What an engine calls some ten times a second or more often. It may throw: an engine holds nothing.
+using Rest = void();
+
 constexpr std::int64_t pole_multiple = 8;  // add_resolvents takes so many, or two times, three times
 
 /// What is summed over the features of two samples; `scale` multiplies differences where it is used.
@@ -53,7 +56,7 @@ struct Engine {
     /// have a second matrix or none has. failed[] is set where one did not converge. A matrix gives the same bits
     /// whatever its neighbours are.
     void (*spectra)(const Lane<T>* items, std::int64_t count, std::int64_t n, const Symmetric<T>* common, T scale,
-                    T* values, std::int64_t ld, bool* failed, void* workspace);
+                    T* values, std::int64_t ld, bool* failed, void* workspace, Rest* rest);
 
     /// The same of symmetric tridiagonal matrices, up to `lanes` of them, n >= 2: diagonals (n) and off-diagonals (n -
     /// 1) `stride` apart.
@@ -62,10 +65,10 @@ struct Engine {
 
     /// For one dense matrix, aligned to 64: what its rows are padded to, in elements. See dense.hpp and resolvent.hpp.
     std::int64_t (*padded)(std::int64_t n);
-    void (*reduce)(T* a, std::int64_t n, std::int64_t ld, T* d, T* e, T* work);
-    void (*expand)(T* m, const T* reflections, std::int64_t n, std::int64_t ld, T* work);
+    void (*reduce)(T* a, std::int64_t n, std::int64_t ld, T* d, T* e, T* work, Rest* rest);
+    void (*expand)(T* m, const T* reflections, std::int64_t n, std::int64_t ld, T* work, Rest* rest);
     void (*add_resolvents)(T* m, std::int64_t n, std::int64_t ld, const T* d, const T* e, const double* shifts,
-                           const double* weights, std::int64_t count, double base, void* work);
+                           const double* weights, std::int64_t count, double base, void* work, Rest* rest);
 
     Extent<T> (*extent)(Symmetric<T> a, std::int64_t n);
 

@@ -52,7 +52,7 @@ FASTRENYI_INLINE void invert(const double* d, const double* l, index_t n, Vec<do
 /// base is positive. `work` holds 2 n vectors and 2 n numbers of double, and in_row ld elements.
 template <class T>
 void add_resolvents(T* m, index_t n, index_t ld, const T* d, const T* e, const double* shifts, const double* weights,
-                    index_t count, double base, void* work) {
+                    index_t count, double base, void* work, Rest* rest) {
     using V = Vec<T>;
     Vec<double>* const diagonal = static_cast<Vec<double>*>(work);
     Vec<double>* const ratio = diagonal + n;
@@ -68,6 +68,7 @@ void add_resolvents(T* m, index_t n, index_t ld, const T* d, const T* e, const d
         invert(pivots, multipliers, n, shift, weight, diagonal, ratio);
         constexpr int step = poles < in_row ? poles : in_row;
         for (int q = 0; q < poles; q += step) {
+            rest();
             for (index_t j = 0; j < step * ld; ++j) rows[j] = 0;
             for (index_t i = 0; i < n; ++i) {
                 V along[step];

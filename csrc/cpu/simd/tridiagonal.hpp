@@ -1,5 +1,6 @@
 // Householder reduction of interleaved symmetric matrices to tridiagonal form.
 #pragma once
+#include "cpu/simd/engine.hpp"
 #include "cpu/simd/lanes.hpp"
 
 namespace fastrenyi::cpu::FASTRENYI_ISA {
@@ -65,10 +66,11 @@ void fused_pass(Vec<T>* a, index_t n, index_t first, const Vec<T>* v, const Vec<
 /// Reflections are H = I - u u' with |u|^2 = 2; then H a H = a - u w' - w u' with p = a u, w = p - (p'u / 2) u.
 /// `work` holds 4 n vectors.
 template <class T>
-void tridiagonalise(Vec<T>* a, index_t n, Vec<T>* d, Vec<T>* e2, Vec<T>* work) {
+void tridiagonalise(Vec<T>* a, index_t n, Vec<T>* d, Vec<T>* e2, Vec<T>* work, Rest* rest) {
     using V = Vec<T>;
     V *v = work, *w = work + n, *u = work + 2 * n, *p = work + 3 * n;
     for (index_t k = 0; k < n; ++k) {
+        if (k % 32 == 31) rest();  // seldom: small matrices are many
         V* x = a + column(n, k);
         if (k > 0 && n > 2) {  // this column's part of the pending update, ahead of the pass
             const V minus_v = -v[k], minus_w = -w[k];
