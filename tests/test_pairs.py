@@ -200,33 +200,6 @@ def test_the_gil_is_released(work: str, draw: Draw) -> None:
     assert after > before
 
 
-def test_a_long_call_can_be_interrupted() -> None:
-    """90,000 spectra of n = 200 are minutes of work; a signal's exception ends them between two tiles."""
-    output = run_python(
-        """
-        import signal
-        import numpy as np
-        import fastrenyi as fr
-
-        class Enough(Exception):
-            pass
-
-        def enough(*_):
-            raise Enough
-
-        signal.signal(signal.SIGALRM, enough)
-        maps = fr.channel_grams(np.random.default_rng(0).normal(size=(200, 300, 3)))
-        signal.setitimer(signal.ITIMER_REAL, 0.2)
-        try:
-            fr.layer_decomposition(maps, maps[0])
-        except Enough:
-            print("ended")
-        """,
-        timeout=40,
-    )
-    assert output == "ended\n"
-
-
 # ---------------------------------------------------------------------------------------------------- memory
 
 

@@ -2,6 +2,7 @@
 #pragma once
 #include <functional>
 
+#include "common/interruption.hpp"
 #include "common/view.hpp"
 
 namespace fastrenyi {
@@ -18,5 +19,16 @@ int thread_count(int wanted, double operations);
 /// workspace. The first exception is rethrown in the caller after all threads have stopped; the call can be
 /// interrupted between two pieces (interruption.hpp).
 void parallel_for(index_t count, int threads, const std::function<void(index_t, int)>& body);
+
+/// Runs body(i) for i in [0, count) one after the other, on this thread: of pieces so small, rows of a matrix, that
+/// asking before each whether the call is interrupted would take long.
+template <class F>
+void serial_for(index_t count, F body) {
+    constexpr index_t at_once = 64;
+    for (index_t i = 0; i < count; ++i) {
+        if (i % at_once == at_once - 1) stop_if_asked();
+        body(i);
+    }
+}
 
 }  // namespace fastrenyi

@@ -2,6 +2,7 @@
 #pragma once
 #include <vector>
 
+#include "common/parallel.hpp"
 #include "common/view.hpp"
 #include "cpu/dispatch.hpp"
 
@@ -17,9 +18,11 @@ class Readable {
         const auto n = rows ? static_cast<index_t>(rows->size()) : a.rows;
         const auto source = [&](index_t i) { return rows ? (*rows)[static_cast<std::size_t>(i)] : i; };
         copy_.reserve(static_cast<std::size_t>(a.batch * n * n));
-        for (index_t b = 0; b < a.batch; ++b)
-            for (index_t i = 0; i < n; ++i)
-                for (index_t j = 0; j < n; ++j) copy_.push_back(a.matrix(b).at(source(i), source(j)));
+        serial_for(a.batch * n, [&](index_t row) {
+            const View<T> matrix = a.matrix(row / n);
+            const index_t i = source(row % n);
+            for (index_t j = 0; j < n; ++j) copy_.push_back(matrix.at(i, source(j)));
+        });
         view_ = dense_square<T>(copy_.data(), a.batch, n);
     }
     Readable(Readable&&) = default;  // a moved vector keeps its elements where they are; a copied one does not

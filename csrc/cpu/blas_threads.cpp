@@ -19,6 +19,8 @@ struct Controls {
 
 std::mutex guard;
 std::multiset<int> wanted;  // of all BlasThreads alive
+thread_local std::size_t own =
+    0;  // of those, of this thread: one that forks, in the handler of a signal, is not in BLAS
 std::condition_variable idle;
 int original = 0;
 
@@ -29,7 +31,7 @@ void wait_before_forks() {
     pthread_atfork(
         [] {
             std::unique_lock<std::mutex> lock(guard);
-            idle.wait(lock, [] { return wanted.empty(); });
+            idle.wait(lock, [] { return wanted.size() == own; });
             lock.release();
         },
         [] { guard.unlock(); }, [] { guard.unlock(); });
@@ -76,14 +78,16 @@ BlasThreads::BlasThreads(int threads) : threads_(threads) {
     const std::lock_guard<std::mutex> lock(guard);
     if (wanted.empty() && controls.get_threads) original = controls.get_threads();
     wanted.insert(threads_);
+    ++own;
     apply();
 }
 
 BlasThreads::~BlasThreads() {
     const std::lock_guard<std::mutex> lock(guard);
     wanted.erase(wanted.find(threads_));
+    --own;
     apply();
-    if (wanted.empty()) idle.notify_all();
+    idle.notify_all();
 }
 
 }  // namespace fastrenyi::cpu

@@ -12,7 +12,8 @@ std::string blas_configuration();
 
 /// Holds BLAS at `threads` threads, or fewer if it has fewer, while it lives and sets it back afterwards. With several
 /// alive at once (calls from several Python threads) the smallest number counts, and the last one to leave restores.
-/// Every call into BLAS or LAPACK is made under one: a fork waits until none is alive.
+/// Every call into BLAS or LAPACK is made under one: a fork waits until none of another
+/// thread is alive.
 class BlasThreads {
   public:
     explicit BlasThreads(int threads);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "common/interruption.hpp"
 #include "common/parallel.hpp"
 #include "cpu/aligned.hpp"
 #include "cpu/blas_threads.hpp"
@@ -26,7 +25,7 @@ void reduce_one(T* matrix, index_t n, index_t ld, T* d, T* e, T* work) {
 
 template <class T>
 void fill(const Lane<T>& item, index_t n, const Symmetric<T>* common, T scale, T* matrix, index_t ld) {
-    for (index_t i = 0; i < n; ++i) {
+    serial_for(n, [&](index_t i) {
         T* row = matrix + i * ld;
         const auto multiply = [&](const Symmetric<T>& a) {
             for (index_t j = 0; j < n; ++j) row[j] *= a.data[i * a.stride + j];
@@ -36,7 +35,7 @@ void fill(const Lane<T>& item, index_t n, const Symmetric<T>* common, T scale, T
         multiply(item.first);
         if (item.second.data) multiply(item.second);
         if (common) multiply(*common);
-    }
+    });
 }
 
 template <class T>

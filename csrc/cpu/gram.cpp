@@ -55,9 +55,11 @@ void fill_block(const Policy& policy, const In* rows, index_t row_stride, index_
                 double diagonal, T* out) {
     const index_t height = std::min(block_rows, n - first), width = n - first, ld = width + 3;
     std::vector<double> sums(static_cast<std::size_t>(block_rows * ld), 0.0);
-    for (index_t k = 0; k < d; k += block_features)
+    for (index_t k = 0; k < d; k += block_features) {
+        if (k > 0) stop_if_asked();
         engine<In>().add_block(policy.core, rows + first * row_stride + k, row_stride, height, width,
                                std::min(block_features, d - k), policy.scale, sums.data(), ld);
+    }
     for (index_t i = 0; i < height; ++i) {
         double* const entries = &sums[i * ld];
         T* const row = out + (first + i) * n + first;
@@ -85,8 +87,9 @@ template <class T, class F>
 void with_contiguous_rows(const View<T>& x, F with_rows) {
     if (x.col_stride == 1 || x.cols == 1) return with_rows(x.data, x.row_stride);
     std::vector<T> packed(static_cast<std::size_t>(x.rows * x.cols));
-    for (index_t i = 0; i < x.rows; ++i)
+    serial_for(x.rows, [&](index_t i) {
         for (index_t k = 0; k < x.cols; ++k) packed[i * x.cols + k] = x.at(i, k);
+    });
     with_rows(packed.data(), x.cols);
 }
 
@@ -96,7 +99,7 @@ template <class T>
 std::vector<double> unit_rows(const View<T>& x, double gamma, double coef0) {
     const index_t d = x.cols + 1;
     std::vector<double> rows(static_cast<std::size_t>(x.rows * d));
-    for (index_t i = 0; i < x.rows; ++i) {
+    serial_for(x.rows, [&](index_t i) {
         double* row = &rows[i * d];
         // Lengths of the two parts, and then of the whole, relative to the largest element: no square leaves the range.
         double largest = 0.0, squares = 0.0;
@@ -111,7 +114,7 @@ std::vector<double> unit_rows(const View<T>& x, double gamma, double coef0) {
         for (index_t k = 0; k < x.cols; ++k)
             row[k] = squares > 0.0 ? row[k] / std::sqrt(squares) * (length / whole) : 0.0;
         row[x.cols] = std::isinf(whole) ? 1.0 : offset / whole;
-    }
+    });
     return rows;
 }
 
@@ -147,8 +150,9 @@ Exponential exponential(Kernel kind, double width, double weight) {
 template <class T>
 double normalizer(const View<T>& x) {
     double largest = 0.0;
-    for (index_t i = 0; i < x.rows; ++i)
+    serial_for(x.rows, [&](index_t i) {
         for (index_t k = 0; k < x.cols; ++k) largest = std::max(largest, std::abs(static_cast<double>(x.at(i, k))));
+    });
     if (largest == 0.0) return 1.0;
     return std::ldexp(1.0, -std::clamp(std::ilogb(largest), -1000, 1000));
 }

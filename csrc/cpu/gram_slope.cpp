@@ -12,6 +12,8 @@
 namespace fastrenyi::cpu {
 namespace {
 
+constexpr index_t step = 16;  // rows between two looks
+
 /// Samples row by row, halved so that no difference of two overflows, padded with zeros to `ld`.
 template <class T>
 void pack(const View<T>& samples, index_t first, index_t last, index_t ld, T* out) {
@@ -47,7 +49,10 @@ void gram_slope(const View<T>& x, Kernel kind, const double* width, const T* a, 
         T* const weights = sums + block_rows * ld;
         engine<T>().weigh_rows(grad + b * n * n, a + b * n * n, n, first, height, weights);
         const auto pull = kind == Kernel::gaussian ? engine<T>().pull_rows : engine<T>().pull_rows_by_sign;
-        pull(halves + b * n * ld, ld, weights, n, first, height, sums);
+        for (index_t i = 0; i < height; i += step) {
+            stop_if_asked();
+            pull(halves + b * n * ld, ld, weights + i * n, n, first + i, std::min(step, height - i), sums + i * ld);
+        }
         // A width whose inverse overflows must still make 0 of a difference of 0.
         const T inverse = static_cast<T>(std::min(1.0 / width[b], double(std::numeric_limits<T>::max())));
         for (index_t i = 0; i < height; ++i)

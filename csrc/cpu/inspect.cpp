@@ -42,19 +42,24 @@ template <class T>
 Fault search(const View<T>& a, index_t b, double tolerance) {
     const index_t n = a.rows;
     double largest = 0.0;
-    for (index_t i = 0; i < n; ++i)
+    index_t infinite = n * n;
+    serial_for(n, [&](index_t i) {
         for (index_t j = 0; j < n; ++j) {
-            if (!std::isfinite(a.at(i, j))) return {Fault::Kind::not_finite, (b * n + i) * n + j, a.at(i, j)};
+            if (!std::isfinite(a.at(i, j))) infinite = std::min(infinite, i * n + j);
             largest = std::max(largest, std::abs(static_cast<double>(a.at(i, j))));
         }
+    });
+    if (infinite < n * n) return {Fault::Kind::not_finite, b * n * n + infinite, a.at(infinite / n, infinite % n)};
     constexpr index_t tile = 32;  // a square of the matrix and its mirror image fit the cache together
     index_t asymmetric = n * n;
-    for (index_t i0 = 0; i0 < n; i0 += tile)
+    for (index_t i0 = 0; i0 < n; i0 += tile) {
+        stop_if_asked();
         for (index_t j0 = 0; j0 <= i0; j0 += tile)
             for (index_t i = i0; i < std::min(i0 + tile, n); ++i)
                 for (index_t j = j0; j < std::min(j0 + tile, i); ++j)
                     if (!(std::abs(static_cast<double>(a.at(i, j)) - a.at(j, i)) <= tolerance * largest))
                         asymmetric = std::min(asymmetric, i * n + j);
+    }
     if (asymmetric == n * n) return {};
     return {Fault::Kind::asymmetric, b * n * n + asymmetric, a.at(asymmetric / n, asymmetric % n)};
 }

@@ -66,6 +66,7 @@ void for_each_row(const std::vector<std::vector<View<T>>>& joints, const std::ve
     threads = thread_count(threads, 6.0 * batch * n * n * total(joints));
     for_each_block(batch, n, threads, [&](index_t b, index_t first, index_t last, int) {
         for (std::size_t k = 0; k < joints.size(); ++k) {
+            stop_if_asked();
             const std::vector<View<T>> matrices = one_of_each(joints[k], b);
             const auto count = static_cast<index_t>(matrices.size());
             const Product<T> product(matrices.data(), count, n);

@@ -5,7 +5,6 @@
 #include <limits>
 #include <vector>
 
-#include "common/interruption.hpp"
 #include "common/parallel.hpp"
 #include "cpu/aligned.hpp"
 #include "cpu/batched_spectra.hpp"
