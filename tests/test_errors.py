@@ -343,7 +343,7 @@ def test_alpha(measure: Callable[..., Any]) -> None:
 def test_base(measure: Callable[..., Any]) -> None:
     for base in ["e", None, 1j, True, [2]]:
         refused(TypeError, "base", lambda base=base: measure(base=base))
-    for base in [0, -2, 1, NAN, INF]:
+    for base in [0, -2, 0.5, 1, NAN, INF]:
         refused(ValueError, "base", lambda base=base: measure(base=base))
 
 

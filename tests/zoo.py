@@ -7,6 +7,7 @@ import decimal
 import fractions
 import math
 import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -60,3 +61,15 @@ def of_torch(torch: Any) -> list[Any]:
         torch.nested.nested_tensor([torch.ones(2, 2), torch.ones(3, 2)], layout=torch.jagged),
         torch.nested.nested_tensor([torch.ones(2, 2), torch.ones(3, 2)]),
     ]  # fmt: skip
+
+
+def every() -> list[Any]:
+    """All of the above that this environment can make."""
+    found = [*of_python(), *of_numpy()]
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return found
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nested tensors are a prototype
+        return [*found, *of_torch(torch)]

@@ -19,9 +19,9 @@ from fastrenyi._conversions import as_real, common_dtype, moved
 from fastrenyi._errors import NotPositiveSemidefiniteError
 
 __all__ = [
-    "TRACE_TOLERANCE", "adopt", "array", "beyond_rounding", "codes", "finite", "flag", "flat_batch", "gram",
+    "TRACE_TOLERANCE", "adopt", "array", "beyond_rounding", "choice", "codes", "finite", "flag", "flat_batch", "gram",
     "gram_contents", "integer", "kind_error", "listed", "nonzero_rows", "orders", "positive", "positive_diagonal",
-    "real", "same_home", "unit", "value_error", "verdict", "widths",
+    "quoted", "real", "same_home", "unit", "value_error", "verdict", "widths",
 ]  # fmt: skip
 
 _REAL = tuple(reversed(BITS))
@@ -38,16 +38,23 @@ def kind_error(name: str, expected: str, got: object, way_out: str = "") -> NoRe
 _SHOWN_BITS = 128
 
 
-def _quoted(x: object) -> object:
-    """A string that came where a number belongs, to be told from words of the message."""
+def quoted(x: object) -> object:
+    """Return what came for ``kind_error``: a string, which it would take for words of the message, in quotes."""
     return repr(x) if isinstance(x, str) else x
 
 
 def value_error(name: str, expected: str, got: object, way_out: str = "") -> NoReturn:
     """Raise ValueError for an argument of the right kind and a wrong value or shape."""
+    raise ValueError(f"{name}: expected {expected}, got {_told(got)}" + (f"; {way_out}" if way_out else ""))
+
+
+def _told(got: object) -> str:
     if isinstance(got, int) and got.bit_length() > _SHOWN_BITS:
-        got = f"an integer of {got.bit_length()} bits"
-    raise ValueError(f"{name}: expected {expected}, got {got}" + (f"; {way_out}" if way_out else ""))
+        return f"an integer of {got.bit_length()} bits"
+    try:
+        return str(got)
+    except Exception:  # a stranger's own words
+        return type(got).__name__
 
 
 _DLPACK_CPU = 1
@@ -62,23 +69,29 @@ def adopt(x: Any, name: str) -> Array:
         return x
     kind = type(x)
     shared = hasattr(kind, "__dlpack__") and hasattr(kind, "__dlpack_device__")
-    if shared and (device := x.__dlpack_device__())[0] != _DLPACK_CPU:
-        got = f"{kind.__name__} on device {device[1]} of DLPack's type {int(device[0])}"
-        kind_error(name, "an array on the CPU, or one of torch or CuPy", got, f"pass torch.from_dlpack({name})")
     if not shared and not hasattr(kind, "__array__"):
         return x
     try:
-        return np.from_dlpack(x) if shared else np.asarray(x)
-    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        device, number = map(int, x.__dlpack_device__()) if shared else (_DLPACK_CPU, 0)
+        if device == _DLPACK_CPU:
+            return np.from_dlpack(x) if shared else np.asarray(x)
+    except MemoryError:
+        raise
+    except Exception as error:  # another library's code
         got = f"{kind.__name__}, for which it says: {error}"
         kind_error(name, "an array that NumPy can read", got, "convert it to one of float64 first")
+    got = f"{kind.__name__} on device {number} of DLPack's type {device}"
+    kind_error(name, "an array on the CPU, or one of torch or CuPy", got, f"pass torch.from_dlpack({name})")
 
 
 def listed(x: Any, name: str) -> Array:
     """Return nested lists of numbers as a float64 array, those of strings as an array of strings."""
     if not isinstance(x, (list, tuple)):
         return x
-    items = list(_items(x))
+    try:
+        items = list(_items(x))
+    except RecursionError:
+        kind_error(name, "an array, or lists of numbers", "lists in lists without an end")
     if not any(all(isinstance(item, kind) for item in items) for kind in (numbers.Number, str)):
         kind_error(name, "an array, or lists of numbers", "other lists", f"pass numpy.stack({name}) of arrays")
     try:
@@ -117,12 +130,14 @@ def array(x: Array, name: str) -> Home:
     """Accept an array of any dtype on a device that is served; its numbers are not looked at."""
     if not is_array(x):
         way_out = f"pass numpy.asarray({name})" if isinstance(x, (list, tuple, numbers.Number)) else ""
-        if hasattr(x, "toarray"):
+        if hasattr(type(x), "toarray"):
             way_out = f"pass {name}.toarray()"
-        kind_error(name, "an array (NumPy, CuPy, torch, or what gives NumPy one)", x, way_out)
+        kind_error(name, "an array (NumPy, CuPy, torch, or what gives NumPy one)", quoted(x), way_out)
     if isinstance(x, np.ma.MaskedArray):
         kind_error(name, "an array without a mask", "a masked array", f"pass {name}.filled(value)")
     home = home_of(x)
+    if home.library == "torch" and isinstance(x, sys.modules["torch"].nn.parameter.UninitializedTensorMixin):
+        kind_error(name, "a tensor with a shape", "a parameter that is not initialised", "call its module first")
     if home.library == "torch" and x.is_nested:
         kind_error(name, "a tensor of one shape", "a nested tensor", f"pass each of {name}.unbind() alone")
     if home.library == "torch" and x.layout != sys.modules["torch"].strided:
@@ -305,19 +320,21 @@ def beyond_rounding(found: NotPositiveSemidefiniteError, home: Home) -> NoReturn
     raise NotPositiveSemidefiniteError(message, found.eigenvalue)
 
 
-def _as_float(x: numbers.Real) -> float:
-    """Return a number as a float, one that is too large for it as infinity."""
+def _as_float(x: object, name: str, expected: str, way_out: str = "") -> float:
+    """Accept a number and return it as a float, one that is too large for it as infinity."""
+    if isinstance(x, (bool, np.bool_)) or not isinstance(x, numbers.Real):
+        kind_error(name, expected, quoted(x), way_out)
     try:
         return float(x)
     except OverflowError:
         return math.copysign(math.inf, 1 if x > 0 else -1)  # type: ignore[operator]
+    except (TypeError, ValueError):  # a number by name only, as NumPy's timedelta64
+        kind_error(name, expected, type(x).__name__)
 
 
 def positive(x: object, name: str) -> float:
     """Accept a finite number above zero."""
-    if isinstance(x, (bool, np.bool_)) or not isinstance(x, numbers.Real):
-        kind_error(name, "a number", _quoted(x))
-    number = _as_float(x)
+    number = _as_float(x, name, "a number")
     if not 0 < number < math.inf:  # comparisons are what every torch.compile traces of a symbol
         value_error(name, "a finite number above zero", x)
     return number
@@ -326,17 +343,31 @@ def positive(x: object, name: str) -> float:
 def integer(x: object, name: str, least: int) -> int:
     """Accept an integer not below ``least``."""
     if isinstance(x, (bool, np.bool_)) or not isinstance(x, numbers.Integral):
-        kind_error(name, "an integer", _quoted(x))
-    number = int(x)
+        kind_error(name, "an integer", quoted(x))
+    try:
+        number = int(x)
+    except (TypeError, ValueError):
+        kind_error(name, "an integer", type(x).__name__)
     if not least <= number < 2**31:
         value_error(name, f"an integer of at least {least} and below 2**31", x)
     return number
 
 
+def choice(x: object, name: str, among: Sequence[str]) -> str:
+    """Accept one of a few words."""
+    *others, last = map(repr, among)
+    expected = f"{', '.join(others)} or {last}"
+    if not isinstance(x, str):
+        kind_error(name, expected, x)
+    if x not in among:
+        value_error(name, expected, repr(x))
+    return x
+
+
 def flag(x: object, name: str) -> bool:
     """Accept True or False."""
     if not isinstance(x, (bool, np.bool_)):
-        kind_error(name, "True or False", _quoted(x))
+        kind_error(name, "True or False", quoted(x))
     return bool(x)
 
 
@@ -352,10 +383,8 @@ def orders(alpha: object) -> tuple[list[float], bool]:
         value_error("alpha", "at least one order", "none")
     accepted = []
     for order in listed:
-        if isinstance(order, (bool, np.bool_)) or not isinstance(order, numbers.Real):
-            way_out = "pass math.inf" if isinstance(order, str) and "inf" in order.lower() else ""
-            kind_error("alpha", "a number in [0, inf] or a sequence of them", _quoted(order), way_out)
-        number = _as_float(order)
+        way_out = "pass math.inf" if isinstance(order, str) and "inf" in order.lower() else ""
+        number = _as_float(order, "alpha", "a number in [0, inf] or a sequence of them", way_out)
         if not number >= 0 or (number == math.inf and order != math.inf):
             value_error("alpha", "orders in [0, inf]", order)
         accepted.append(number)
@@ -363,8 +392,11 @@ def orders(alpha: object) -> tuple[list[float], bool]:
 
 
 def unit(base: object) -> float:
-    """Accept the base of the logarithm; the result turns bits into its unit."""
+    """Accept the base of the logarithm; the result turns bits into its unit.
+
+    Below one entropies would be negative, and where some are compared, in a share or a null, the least the largest.
+    """
     number = positive(base, "base")
-    if number == 1:
-        value_error("base", "a base other than 1", base, "2 gives bits, math.e nats")
+    if number <= 1:
+        value_error("base", "a base above 1", base, "2 gives bits, math.e nats")
     return 1.0 / math.log2(number)

@@ -317,7 +317,7 @@ class Alignment(Bandwidth):
         _check.gram_contents(self.target, "target")
         if self.widths is not None:
             if not isinstance(self.widths, (list, tuple, np.ndarray)) or getattr(self.widths, "ndim", 1) != 1:
-                _check.kind_error("widths", "a sequence of numbers", self.widths)
+                _check.kind_error("widths", "a sequence of numbers", _check.quoted(self.widths))
             if not len(self.widths):
                 _check.value_error("widths", "at least one width", "none")
             for width in self.widths:

@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
+
 from fastrenyi import _check, _dispatch
 from fastrenyi._array import Array, Home, key
 from fastrenyi._spec import KernelSpec
@@ -240,11 +242,12 @@ class Delta(Kernel):
     def __post_init__(self) -> None:
         """Check the arguments."""
         if self.dtype is not None and self._dtype_name() not in ("float32", "float64"):
-            _check.value_error("dtype", "float32 or float64", self.dtype)
+            got = self._dtype_name() or type(self.dtype).__name__
+            _check.value_error("dtype", "float32 or float64", repr(got) if isinstance(self.dtype, str) else got)
 
     def _dtype_name(self) -> str:
-        if isinstance(self.dtype, int):
-            return ""  # of any length
+        if not isinstance(self.dtype, (str, type, np.dtype)) and type(self.dtype).__name__ != "dtype":  # torch's
+            return ""
         return str(getattr(self.dtype, "__name__", self.dtype)).removeprefix("torch.")
 
     def _accept(self, home: Home, name: str) -> None:

@@ -60,7 +60,7 @@ class Average:
     def __init__(self, measure: Callable[..., Tensor]) -> None:
         """Check the arguments."""
         if not callable(measure):
-            _check.kind_error("measure", "a function of a minibatch", measure)
+            _check.kind_error("measure", "a function of a minibatch", _check.quoted(measure))
         self.measure = measure
         self.reset()
 

@@ -30,7 +30,7 @@ _REDUCTIONS = ("mean", "sum", "none")
 def _features(x: object, name: str, first: Tensor | None = None) -> Tensor:
     """Accept features (n, ...) of a minibatch, with as many samples as the first argument and on its device."""
     if not isinstance(x, Tensor):
-        _check.kind_error(name, "a torch tensor", x)
+        _check.kind_error(name, "a torch tensor", _check.quoted(x))
     _check.real(x, name)
     if x.ndim == 0 or 0 in x.shape:
         _check.value_error(name, "features (n, ...) of at least one sample", f"shape {tuple(x.shape)}")
@@ -140,9 +140,7 @@ class InformationBottleneckLoss(_KernelLoss):
         """Check the settings."""
         super().__init__(alpha, kernel, bandwidth, base)
         self.beta = _check.positive(beta, "beta")
-        if reduction not in _REDUCTIONS:
-            _check.value_error("reduction", f"one of {', '.join(_REDUCTIONS)}", repr(reduction))
-        self.reduction = reduction
+        self.reduction = _check.choice(reduction, "reduction", _REDUCTIONS)
 
     def forward(self, logits: Tensor, y: Tensor, x: Tensor, z: Tensor) -> Tensor:
         """Return the loss."""
@@ -164,7 +162,8 @@ def _targets(y: object, logits: Tensor) -> Tensor:
     """Accept class indices (n,), or one-hot rows or probabilities (n, classes)."""
     n, classes = logits.shape
     if not isinstance(y, Tensor):
-        _check.kind_error("y", "a torch tensor", y)
+        _check.kind_error("y", "a torch tensor", _check.quoted(y))
+    _check.array(y, "y")
     if y.is_complex():
         _check.kind_error("y", "class indices or probabilities", f"dtype {y.dtype}", "pass y.real")
     _same_device(y, "y", logits)
@@ -302,7 +301,7 @@ class MutualInformationLoss(_KernelLoss):
         super().__init__(alpha, kernel, bandwidth, base)
         self.permutations = _check.integer(permutations, "permutations", 0)
         if generator is not None and not isinstance(generator, torch.Generator):
-            _check.kind_error("generator", "a torch.Generator or None", generator)
+            _check.kind_error("generator", "a torch.Generator or None", _check.quoted(generator))
         self.generator = generator
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:

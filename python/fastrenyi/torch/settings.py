@@ -70,8 +70,7 @@ class Settings:
             _check_width(name, width, None if takes_width else own)
         with telling("label_kernel", instead_of="kernel"):
             target_kernel = as_kernel(label_kernel)
-        if kernel_on not in ("tensor", "maps"):
-            _check.value_error("kernel_on", "'tensor' or 'maps'", repr(kernel_on))
+        _check.choice(kernel_on, "kernel_on", ("tensor", "maps"))
         side_of(activations, "activations")
         pairs = _check.flag(pairs, "pairs")
         errors_at = side_of(errors, "errors", "before")

@@ -166,10 +166,10 @@ def side_of(given: object, name: str, true: Side | None = None) -> Any:
     """Check a side of an activation function; where there may be none, True is the one given and False none."""
     if true is not None and isinstance(given, bool):
         return true if given else False
+    expected = "'before' or 'after'" if true is None else "True or False, 'before' or 'after'"
+    if not isinstance(given, str):
+        _check.kind_error(name, expected, given)
     if given not in ("before", "after"):
-        expected = "'before' or 'after'" if true is None else "True or False, 'before' or 'after'"
-        if not isinstance(given, str):
-            _check.kind_error(name, expected, type(given).__name__)
         _check.value_error(name, expected, repr(given))
     return given
 

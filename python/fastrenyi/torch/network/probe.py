@@ -218,6 +218,7 @@ def _check_loss(value: object) -> None:
     if not isinstance(value, Tensor):
         got = f"one that returns a {type(value).__name__}"
         _check.kind_error("loss", "a function that returns a scalar tensor", got)
+    _check.array(value, "loss")
     if value.numel() != 1:
         _check.value_error("loss", "a scalar tensor", f"shape {tuple(value.shape)}", "sum it over samples")
     if not value.requires_grad:
