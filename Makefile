@@ -8,7 +8,7 @@ AS_TESTED := --config-settings=cmake.define.FASTRENYI_EMULATED=ON
 INSTALL := $(BIN)/pip install --quiet $(AS_TESTED)
 SOURCES := pyproject.toml requirements.txt CMakeLists.txt README.md $(shell find csrc python -type f ! -name '*.pyc')
 
-.PHONY: demo test test-torch bench check format sanitize tsan gpu-check clean
+.PHONY: demo test test-torch bench check format sanitize tsan fuzz fuzz-sanitize soak gpu-check clean
 
 demo: $(VENV)/.installed
 	$(BIN)/fastrenyi demo --out demo $(DEMO)
@@ -61,6 +61,23 @@ tsan: build/tsan/.installed
 	TSAN_OPTIONS="halt_on_error=1 ignore_noninstrumented_modules=1 die_after_fork=0 suppressions=$(CURDIR)/tests/tsan.supp" \
 	setarch $$(uname -m) -R $(BIN)/python -m pytest --capture=sys tests/test_threads.py tests/test_fork.py $(EMULATED) \
 		-k "not settings and not data_loader" $(TEST)
+
+# Calls at random for so long: numbers, arguments, properties. Failures go to fuzz-failures.jsonl; one of them again:
+# make fuzz CASE=numbers:SEED:PLACE. fuzz-sanitize is the same on the build that stops at a fault.
+SECONDS ?= 600
+FUZZ := PYTHONPATH=tests $(BIN)/python -W error -m fuzz
+FUZZED = --seconds $(SECONDS) $(SEED:%=--seed %) $(CASE:%=--case %)
+
+fuzz: $(VENV)/.installed
+	$(FUZZ) $(FUZZED)
+
+fuzz-sanitize: build/sanitize/.installed
+	$(call preload,libasan.so) ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+	PYTHONPATH=$(CURDIR)/$(<D)/package:tests $(BIN)/python -W error -m fuzz --only numbers $(FUZZED)
+
+# 64 threads in 8 processes, with forks and DataLoader workers: no wrong number, no hang, no growth of memory.
+soak: $(VENV)/.installed
+	$(BIN)/python tests/soak.py --seconds $(SECONDS)
 
 # With what this machine's Python has, and no network: machines with a GPU are often lent for an hour.
 gpu-check:

@@ -152,3 +152,36 @@ def test_threads_follow_settings_made_at_run_time(library: str, setting: str) ->
         """,
         OMP_NUM_THREADS="4",
     )
+
+
+# -------------------------------------------------------------------------------------------------- first tensors
+
+
+def test_first_tensors_of_several_threads() -> None:
+    """Whenever one arrives, it waits for the operations for tensors, which the first one loads, slowly here."""
+    pytest.importorskip("torch")
+    run_python(
+        """
+        import sys, threading, time
+        import torch
+        import fastrenyi as fr
+
+        class Slow:
+            def find_spec(self, name, path=None, target=None):
+                if name.startswith("fastrenyi.torch.ops"):
+                    time.sleep(0.05)
+
+        def first(k):
+            time.sleep(0.05 * k)
+            found.append(fr.gram(x).shape)
+
+        sys.meta_path.insert(0, Slow())
+        x, found = torch.arange(12.0).reshape(4, 3), []
+        threads = [threading.Thread(target=first, args=(k,)) for k in range(30)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(found) == 30, len(found)
+        """
+    )

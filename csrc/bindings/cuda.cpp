@@ -25,7 +25,8 @@ py::dict info() {
 }  // namespace
 }  // namespace fastrenyi::bindings
 
-PYBIND11_MODULE(FASTRENYI_MODULE, m) {
+// One interpreter and its GIL, as core.cpp.
+PYBIND11_MODULE(FASTRENYI_MODULE, m, pybind11::multiple_interpreters::not_supported()) {
     namespace b = fastrenyi::bindings;
     b::bind_cuda(m);
     b::bind_cuda_spectra(m);

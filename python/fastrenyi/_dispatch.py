@@ -19,4 +19,6 @@ def operations(library: str) -> Any:
     """
     if library != "torch":
         return _ops
-    return sys.modules.get("fastrenyi.torch.ops") or importlib.import_module("fastrenyi.torch.ops")
+    module = sys.modules.get("fastrenyi.torch.ops")
+    # One that another thread is loading has no __all__ yet, which stands at its end; the import waits for that thread.
+    return module if hasattr(module, "__all__") else importlib.import_module("fastrenyi.torch.ops")

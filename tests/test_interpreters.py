@@ -1,0 +1,45 @@
+"""Sub-interpreters are refused, wherever NumPy stands; the main one goes on."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from conftest import run_python
+
+PROGRAM = """
+import sys, warnings
+try:
+    import _interpreters as interpreters  # of Python 3.13
+except ImportError:
+    import _xxsubinterpreters as interpreters
+{before}
+def within(program):
+    '''What the program raises in an interpreter of its own.'''
+    try:
+        raised = interpreters.run_string(interpreters.create({config}), program)
+    except Exception as error:  # before Python 3.13
+        return str(error)
+    return "" if raised is None else raised.msg
+
+print(within("import fastrenyi"))
+import numpy as np
+import fastrenyi as fr
+assert fr.entropy(np.eye(4) / 4) == 2
+"""
+
+
+@pytest.mark.parametrize("before", ["", "import fastrenyi"])
+@pytest.mark.parametrize("config", ["", "'legacy'"])
+def test_a_sub_interpreter_is_refused(before: str, config: str) -> None:
+    """One with a GIL of its own, and one of the kind that embedding programs make."""
+    try:
+        importlib.import_module("_interpreters")
+    except ImportError:
+        pytest.importorskip("_xxsubinterpreters")
+        if config:
+            pytest.skip("this Python makes one kind")
+    said = run_python(PROGRAM.format(before=before, config=config), timeout=60)
+    assert "fastrenyi: expected to be imported in the main interpreter" in said
+    assert "got a sub-interpreter" in said
