@@ -29,7 +29,7 @@ except ModuleNotFoundError:  # where the tests of the GPU run there may be none,
     pass
 else:
     hypothesis.settings.register_profile("fastrenyi", deadline=None, database=None, print_blob=True, max_examples=30)
-    hypothesis.settings.register_profile("fuzz", hypothesis.settings.get_profile("fastrenyi"), max_examples=1000)
+    hypothesis.settings.register_profile("fuzz", hypothesis.settings.get_profile("fastrenyi"), max_examples=200)
     hypothesis.settings.load_profile("fastrenyi")
 
 

@@ -39,8 +39,8 @@ PLANTS = ("wrong", "leak", "hang", "hung child")
 Job = Callable[[], Any]
 
 
-def jobs() -> dict[str, Job]:
-    """What threads do: NumPy's and, where there is torch, tensors and gradients; a few milliseconds each."""
+def jobs(tensors: bool) -> dict[str, Job]:
+    """What threads do: NumPy's and, if wanted, tensors and gradients; a few milliseconds each."""
     rng = np.random.default_rng(0)
     x, single = rng.normal(size=(12, 50, 5)), rng.normal(size=(8, 40, 3)).astype(np.float32)
     grams, maps = fr.gram(x, "gaussian", "median"), fr.gram(single)
@@ -54,24 +54,24 @@ def jobs() -> dict[str, Job]:
         "null": lambda: fr.permutation_test(grams[0], grams[1], 8).null,
         "large": lambda: fr.entropy(large),
     }
-    try:
-        import torch
-
-        import fastrenyi.torch  # noqa: F401 - a child forked while another thread imports would wait for it for ever
-    except ModuleNotFoundError:
+    if not tensors:
         return found
-    tensors = torch.from_numpy(x)
+    import torch
+
+    import fastrenyi.torch  # noqa: F401 - a child forked while another thread imports would wait for it for ever
+
+    batch = torch.from_numpy(x)
 
     def gradient(of: Callable[[Any], Any]) -> Job:
         def job() -> Any:
-            leaf = tensors.clone().requires_grad_()
+            leaf = batch.clone().requires_grad_()
             of(leaf).sum().backward()
             return leaf.grad.numpy()
 
         return job
 
     return found | {
-        "tensors": lambda: fr.mutual_information(fr.gram(tensors[:6]), fr.gram(tensors[6:])).numpy(),
+        "tensors": lambda: fr.mutual_information(fr.gram(batch[:6]), fr.gram(batch[6:])).numpy(),
         "gradient": gradient(lambda leaf: fr.entropy(fr.gram(leaf, "gaussian", 2.0))),
         "gradient of order two": gradient(lambda leaf: fr.joint_entropy(*fr.gram(leaf, "gaussian", 2.0), alpha=2)),
         "gradient of a layer": gradient(
@@ -86,12 +86,12 @@ def wrong(name: str, answer: Any, right: Any) -> bool:
     return np.asarray(answer).tobytes() != np.asarray(right).tobytes()
 
 
-def answers(plant: str = "") -> dict[str, Any]:
+def answers(tensors: bool, plant: str = "") -> dict[str, Any]:
     """What the jobs give on one thread."""
     import threadpoolctl
 
     with threadpoolctl.threadpool_limits(1):
-        found = {name: np.asarray(job()) for name, job in jobs().items()}
+        found = {name: np.asarray(job()) for name, job in jobs(tensors).items()}
     if plant == "wrong":
         found["layer"] = found["layer"] + np.finfo(np.float32).eps
     return found
@@ -101,7 +101,7 @@ class Samples:
     """A data set whose items are measured where they are read: in the workers."""
 
     def __init__(self, right: dict[str, Any]) -> None:
-        self.right, self.jobs = right, jobs()
+        self.right, self.jobs = right, jobs(tensors=True)
 
     def __len__(self) -> int:
         return 6
@@ -116,7 +116,7 @@ class Worker:
 
     def __init__(self, right: dict[str, Any], threads: int, seconds: float, plant: str, patience: float) -> None:
         self.right, self.seconds, self.plant, self.patience = right, seconds, plant, patience
-        self.jobs, self.stop = jobs(), threading.Event()
+        self.jobs, self.stop = jobs("tensors" in right), threading.Event()
         self.faults: list[str] = []
         self.steps = [0] * threads
         self.kept: list[Any] = []
@@ -162,15 +162,15 @@ class Worker:
         threads = [threading.Thread(target=self.thread, args=(i,), daemon=True) for i in range(len(self.steps))]
         for thread in threads:
             thread.start()
-        end, forks, memory = time.monotonic() + self.seconds, 0, []
-        while time.monotonic() < end and not self.faults:
+        start, forks, memory = time.monotonic(), 0, []
+        while (passed := time.monotonic() - start) < self.seconds and not self.faults:
             before = list(self.steps)
             faulthandler.dump_traceback_later(self.patience, exit=True)
             self.fork()
             if "tensors" in self.jobs:
                 self.load()
-            if self.plant == "leak":
-                self.kept.append(np.ones(100 * 2**17))  # 100 MiB
+            while self.plant == "leak" and len(self.kept) < 10 * passed:  # 100 MiB a second
+                self.kept.append(np.ones(10 * 2**17))
             forks += 1
             while any(now == then for now, then in zip(self.steps, before, strict=True)):
                 time.sleep(0.01)
@@ -215,9 +215,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--threads", type=int, default=8, help="in each process")
     parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds after which it is a hang")
+    parser.add_argument("--numpy", action="store_true", help="without torch and its DataLoader")
     parser.add_argument("--plant", choices=PLANTS, default="", help="a fault, to see it found")
     given = parser.parse_args(arguments)
-    right = answers(given.plant)
+    right = answers(not given.numpy, given.plant)
     context = multiprocessing.get_context("spawn")
     settings = (right, given.threads, given.seconds, given.plant, given.patience)
     processes = [context.Process(target=process, args=settings) for _ in range(given.processes)]

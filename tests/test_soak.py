@@ -18,10 +18,13 @@ pytest.importorskip("threadpoolctl")
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     """A small soak in an interpreter of its own."""
     order = [sys.executable, "-W", "error", str(Path(soak.__file__)), "--processes", "2", "--threads", "4", *arguments]
-    return subprocess.run(order, capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "2"})
+    return subprocess.run(
+        order, capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "2"}
+    )
 
 
 def test_ten_seconds() -> None:
+    pytest.importorskip("torch")
     done = run("--seconds", "10")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 processes of 4 threads for 10 s: 0 failed" in done.stdout
@@ -33,11 +36,11 @@ def test_ten_seconds() -> None:
         ("wrong", [], "layer: a wrong number in"),
         ("hang", ["--patience", "3"], "Timeout (0:00:03)!"),
         ("hung child", ["--patience", "3"], "Timeout (0:00:03)!"),
-        ("leak", ["--seconds", "8"], "MiB more than before"),
+        ("leak", [], "MiB more than before"),
     ],
 )
 def test_a_fault_is_found(plant: str, arguments: list[str], words: str) -> None:
-    done = run("--processes", "1", "--seconds", "4", "--plant", plant, *arguments)
+    done = run("--numpy", "--processes", "1", "--seconds", "4", "--plant", plant, *arguments)
     assert done.returncode == 1, done.stdout + done.stderr
     assert words in done.stderr
 

@@ -135,12 +135,12 @@ def kernel(rng: np.random.Generator, n: int, typical: float) -> Kernel:
 
 def orders(rng: np.random.Generator) -> list[float]:
     """One to four orders in [0, inf]."""
-    return [
-        float(rng.choice([
-            rng.choice([0.0, 1.0, 2.0, math.inf, 1.01, 0.5, 3.0]),
-            rng.uniform(0, 1), rng.uniform(1, 2), 10.0 ** rng.uniform(-4, 0), 10.0 ** rng.uniform(0, 4),
-            1 + rng.choice([-1, 1]) * 10.0 ** rng.uniform(-15, -1), 2 + rng.choice([-1, 1]) * 10.0 ** rng.uniform(-15, -1),
-            rng.choice([64.0, 65.0, 1e6, 1e300, 5e-324]),
-        ], p=[0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05]))
-        for _ in range(rng.choice([1, 1, 2, 4]))
-    ]  # fmt: skip
+    return [_order(rng) for _ in range(rng.choice([1, 1, 2, 4]))]
+
+
+def _order(rng: np.random.Generator) -> float:
+    close = rng.choice([-1, 1]) * 10.0 ** rng.uniform(-15, -1)
+    usual = rng.choice([0.0, 1.0, 2.0, math.inf, 1.01, 0.5, 3.0])
+    rare = rng.choice([64.0, 65.0, 1e6, 1e300, 5e-324])
+    found = [usual, rng.uniform(0, 2), 10.0 ** rng.uniform(-4, 4), 1 + close, 2 + close, rare]
+    return float(rng.choice(found, p=[0.4, 0.2, 0.2, 0.1, 0.05, 0.05]))

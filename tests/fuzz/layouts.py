@@ -33,7 +33,9 @@ def laid_out(values: Any, dtype: str, library: str, rng: np.random.Generator) ->
     if library == "torch":
         torch = sys.modules["torch"]
         kind = getattr(torch, dtype)
-        block = torch.full((count,), torch.nan, dtype=kind) if kind.is_floating_point else torch.zeros(count, dtype=kind)
+        block = (
+            torch.full((count,), torch.nan, dtype=kind) if kind.is_floating_point else torch.zeros(count, dtype=kind)
+        )
         found = block.as_strided(values.shape, steps, start)
         found.copy_(torch.from_numpy(np.array(values)))
         return found

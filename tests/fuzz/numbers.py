@@ -46,25 +46,19 @@ def _grams(rng: np.random.Generator, library: str, dtype: str) -> None:
     """gram, channel_grams or tensor_gram of samples of any scale, entry by entry."""
     n, d, axes = cases.number_of_samples(rng), int(rng.choice([1, 2, 3, 8, 17, 40])), cases.batch(rng)
     name = str(rng.choice(["gram", "channel_grams", "tensor_gram"]))
-    if name == "channel_grams":
-        axes = axes[:1]
-    elif name == "tensor_gram":
-        axes = ()
-    x = cases.samples(rng, (*axes, n, d), dtype)
+    if name != "gram":
+        axes = () if name == "tensor_gram" else (int(rng.integers(0, 4)),)
+    x = given = cases.samples(rng, (*axes, n, d), dtype)
     typical = float(np.median(np.abs(x - x[..., :1, :]))) if x.size else 1.0
     kernel = cases.kernel(rng, n, typical if 1e-300 < typical < 1e300 else 1.0)
-    given = x
     if name == "channel_grams":
-        given = np.moveaxis(x.reshape(-1, n, d), 0, 1) if axes else x[:, None]
-        x = x if axes else x.reshape(1, n, d).swapaxes(0, 0)
-        if not axes:
-            given = np.moveaxis(x, 0, 1)
-    if name == "tensor_gram" and d % 2 == 0:
+        given = x.swapaxes(0, 1)
+    elif name == "tensor_gram" and d % 2 == 0:
         given = x.reshape(n, 2, d // 2)
     array = laid_out(given, dtype, library, rng)
     call = f"fr.{name}(x, {kernel.of_package()!r}, {kernel.rule!r})"
     arguments = {"x": told(array), "values": _shown(given)}
-    if not _has_gram(x, kernel, dtype):
+    if not _has_gram(x, kernel):
         return
     found = _called(call, arguments, lambda: getattr(fr, name)(array, kernel.of_package(), kernel.rule))
     expected = reference.over_batch(kernel.gram, x) if x.size else np.empty((*x.shape[:-1], n))
@@ -77,18 +71,16 @@ def _grams(rng: np.random.Generator, library: str, dtype: str) -> None:
         wrong = values != cases.rounded(expected, dtype)
     if wrong.any():
         at = tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
-        raise Wrong(call, f"{values[at]!r} at {at}, where {expected[at]!r} to {allowed:.3g} / n was expected", arguments)
+        raise Wrong(
+            call, f"{values[at]!r} at {at}, where {expected[at]!r} to {allowed:.3g} / n was expected", arguments
+        )
     if not (values == np.swapaxes(values, -1, -2)).all():
         raise Wrong(call, "not symmetric", arguments)
 
 
-def _has_gram(x: Any, kernel: cases.Kernel, dtype: str) -> bool:
-    """Whether there is a Gram: no sample of zeros for a cosine, and nothing outside the range of the dtype."""
-    if not x.size:
-        return True
-    if kernel.name == "cosine":
-        return bool((x != 0).any(axis=-1).all())
-    return True
+def _has_gram(x: Any, kernel: cases.Kernel) -> bool:
+    """Whether there is a Gram: a sample of zeros has no direction."""
+    return kernel.name != "cosine" or bool((x != 0).any(axis=-1).all())
 
 
 # --------------------------------------------------------------------------------------------- measures
@@ -234,9 +226,7 @@ def _layer(rng: np.random.Generator, library: str, dtype: str) -> None:
     call = f"fr.layer_decomposition(maps, target, alpha={alpha!r}, base={base!r})"
     arguments = {"maps": told(arrays[0]), "target": told(arrays[1]), "values": [_shown(maps), _shown(target)]}
     flat = [[v[None]] for v in (*maps, target)]
-    found = _called(
-        call, arguments, lambda: fr.layer_decomposition(*arrays, alpha, base=base), flat, cases.UNIT[dtype]
-    )
+    found = _called(call, arguments, lambda: fr.layer_decomposition(*arrays, alpha, base=base), flat, cases.UNIT[dtype])
     if found is None:
         return
     entropies = _Entropies(flat, orders, dtype)
@@ -274,7 +264,7 @@ def _divergence(rng: np.random.Generator, library: str, dtype: str) -> None:
     n, m, d = int(rng.integers(1, 12)), int(rng.integers(1, 12)), int(rng.integers(1, 5))
     both = cases.samples(rng, (n + m, d), dtype)
     kernel = cases.kernel(rng, 0, float(np.median(np.abs(both))) or 1.0)
-    if not _has_gram(both, kernel, dtype):
+    if not _has_gram(both, kernel):
         return
     orders, base = cases.orders(rng), float(rng.choice([2, math.e]))
     x, y = (laid_out(part, dtype, library, rng) for part in (both[:n], both[n:]))

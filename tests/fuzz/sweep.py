@@ -109,27 +109,45 @@ def _deep() -> Any:
 
 
 OF_PYTHON: list[Callable[[], Any]] = [
-    _Lies, _Raises, _Shape, _itself, _deep, lambda: _Exports(None), lambda: _Exports(KeyError("no")), lambda: _Device(None),
-    lambda: _Device(OSError("no")), lambda: _Word("gaussian"), lambda: _Word("inf"),
+    _Lies, _Raises, _Shape, _itself, _deep, lambda: _Exports(None), lambda: _Exports(KeyError("no")),
+    lambda: _Device(None), lambda: _Device(OSError("no")), lambda: _Word("gaussian"), lambda: _Word("inf"),
     lambda: _Whole.TWO, lambda: _Exports, lambda: "x" * 10**5, lambda: "\ud800", lambda: "line\nline", lambda: "\0",
-    lambda: bytearray(b"xx"), lambda: memoryview(b"xx"), lambda: memoryview(np.eye(3)), lambda: array.array("d", [1, 2]),
+    lambda: bytearray(b"xx"), lambda: memoryview(b"xx"), lambda: memoryview(np.eye(3)),
+    lambda: array.array("d", [1, 2]),
     lambda: types.SimpleNamespace(shape=3), lambda: sys, lambda: {1: 2}.items(), lambda: (i for i in range(3)),
     lambda: [None, 1.0], lambda: [True, 2], lambda: [1, "a"], lambda: ["a"], lambda: [b"a"], lambda: [1j],
     lambda: [np.eye(3)], lambda: [np.eye(6) / 6] * 2, lambda: (np.eye(6) / 6,), lambda: [[]], lambda: [[], [1]],
     lambda: [10**400], lambda: [math.nan], lambda: [math.inf, 1], lambda: range(0),
     lambda: {"a": 1}, lambda: frozenset([1]), lambda: -(2**63), lambda: 2**64, lambda: 2**31, lambda: 5e-324,
-    lambda: sys.float_info.max, lambda: -sys.float_info.max, lambda: 1 + 2**-52, lambda: 1 - 2**-53, lambda: lambda *_: 1,
+    lambda: sys.float_info.max, lambda: -sys.float_info.max, lambda: 1 + 2**-52, lambda: 1 - 2**-53,
+    lambda: lambda *_: 1,
     lambda: fr.Gaussian, lambda: fr.Gaussian(), lambda: fr.Delta(), lambda: fr.Cosine(), lambda: fr.Median(),
     lambda: fr.NearestNeighbours(3), lambda: fr.Alignment(np.eye(6) / 6), lambda: fr.Alignment(np.eye(3) / 3),
     lambda: "gaussian", lambda: "delta", lambda: "cosine", lambda: "median", lambda: "neighbours", lambda: "float32",
 ]  # fmt: skip
 DTYPES = ["f8", "f4", "f2", ">f8", "g", "i1", "u8", "i8", "?", "c8", "O", "U3", "S3", "M8[s]", "m8[s]", "V8", "f8,i4"]
-SHAPES = [(), (1,), (6,), (0,), (6, 6), (6, 3), (3, 6), (1, 1), (0, 0), (6, 0), (2, 6, 6), (0, 6, 6), (6, 2, 3, 3), (1,) * 20]
+SHAPES = [
+    (),
+    (1,),
+    (6,),
+    (0,),
+    (6, 6),
+    (6, 3),
+    (3, 6),
+    (1, 1),
+    (0, 0),
+    (6, 0),
+    (2, 6, 6),
+    (0, 6, 6),
+    (6, 2, 3, 3),
+    (1,) * 20,
+]
 
 
 def value(rng: np.random.Generator) -> Any:
     """A value of any kind."""
-    kind = rng.choice(["zoo", "python", "array", "tensor", "table", "number", "list"], p=[0.2, 0.3, 0.2, 0.15, 0.03, 0.07, 0.05])
+    kinds = {"zoo": 0.2, "python": 0.3, "array": 0.2, "tensor": 0.15, "table": 0.03, "number": 0.07, "list": 0.05}
+    kind = rng.choice(list(kinds), p=list(kinds.values()))
     if kind == "zoo":
         found = zoo.every()
         return found[rng.integers(len(found))]
@@ -137,7 +155,9 @@ def value(rng: np.random.Generator) -> Any:
         return OF_PYTHON[rng.integers(len(OF_PYTHON))]()
     if kind == "number":
         power = float(10.0 ** rng.uniform(-320, 308))
-        return [int(rng.integers(-5, 50)), power, -power, np.float32(3), np.float16(3), np.longdouble(3)][rng.integers(6)]
+        return [int(rng.integers(-5, 50)), power, -power, np.float32(3), np.float16(3), np.longdouble(3)][
+            rng.integers(6)
+        ]
     if kind == "list":
         return [value(rng) for _ in range(rng.integers(1, 4))]
     if kind == "table":
@@ -183,7 +203,8 @@ def _tensor(rng: np.random.Generator) -> Any:
     kinds = ["float64", "float32", "float16", "bfloat16", "int64", "uint8", "bool", "complex128", "float8_e4m3fn"]
     x = torch.from_numpy(_numbers(rng))
     x = x.to(getattr(torch, kinds[rng.integers(len(kinds))]))
-    form = rng.choice(["plain", "plain", "grad", "parameter", "sparse", "csr", "meta", "conj", "lazy", "quantized", "expanded"])
+    forms = ["grad", "parameter", "sparse", "csr", "meta", "conj", "lazy", "quantized", "expanded"]
+    form = rng.choice(["plain", "plain", *forms])
     real = x.is_floating_point() and x.element_size() > 1
     if form == "grad" and real:
         return x.requires_grad_()
