@@ -163,10 +163,10 @@ def _targets(y: object, logits: Tensor) -> Tensor:
     n, classes = logits.shape
     if not isinstance(y, Tensor):
         _check.kind_error("y", "a torch tensor", _check.quoted(y))
-    _check.array(y, "y")
     if y.is_complex():
         _check.kind_error("y", "class indices or probabilities", f"dtype {y.dtype}", "pass y.real")
     _same_device(y, "y", logits)
+    _check.array(y, "y")
     if y.shape == (n, classes):
         _check_probabilities(y)
         return y.to(logits.dtype)
