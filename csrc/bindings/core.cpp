@@ -73,8 +73,8 @@ py::dict build_info() {
 }  // namespace
 }  // namespace fastrenyi::bindings
 
-// One interpreter, as NumPy; fastrenyi._loading says so before pybind11, which from an interpreter of Python 3.11 hangs.
-// Not declared free of the GIL: a free-threaded Python switches its GIL on, and says so, when it loads this.
+// One interpreter, as NumPy; fastrenyi._loading says so before pybind11, which from an interpreter of Python 3.11
+// hangs. Not declared free of the GIL: a free-threaded Python switches its GIL on, and says so, when it loads this.
 PYBIND11_MODULE(_core, m, pybind11::multiple_interpreters::not_supported()) {
     namespace b = fastrenyi::bindings;
     b::connect_lapack();
