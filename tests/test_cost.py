@@ -20,7 +20,10 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_long_spectrum(threads: None) -> None:
-    with pytest.warns(UserWarning, match=r"^a spectrum of n = 20,000 will take about 5 minutes; take fewer samples"):
+    with pytest.warns(
+        UserWarning,
+        match=r"^a spectrum of n = 20,000 will take about 5 minutes; for an estimate ",
+    ):
         announce_spectra(1, 20_000, 8)
     with pytest.warns(
         UserWarning, match=r"^400,000 spectra of n = 200 will take 119 GiB of memory, of which 8 are free "

@@ -12,7 +12,7 @@ import pytest
 
 import fastrenyi as fr
 import reference
-from fastrenyi.large import factors, matrix, run, variable
+from fastrenyi.large import factors, matrix, run
 from fastrenyi.large.matrix import Matrix
 
 KERNELS = {
@@ -29,8 +29,8 @@ ORDERS = [0.5, 1, 1.01, 1.5, 2, 2.5, 5, math.inf]
 @pytest.fixture
 def estimating(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the way of large Grams for small ones, whose spectrum is there to compare with."""
-    monkeypatch.setattr(variable, "_SMALL", 1)
-    monkeypatch.setattr(run, "_SOLVED", 1)
+    monkeypatch.setattr(run, "_AT_ONCE", 1)
+    monkeypatch.setattr(run, "_AT_LAST", 1)
     monkeypatch.setattr(matrix, "_TILE", 190)
 
 
@@ -317,7 +317,7 @@ def test_dense_and_lazy_together(rng: np.random.Generator) -> None:
 
 def test_blocks_of_labels_are_solved(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     """Ten classes cost a hundredth of the spectrum of all."""
-    monkeypatch.setattr(variable, "_SMALL", 250)
+    monkeypatch.setattr(run, "_AT_ONCE", 250)
     x, labels = samples(rng), np.arange(400) % 10
     found = fr.joint_entropy(fr.lazy_gram(x, bandwidth=1.0), fr.lazy_gram(labels, kernel="delta"))
     assert found.exact
@@ -331,6 +331,14 @@ def test_order_two_of_many_samples_is_exact(rng: np.random.Generator) -> None:
     assert found.exact
     assert found.columns == 0
     assert float(found) == pytest.approx(reference.entropy(reference.gram_gaussian(x, 1.0), 2), abs=1e-10)
+
+
+def test_how_many_samples_are_solved_is_a_setting(rng: np.random.Generator) -> None:
+    lazy = fr.lazy_gram(samples(rng), bandwidth=1.0)
+    assert fr.entropy(lazy).exact
+    assert not quiet(fr.entropy, lazy, estimate=fr.Estimation(solve=0)).exact
+    assert fr.entropy(lazy, estimate=fr.Estimation(solve=400)).exact
+    assert not quiet(fr.entropy, lazy, estimate=fr.Estimation(solve=399, tol=0.1)).exact
 
 
 def test_progress_is_told(rng: np.random.Generator, estimating: None, capsys: pytest.CaptureFixture[str]) -> None:
@@ -375,6 +383,7 @@ def test_bad_input(rng: np.random.Generator) -> None:
         )
         refused(ValueError, r"^tol: expected a finite number above zero", lambda tol=tol: fr.Estimation(tol=tol))
     refused(ValueError, r"^confidence: expected a probability below 1", lambda: fr.Estimation(confidence=1.0))
+    refused(ValueError, r"^solve: expected an integer of at least 0", lambda: fr.Estimation(solve=-1))
     refused(TypeError, r"^progress", lambda: fr.Estimation(progress=1))  # type: ignore[arg-type]
     indefinite = np.diag(np.array([1.25, -0.25] + [0.0] * 30))
     refused(fr.NotPositiveSemidefiniteError, r"^a: expected positive semidefinite",

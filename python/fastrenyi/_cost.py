@@ -14,7 +14,7 @@ __all__ = ["announce_gram", "announce_spectra", "free_bytes", "outside"]
 _PER_PAIR, _PER_FEATURE, _PER_CUBE = 1e-8, 8e-11, 8e-11
 _LONG = 60.0
 _SMALL = 2**28  # bytes that nobody need be asked for
-_WAY_OUT = "take fewer samples, or the mean over minibatches"
+_WAY_OUT = "for an estimate with its interval pass fastrenyi.lazy_gram(x), or a Gram with estimate=0.01, to a measure"
 _CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),

@@ -24,7 +24,8 @@ __all__ = ["Term", "estimated"]
 _FIRST, _NEXT = 4, 2  # blocks before the first look, and between two
 _AFTER_DRAW = 3  # blocks of which the new one is the first
 _HEAVY = 1.25  # Student's t is too light where few eigenvalues carry what is left, from order 2 on
-_SOLVED = 8192  # samples of which a whole spectrum is taken where a space of a quarter of them does not suffice
+_AT_ONCE = 2048  # samples of which a spectrum costs less than the rest
+_AT_LAST = 8192  # where a space of a quarter of them does not suffice
 _SINGLE = 1e-4  # bits, that the rounding of single precision does not come near
 _UNKNOWN = 4 * 2.0**30
 
@@ -61,8 +62,10 @@ def estimated(terms: Sequence[Term], orders: Sequence[float], one: bool, unit: f
     memory = how.memory if how.memory is not None else (free_bytes() or _UNKNOWN) / 2
     single = how.tol >= _SINGLE and min(orders) >= 1  # below 1 eigenvalues of the size of its rounding count
     dtype = "float32" if single else "float64"
+    solved = _AT_ONCE if how.solve is None else how.solve
     variables = [
-        Variable(Matrix(term.factors, 0.6 * memory / len(terms), dtype), orders, term.name, how.seed) for term in terms
+        Variable(Matrix(term.factors, 0.6 * memory / len(terms), dtype), orders, term.name, how.seed, solved)
+        for term in terms
     ]
     sum_ = _Sum(variables, [term.sign for term in terms], orders, unit, how)
     most = _most_columns(variables, 0.3 * memory)
@@ -155,7 +158,7 @@ class _Sum:
         widest = max(self.intervals(), key=lambda interval: interval.half)
         growing = [variable for variable in self.open if not variable.finished or widest.chance > widest.bracket]
         if not growing or any(variable.columns + 3 * variable.width > most for variable in growing):
-            if self._variables[0].samples > _SOLVED:
+            if self._variables[0].samples > (_AT_LAST if self._how.solve is None else self._how.solve):
                 return False
             for variable in self.open:
                 variable.solve()

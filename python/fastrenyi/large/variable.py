@@ -19,7 +19,6 @@ from fastrenyi.large.quadrature import Noise, Traces, traces
 __all__ = ["Bounds", "Variable"]
 
 _SIGNS, _DEFLATORS = 64, 32  # random signs of a sample are the bits of one word; of the first ones, half deflate
-_SMALL = 2048  # samples of which a spectrum costs less than the rest
 _MARGIN = 2  # blocks that a deflated space ends before the last one, so that A and its square are exact on it
 _POWER_STEPS = 8
 
@@ -40,8 +39,11 @@ class Bounds:
 class Variable:
     """The Gram A (n, n) of a joint variable, and what is known of its entropies."""
 
-    def __init__(self, matrix: Matrix, orders: Sequence[float], name: str, seed: int) -> None:
-        """Take the orders whose entropies need no space; the others follow as it grows."""
+    def __init__(self, matrix: Matrix, orders: Sequence[float], name: str, seed: int, solved: int) -> None:
+        """Take the orders whose entropies need no space; the others follow as it grows.
+
+        All are taken from the spectrum where that costs no more than the one of so many samples.
+        """
         self._a, self._orders, self._name, self._seed = matrix, list(orders), name, seed
         self._space = Space(matrix)
         self._blocks = 0
@@ -51,7 +53,7 @@ class Variable:
         self._powered: tuple[float, float] | None = None
         self.products = 0
         self.bounds: dict[float, Bounds] = {}
-        if sum(len(block) ** 3 for block in matrix.blocks) <= _SMALL**3:
+        if sum(len(block) ** 3 for block in matrix.blocks) <= solved**3:
             self.solve()
         elif 2.0 in self._orders:
             collision = -math.log2(matrix.squares())

@@ -1,0 +1,142 @@
+"""How true the intervals of large batches are, and what they cost: ``python -m fastrenyi.study.large``.
+
+``coverage``: the entropies of 2,000 samples by their spectrum, and how many intervals, each with signs of its own, hold
+them. ``cost``: 10,000 samples by their spectrum and by estimates of three tolerances.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+import fastrenyi as fr
+from fastrenyi.demo import lenet, load_digits
+from fastrenyi.study.networks import FASHION, markdown_rows, trained
+from fastrenyi.table.files import write_whole
+
+__all__ = ["WORKLOADS", "cost", "coverage"]
+
+ORDERS = (0.5, 1.0, 1.01, 1.5, 2.5, 5.0)
+Lazies = list[fr.LazyGram]
+
+
+def _digits(n: int) -> Any:
+    """Real digits, the first ones again where there are not enough; for large n, clothes."""
+    from sklearn.datasets import load_digits as small
+
+    if n > 5000:
+        with gzip.open(FASHION / "train-images-idx3-ubyte.gz") as file:
+            return np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 784)[:n] / np.float32(255)
+    pixels = small(return_X_y=True)[0] / 16
+    return np.concatenate([pixels] * (1 + n // len(pixels)))[:n]
+
+
+def _two(n: int) -> Any:
+    """Half N(-1, I), half N(1, I), ten features."""
+    rng = np.random.default_rng(0)
+    return np.concatenate([rng.normal(-1, 1, (n - n // 2, 10)), rng.normal(1, 1, (n // 2, 10))])
+
+
+def _layers(n: int, name: str) -> Any:
+    """What a layer of a LeNet-5 puts out, trained for an epoch on MNIST; for large n, on shifted digits as well."""
+    images = load_digits("mnist", 0)
+    *_, moment = trained(lenet((6, 12), 0), images, 0, epochs=1)
+    every = torch.cat([images.images, images.held_out_images])
+    shifted = torch.cat([torch.roll(every, shifts, (2, 3)) for shifts in ((0, 0), (1, 0), (0, 1), (1, 1))])[:n]
+    network = torch.nn.Sequential()
+    for child, module in moment.model.named_children():
+        network.append(module)
+        if child == name:
+            break
+    with torch.no_grad():
+        return network(shifted).numpy()
+
+
+WORKLOADS: dict[str, Callable[[int], Lazies]] = {
+    "digits, Silverman h = 5": lambda n: [fr.lazy_gram(_digits(n))],
+    "digits, narrow": lambda n: [fr.lazy_gram(_digits(n), bandwidth=fr.Silverman(0.7))],
+    "digits, wide": lambda n: [fr.lazy_gram(_digits(n), bandwidth=fr.Median(5.0))],
+    "digits, neighbours": lambda n: [fr.lazy_gram(_digits(n), bandwidth="neighbours")],
+    "two Gaussians, sigma = 1": lambda n: [fr.lazy_gram(_two(n), bandwidth=1.0)],
+    "output of a LeNet-5": lambda n: [fr.lazy_gram(_layers(n, "fc3"), bandwidth="median")],
+    "six maps of a LeNet-5, joint": lambda n: [
+        fr.lazy_gram(maps.reshape(n, -1), bandwidth="median") for maps in np.moveaxis(_layers(n, "relu1"), 1, 0)
+    ],
+}
+
+
+def _estimated(lazies: Lazies, orders: Sequence[float], how: fr.Estimation) -> fr.Estimate:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of intervals that stay wide: that is a column
+        return fr.joint_entropy(*lazies, alpha=list(orders), estimate=how)
+
+
+def coverage(n: int, seeds: int, tol: float) -> pd.DataFrame:
+    """Return, by workload and order, how many intervals hold the entropy, their width, and the columns they took."""
+    rows = []
+    for name, make in WORKLOADS.items():
+        lazies = make(n)
+        exact = _estimated(lazies, ORDERS, fr.Estimation(solve=n)).value
+        for order, expected in zip(ORDERS, exact, strict=True):
+            held, half, columns = [], [], []
+            for seed in tqdm(range(seeds), desc=f"{name}, {order:g}", disable=None):
+                found = _estimated(lazies, [order], fr.Estimation(tol=tol, seed=seed, solve=0))
+                held.append(bool(found.low[0] <= expected <= found.high[0]))
+                half.append((found.high[0] - found.low[0]) / 2)
+                columns.append(found.columns)
+            rows.append((name, order, float(expected), sum(held), seeds, np.mean(half), np.mean(columns)))
+    return pd.DataFrame(rows, columns=["workload", "order", "S", "held", "of", "half-width", "columns"])
+
+
+def cost(n: int, tolerances: Sequence[float]) -> pd.DataFrame:
+    """Return, by workload and order, the time of the spectrum and of estimates, and how far these were off."""
+    rows = []
+    for name, make in WORKLOADS.items():
+        if "joint" in name:
+            continue
+        lazies = make(n)
+        begun = time.perf_counter()
+        exact = _estimated(lazies, ORDERS, fr.Estimation(solve=n))
+        whole = time.perf_counter() - begun
+        for order, expected in zip(ORDERS, exact.value, strict=True):
+            for tol in tolerances:
+                found = _estimated(lazies, [order], fr.Estimation(tol=tol, solve=0))
+                off, half = float(found.value[0] - expected), float(found.high[0] - found.low[0]) / 2
+                rows.append((name, order, tol, half, off, found.columns, found.seconds, found.seconds / whole))
+                print(f"{name}, order {order:g}, {tol:g}: {half:.2g} to each side, off by {off:.2g}, "
+                      f"{found.seconds:.1f} s for {whole:.1f}", file=sys.stderr, flush=True)  # fmt: skip
+    names = ["workload", "order", "wanted", "half-width", "off by", "columns", "seconds", "of the spectrum's time"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one of the studies, and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", choices=("coverage", "cost"))
+    parser.add_argument("--n", type=int, help="samples (default: 2,000 and 10,000)")
+    parser.add_argument("--seeds", type=int, default=200, help="intervals of each kind for coverage (default: 200)")
+    parser.add_argument("--tol", type=float, nargs="+", help="half-widths wanted (default: 0.005; 0.01 and 0.001)")
+    parser.add_argument("--csv", type=Path, help="write the table as well")
+    given = parser.parse_args(arguments)
+    if given.study == "coverage":
+        table = coverage(given.n or 2000, given.seeds, (given.tol or [0.005])[0])
+    else:
+        table = cost(given.n or 10_000, given.tol or [0.01, 0.001])
+    if given.csv:
+        write_whole(given.csv, table.to_csv(index=False).encode())
+    print(markdown_rows(table))
+
+
+if __name__ == "__main__":
+    main()
