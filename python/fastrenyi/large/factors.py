@@ -17,6 +17,7 @@ from fastrenyi._array import Values
 __all__ = ["Dense", "Factor", "Gaussian", "Inner", "Labels", "Laplacian", "coded", "finite", "merged"]
 
 _FINITE_ROWS = 4096  # looked at together, so that a memory map need not be in memory
+_KEPT = 2**25  # numbers of scaled samples that are kept, so that they are not made again for each tile
 _FAR = 1e6  # squared lengths, in widths, from which on distances by products have lost digits that count
 _NEAR = -40.0  # exponents under which nothing is left of them
 
@@ -47,6 +48,8 @@ class _Scaled:
         self.sets = list(sets)
         self.n = len(self.sets[0][0])
         self._centres = [_mean(x) for x, _ in self.sets]
+        size = self.n * sum(x.shape[1] for x, _ in self.sets)
+        self._whole = self._rows(slice(None)) if size <= _KEPT else None
 
     def part(self, rows: slice) -> Factor:
         """Return that of some of the samples."""
@@ -55,6 +58,9 @@ class _Scaled:
 
     def rows(self, index: Values) -> Values:
         """Return some samples (m, d)."""
+        return self._rows(index) if self._whole is None else self._whole[index]
+
+    def _rows(self, index: Values | slice) -> Values:
         parts = [
             (x[index].astype(np.float64) - centre) / width
             for (x, width), centre in zip(self.sets, self._centres, strict=True)

@@ -34,7 +34,7 @@ class Space:
         self.samples = a.n
         self.noise = 0.0
         """Length under which a residual is the rounding of the product."""
-        self._blocks: list[Values] = []
+        self._basis, self._filled = np.empty((a.n, 0), order="F"), 0
         self._residual = np.empty((a.n, 0))
         self.inner = np.empty((0, 0))
         """M = W' A W."""
@@ -57,18 +57,16 @@ class Space:
 
     def grow(self, new: Values | None = None) -> Values:
         """Take the residual into the basis, and new vectors (n, k) beside it; return their coordinates (D, k)."""
-        block = np.empty((self._a.n, 0))
-        for vectors, floor in ((self._residual, self.noise), (new, _DEPENDENT * self._a.n**0.5)):
-            if vectors is None or not vectors.shape[1]:
-                continue
-            part = vectors
+        block = orthonormal(self._residual, self.noise)  # beside the basis already
+        if new is not None:
+            part = new
             for _ in range(2):
                 part = self._beside(part)
                 part = part - block @ (block.T @ part)
-            block = np.concatenate([block, orthonormal(part, floor)], axis=1)
+            block = np.concatenate([block, orthonormal(part, _DEPENDENT * self._a.n**0.5)], axis=1)
         block = orthonormal(self._beside(block), 1e-3)
         before, width = self.size, block.shape[1]
-        self._blocks.append(block)
+        self._append(block)
         coordinates = self._coordinates(new) if new is not None else np.empty((before + width, 0))
 
         image = self._a @ block
@@ -86,15 +84,19 @@ class Space:
         return coordinates
 
     def _coordinates(self, x: Values) -> Values:
-        return np.concatenate([block.T @ x for block in self._blocks]) if self._blocks else np.empty((0, x.shape[1]))
+        return self._basis[:, : self._filled].T @ x
 
     def _combined(self, coordinates: Values) -> Values:
-        found = np.zeros((self._a.n, coordinates.shape[1]))
-        start = 0
-        for block in self._blocks:
-            found += block @ coordinates[start : start + block.shape[1]]
-            start += block.shape[1]
-        return found
+        return self._basis[:, : self._filled] @ coordinates
+
+    def _append(self, block: Values) -> None:
+        width = block.shape[1]
+        if self._filled + width > self._basis.shape[1]:  # half as much again, so that few copies are made
+            larger = np.empty((self._a.n, self._filled * 3 // 2 + width), order="F")
+            larger[:, : self._filled] = self._basis[:, : self._filled]
+            self._basis = larger
+        self._basis[:, self._filled : self._filled + width] = block
+        self._filled += width
 
     def _beside(self, x: Values) -> Values:
         return x - self._combined(self._coordinates(x))

@@ -41,7 +41,8 @@ class Matrix:
             if own is not None:
                 self._diagonal *= own
         self.trace = float(self._diagonal.sum())
-        self._pieces = [self._order[start : start + _TILE] for start in range(0, self.n, _TILE)]
+        self._places = [slice(start, start + _TILE) for start in range(0, self.n, _TILE)]
+        self._pieces = [self._order[place] for place in self._places]
         self._pairs = [
             (i, j)
             for i, j in itertools.combinations_with_replacement(range(len(self._pieces)), 2)
@@ -74,20 +75,21 @@ class Matrix:
     def __matmul__(self, x: Values) -> Values:
         """Return A x of vectors x (n, k), in float64 but for the tiles' own precision."""
         # Of K, whose ones are exact in any precision.
-        narrow = x.astype(self.dtype, copy=False)
+        narrow = x[self._order].astype(self.dtype, copy=False)
         found = np.zeros_like(x, dtype=np.float64)
         for rows, columns, tile in self._tiles():
             found[rows] += tile @ narrow[columns]
-            if rows is not columns:
+            if rows != columns:
                 found[columns] += tile.T @ narrow[rows]
-        found /= self.trace
-        return found
+        result = np.empty_like(found)
+        result[self._order] = found / self.trace
+        return result
 
-    def _tiles(self) -> Iterator[tuple[Values, Values, Values]]:
-        """Rows, columns and entries of the tiles of K on and above the diagonal."""
+    def _tiles(self) -> Iterator[tuple[slice, slice, Values]]:
+        """Rows, columns and entries of the tiles of K, in the order of labels, on and above the diagonal."""
         if self._squares is not None and self._kept is not None:
             for (i, j), tile in zip(self._pairs, self._kept, strict=True):
-                yield self._pieces[i], self._pieces[j], tile
+                yield self._places[i], self._places[j], tile
             return
         kept: list[Values] = []
         squares = 0.0
@@ -97,7 +99,7 @@ class Matrix:
             tile = made.astype(self.dtype, copy=False)
             if self._kept is not None:
                 kept.append(tile)
-            yield self._pieces[i], self._pieces[j], tile
+            yield self._places[i], self._places[j], tile
         self._squares = squares / self.trace**2
         if self._kept is not None:
             self._kept = kept

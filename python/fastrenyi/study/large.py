@@ -1,12 +1,14 @@
 """How true the intervals of large batches are, and what they cost: ``python -m fastrenyi.study.large``.
 
 ``coverage``: the entropies of 2,000 samples by their spectrum, and how many intervals, each with signs of its own, hold
-them. ``cost``: 10,000 samples by their spectrum and by estimates of three tolerances.
+them. ``cost``: 10,000 samples by their spectrum and by estimates of two tolerances. ``peers``: what others compute of
+4,000 and 10,000 samples, with their errors and times.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import gzip
 import sys
 import time
@@ -23,9 +25,10 @@ from tqdm import tqdm
 import fastrenyi as fr
 from fastrenyi.demo import lenet, load_digits
 from fastrenyi.study.networks import FASHION, markdown_rows, trained
+from fastrenyi.study.peers import PEERS, minibatches, random_features
 from fastrenyi.table.files import write_whole
 
-__all__ = ["WORKLOADS", "cost", "coverage"]
+__all__ = ["WORKLOADS", "cost", "coverage", "peers"]
 
 ORDERS = (0.5, 1.0, 1.01, 1.5, 2.5, 5.0)
 Lazies = list[fr.LazyGram]
@@ -120,17 +123,72 @@ def cost(n: int, tolerances: Sequence[float]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
+def peers(n: int) -> pd.DataFrame:
+    """Return errors and times of others' estimators, and of ours; a dense Gram's time is in those that need it."""
+    sets = {"digits, Silverman h = 5": _digits(n).astype(np.float64), "two Gaussians, sigma = 1": _two(n)}
+    rows = []
+    for name, x in sets.items():
+        width = 5.0 * n ** (-1 / (4 + x.shape[1])) if name.startswith("digits") else 1.0
+        for alpha in (1.01, 1.5, 2.5):
+            begun = time.perf_counter()
+            a = _dense(x, width)
+            gram_seconds = time.perf_counter() - begun
+            exact, whole = _timed(fr.entropy, a, alpha)
+            rows.append((name, n, alpha, "spectrum", exact, 0.0, gram_seconds + whole))
+            for told, peer in PEERS.items():
+                value, seconds = _timed(peer, a, alpha)
+                rows.append((name, n, alpha, told, value, value - exact, gram_seconds + seconds))
+            del a
+            others = {
+                "1,000 random features": random_features,
+                "mean over minibatches of 100": minibatches,
+                "mean over minibatches of 500": functools.partial(minibatches, size=500),
+            }
+            for told, other in others.items():
+                value, seconds = _timed(other, x, width, alpha)
+                rows.append((name, n, alpha, told, value, value - exact, seconds))
+            for tol in (0.01, 0.001):
+                lazy = fr.lazy_gram(x, bandwidth=width)
+                found = _estimated([lazy], [alpha], fr.Estimation(tol=tol, solve=0))
+                half = (found.high[0] - found.low[0]) / 2
+                told = f"fastrenyi, {tol:g} (interval {half:.1g} to each side)"
+                rows.append((name, n, alpha, told, found.value[0], found.value[0] - exact, found.seconds))
+    return pd.DataFrame(rows, columns=["workload", "n", "order", "estimator", "S", "off by", "seconds"])
+
+
+def _dense(x: Any, width: float) -> Any:
+    """A Gram as others make it: distances by one matrix product."""
+    x = x - x.mean(axis=0)
+    squares = (x * x).sum(axis=1)
+    a = x @ x.T
+    a *= 2
+    a -= squares
+    a -= squares[:, None]
+    np.fill_diagonal(a, 0)
+    np.minimum(a, 0, out=a)
+    a /= 2 * width**2
+    return np.exp(a, out=a) / len(x)
+
+
+def _timed(call: Callable[..., Any], *arguments: Any) -> tuple[float, float]:
+    begun = time.perf_counter()
+    found = float(call(*arguments))
+    return found, time.perf_counter() - begun
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one of the studies, and print its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", choices=("coverage", "cost"))
-    parser.add_argument("--n", type=int, help="samples (default: 2,000 and 10,000)")
+    parser.add_argument("study", choices=("coverage", "cost", "peers"))
+    parser.add_argument("--n", type=int, help="samples (default: 2,000, 10,000, 4,000 and 10,000)")
     parser.add_argument("--seeds", type=int, default=200, help="intervals of each kind for coverage (default: 200)")
     parser.add_argument("--tol", type=float, nargs="+", help="half-widths wanted (default: 0.005; 0.01 and 0.001)")
     parser.add_argument("--csv", type=Path, help="write the table as well")
     given = parser.parse_args(arguments)
     if given.study == "coverage":
         table = coverage(given.n or 2000, given.seeds, (given.tol or [0.005])[0])
+    elif given.study == "peers":
+        table = pd.concat([peers(n) for n in ([given.n] if given.n else (4000, 10_000))])
     else:
         table = cost(given.n or 10_000, given.tol or [0.01, 0.001])
     if given.csv:
