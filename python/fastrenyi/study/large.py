@@ -139,7 +139,7 @@ def peers(n: int) -> pd.DataFrame:
                 value, seconds = _timed(peer, a, alpha)
                 rows.append((name, n, alpha, told, value, value - exact, gram_seconds + seconds))
             del a
-            others = {
+            others: dict[str, Callable[..., float]] = {
                 "1,000 random features": random_features,
                 "mean over minibatches of 100": minibatches,
                 "mean over minibatches of 500": functools.partial(minibatches, size=500),

@@ -27,7 +27,7 @@ def chebyshev(a: Any, alpha: float, probes: int = 100, degree: int = 40) -> floa
     """Return S by a Chebyshev series of x^alpha and Hutchinson's trace; Gong, Yu, Chen, IEEE TSP 70, 2022."""
     n = len(a)
     top = float(np.abs(a).sum(axis=1).max())  # Gershgorin's bound of the largest eigenvalue
-    series = np.polynomial.chebyshev.chebinterpolate(lambda x: ((x + 1) / 2) ** alpha, degree)
+    series = np.polynomial.Chebyshev.interpolate(lambda x: ((x + 1) / 2) ** alpha, degree).coef
     z = _signs(n, probes)
 
     def times(v: Any) -> Any:
@@ -46,7 +46,8 @@ def lanczos(a: Any, alpha: float, probes: int = 100, steps: int = 20) -> float:
     n = len(a)
     q = _signs(n, probes) / math.sqrt(n)
     before, basis = np.zeros_like(q), [q]
-    diagonal, off = [], []
+    diagonal: list[Any] = []
+    off: list[Any] = []
     for _ in range(steps):
         w = a @ q
         diagonal.append((q * w).sum(axis=0))
