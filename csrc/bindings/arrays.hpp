@@ -16,6 +16,7 @@ namespace py = pybind11;
 
 void bind_gram(py::module_& m);
 void bind_hadamard(py::module_& m);
+void bind_kernel_tile(py::module_& m);
 void bind_spectrum(py::module_& m);
 void bind_entropy(py::module_& m);
 void bind_pairs(py::module_& m);

@@ -11,8 +11,9 @@ from typing import Protocol
 
 import numpy as np
 
-from fastrenyi import _check
+from fastrenyi import _check, _core
 from fastrenyi._array import Values
+from fastrenyi._backend import threads
 
 __all__ = ["Dense", "Factor", "Gaussian", "Inner", "Labels", "Laplacian", "coded", "finite", "merged"]
 
@@ -77,19 +78,33 @@ class Gaussian(_Scaled):
 
     def tile(self, rows: Values, columns: Values) -> Values:
         """Return some of its entries."""
+        return self.measured(rows, columns, "float64")[0]
+
+    def measured(self, rows: Values, columns: Values, dtype: str) -> tuple[Values, float]:
+        """Return some of its entries in a dtype, and the sum of their squares before they were rounded to it."""
         x, y = self.rows(rows), self.rows(columns)
-        x_squares, y_squares = (np.einsum("ij,ij->i", v, v) / 2 for v in (x, y))
-        exponents = x @ y.T
-        exponents -= x_squares[:, None]
-        exponents -= y_squares
-        farthest = float(max(x_squares.max(), y_squares.max()))
+        farthest = max(float(np.einsum("ij,ij->i", v, v).max()) / 2 for v in (x, y))
         if farthest > _FAR:
-            _by_differences(exponents, x, y, np.nonzero(exponents > _NEAR - 1e-14 * farthest))
-        np.minimum(exponents, 0.0, out=exponents)
-        found: Values = np.exp(exponents, out=exponents)
+            found = _from_afar(x, y, farthest)
+            squares = float(np.vdot(found, found))
+            found = found.astype(dtype, copy=False)
+        else:
+            found, squares = _core.gaussian_tile(x, y, dtype == "float32", threads())
         if rows is columns:
+            squares += len(x) - float(np.square(np.diagonal(found), dtype=np.float64).sum())
             np.fill_diagonal(found, 1.0)
-        return found
+        return found, squares
+
+
+def _from_afar(x: Values, y: Values, farthest: float) -> Values:
+    """Return what ``gaussian_tile`` does where it would lose what tells two samples apart."""
+    exponents = x @ y.T
+    for squares, axis in ((np.einsum("ij,ij->i", x, x), 1), (np.einsum("ij,ij->i", y, y), 0)):
+        exponents -= np.expand_dims(squares / 2, axis)
+    _by_differences(exponents, x, y, np.nonzero(exponents > _NEAR - 1e-14 * farthest))
+    np.minimum(exponents, 0.0, out=exponents)
+    found: Values = np.exp(exponents, out=exponents)
+    return found
 
 
 def _by_differences(exponents: Values, x: Values, y: Values, where: tuple[Values, ...]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from fastrenyi._array import Values
-from fastrenyi.large.factors import Factor, Labels, merged
+from fastrenyi.large.factors import Factor, Gaussian, Labels, merged
 
 __all__ = ["Matrix"]
 
@@ -58,6 +58,14 @@ class Matrix:
         found /= self.trace
         return found
 
+    def _measured(self, rows: Values, columns: Values) -> tuple[Values, float]:
+        """Return entries of K in the dtype of tiles, and the sum of their squares before they were rounded."""
+        only = self._factors[0]
+        if len(self._factors) == 1 and isinstance(only, Gaussian):
+            return only.measured(rows, columns, self.dtype.name)
+        found = self._kernel(rows, columns)
+        return found.astype(self.dtype, copy=False), float(np.vdot(found, found))
+
     def _kernel(self, rows: Values, columns: Values) -> Values:
         found = self._factors[0].tile(rows, columns)
         for factor in self._factors[1:]:
@@ -94,9 +102,8 @@ class Matrix:
         kept: list[Values] = []
         squares = 0.0
         for i, j in self._pairs:
-            made = self._kernel(self._pieces[i], self._pieces[j])
-            squares += float(np.vdot(made, made)) * (1 if i == j else 2)
-            tile = made.astype(self.dtype, copy=False)
+            tile, square = self._measured(self._pieces[i], self._pieces[j])
+            squares += square * (1 if i == j else 2)
             if self._kept is not None:
                 kept.append(tile)
             yield self._places[i], self._places[j], tile
