@@ -26,6 +26,7 @@ _AFTER_DRAW = 3  # blocks of which the new one is the first
 _HEAVY = 1.25  # Student's t is too light where few eigenvalues carry what is left, from order 2 on
 _AT_ONCE = 2048  # samples of which a spectrum costs less than the rest
 _AT_LAST = 8192  # where a space of a quarter of them does not suffice
+_COPIES = 4  # of a dense Gram, that its spectrum takes
 _SINGLE = 1e-4  # bits, that the rounding of single precision does not come near
 _UNKNOWN = 4 * 2.0**30
 
@@ -63,22 +64,19 @@ def estimated(terms: Sequence[Term], orders: Sequence[float], one: bool, unit: f
     single = how.tol >= _SINGLE and min(orders) >= 1  # below 1 eigenvalues of the size of its rounding count
     dtype = "float32" if single else "float64"
     solved = _AT_ONCE if how.solve is None else how.solve
-    variables = [
-        Variable(Matrix(term.factors, 0.6 * memory / len(terms), dtype), orders, term.name, how.seed, solved)
-        for term in terms
-    ]
-    sum_ = _Sum(variables, [term.sign for term in terms], orders, unit, how)
-    most = _most_columns(variables, 0.3 * memory)
+    kept = 0.0 if set(orders) == {2.0} else 0.6 * memory / len(terms)  # order 2 is one pass over the tiles
+    variables = [Variable(Matrix(term.factors, kept, dtype), orders, term.name, how.seed, solved) for term in terms]
+    sum_ = _Sum(variables, [term.sign for term in terms], orders, unit, how, memory)
     for variable in sum_.open:
         variable.draw()
         variable.grow(_FIRST - 1)
         variable.look()
-    while not sum_.converged and sum_.open:
-        sum_.say(begun)
-        if not sum_.step(most):
+    while sum_.open:
+        sum_.note(time.monotonic() - begun)
+        if sum_.converged or not sum_.step():
             break
     if not sum_.converged:
-        sum_.warn(most)
+        sum_.warn()
     found = sum_.intervals()
     value, low, high = (
         ends[0] if one else np.array(ends)
@@ -97,18 +95,32 @@ def estimated(terms: Sequence[Term], orders: Sequence[float], one: bool, unit: f
     )
 
 
-def _most_columns(variables: Sequence[Variable], memory: float) -> int:
-    n = variables[0].samples
-    return max(256, min(n // 4, int(memory / (8 * n * len(variables)))))
+@dataclass(frozen=True)
+class _Look:
+    """How wide the widest interval was, after so many columns and seconds."""
+
+    columns: int
+    half: float
+    seconds: float
 
 
 class _Sum:
     """The variables of a signed sum, on their way together."""
 
     def __init__(
-        self, variables: list[Variable], signs: list[float], orders: Sequence[float], unit: float, how: Estimation
+        self,
+        variables: list[Variable],
+        signs: list[float],
+        orders: Sequence[float],
+        unit: float,
+        how: Estimation,
+        memory: float,
     ) -> None:
         self._variables, self._signs, self._orders, self._unit, self._how = variables, signs, orders, unit, how
+        self._memory = memory
+        self._n = max(variable.samples for variable in variables)
+        self._most = max(256, min(self._n // 4, int(0.3 * memory / (8 * self._n * len(variables)))))
+        self._looks: list[_Look] = []
 
     @property
     def open(self) -> list[Variable]:
@@ -134,7 +146,7 @@ class _Sum:
         bracket = (high - low) / 2
         low, high = min(low, value) - chance - rounding, max(high, value) + chance + rounding
         if len(parts) == 1:
-            most = math.log2(self._variables[0].samples)
+            most = math.log2(self._n)
             low, high = max(0.0, min(low, most)), min(most, max(high, 0.0))
             value = min(max(value, low), high)
         unit = self._unit
@@ -153,12 +165,17 @@ class _Sum:
         quantile = float(stdtrit(fewest - 1, (1 + self._how.confidence) / 2))
         return quantile * (_HEAVY if order >= 2 else 1.0) * math.sqrt(squares)
 
-    def step(self, most: int) -> bool:
+    @property
+    def _widest(self) -> _Interval:
+        return max(self.intervals(), key=lambda interval: interval.half)
+
+    def step(self) -> bool:
         """Narrow the widest interval; return False where nothing more can be done."""
-        widest = max(self.intervals(), key=lambda interval: interval.half)
+        widest = self._widest
         growing = [variable for variable in self.open if not variable.finished or widest.chance > widest.bracket]
-        if not growing or any(variable.columns + 3 * variable.width > most for variable in growing):
-            if self._variables[0].samples > (_AT_LAST if self._how.solve is None else self._how.solve):
+        if not growing or any(variable.columns + 3 * variable.width > self._most for variable in growing):
+            at_last = _AT_LAST if self._how.solve is None else self._how.solve
+            if self._n > at_last or _COPIES * 8 * self._n**2 > self._memory:
                 return False
             for variable in self.open:
                 variable.solve()
@@ -172,26 +189,43 @@ class _Sum:
             variable.look()
         return True
 
-    def say(self, begun: float) -> None:
-        """Tell how far it is."""
+    def note(self, seconds: float) -> None:
+        """Remember how far it is, and tell it where that is wanted."""
+        self._looks.append(_Look(sum(variable.columns for variable in self.open), self._widest.half, seconds))
         if not self._how.progress:
             return
-        widest = max(interval.half for interval in self.intervals())
-        columns = sum(variable.columns for variable in self.open)
+        now, needed = self._looks[-1], self._needed()
+        left = ""
+        if needed is not None and len(self._looks) > 1:
+            before = self._looks[-2]
+            rate = (now.seconds - before.seconds) / max(1, now.columns - before.columns)
+            left = f", about {max(0.0, rate * (needed - now.columns)):.0f} s left"
         print(
-            f"fastrenyi: n = {self._variables[0].samples:,}, {columns} columns, {time.monotonic() - begun:.0f} s: "
-            f"within {widest:.1g} (wanted {self._how.tol:.1g})",
+            f"fastrenyi: n = {self._n:,}, {now.columns} columns, {now.seconds:.0f} s: within {now.half:.1g}, "
+            f"wanted {self._how.tol:.1g}{left}",
             file=sys.stderr,
             flush=True,
         )
 
-    def warn(self, most: int) -> None:
+    def _needed(self) -> int | None:
+        """Return how many columns the tolerance takes, if each as many narrow the interval by the same factor."""
+        if len(self._looks) < 2 or not self._looks[-1].half < self._looks[-2].half:
+            return None
+        before, now = self._looks[-2:]
+        per_column = math.log(before.half / now.half) / max(1, now.columns - before.columns)
+        if per_column == 0:
+            return None
+        return now.columns + math.ceil(max(0.0, math.log(now.half / self._how.tol)) / per_column)
+
+    def warn(self) -> None:
         """Say that the tolerance was not met, and what would meet it."""
-        widest = max(self.intervals(), key=lambda interval: interval.half)
-        part = "chance" if widest.chance > widest.bracket else "the space"
+        widest, needed = self._widest, self._needed()
+        count = "more" if needed is None else f"about {needed:,}"
+        dense = _COPIES * 8 * self._n**2 / 2**30
         warnings.warn(
-            f"estimate: the interval is {widest.half:.2g} to each side, wanted {self._how.tol:.2g}: {part} decides "
-            f"with {most} columns, as many as memory and n = {self._variables[0].samples:,} allow; give more "
-            "fastrenyi.Estimation(memory=...), or take the interval as it is",
+            f"estimate: the interval is {widest.half:.2g} to each side, wanted {self._how.tol:.2g}: it would take "
+            f"{count} columns, where n = {self._n:,} and {self._memory / 2**30:.2g} GiB of memory allow {self._most}; "
+            f"raise fastrenyi.Estimation(memory=...), take the spectrum (solve={self._n}, {dense:.2g} GiB), or the "
+            "interval as it is",
             stacklevel=outside(),
         )
