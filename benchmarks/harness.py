@@ -19,6 +19,7 @@ SIDES = {
     "null": ["ours", "torch", "torch, a loop"],
     "gram": ["ours", "torch.cdist*", "torch.cdist exact", "torch expanded*"],
     "gradient": ["ours", "torch autograd"],
+    "large": ["ours", "torch"],
 }
 
 

@@ -135,7 +135,7 @@ def test_widths_of_many_samples_are_near_to_those_of_all(rule: Any, rng: np.rand
     x = samples(rng, 2500)
     lazy, dense = fr.lazy_gram(x, fr.Gaussian(rule)), fr.gram(x, fr.Gaussian(rule))
     ones = np.ones(2500)
-    assert (lazy @ ones).sum() == pytest.approx((dense @ ones).sum(), rel=0.1)
+    assert (lazy @ ones).sum() == pytest.approx((dense @ ones).sum(), rel=0.3)
 
 
 def test_a_width_of_zero_is_the_narrow_limit(rng: np.random.Generator) -> None:
