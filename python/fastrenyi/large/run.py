@@ -21,7 +21,7 @@ from fastrenyi.large.variable import Bounds, Variable
 
 __all__ = ["Term", "estimated"]
 
-_FIRST, _NEXT = 4, 2  # blocks before the first look, and between two
+_FIRST, _NEXT = 4, 2  # blocks before the first look, and between two at least
 _AFTER_DRAW = 3  # blocks of which the new one is the first
 _HEAVY = 1.25  # Student's t is too light where few eigenvalues carry what is left, from order 2 on
 _AT_ONCE = 2048  # samples of which a spectrum costs less than the rest
@@ -119,7 +119,11 @@ class _Sum:
         self._variables, self._signs, self._orders, self._unit, self._how = variables, signs, orders, unit, how
         self._memory = memory
         self._n = max(variable.samples for variable in variables)
-        self._most = max(256, min(self._n // 4, int(0.3 * memory / (8 * self._n * len(variables)))))
+        self._solvable = self._n <= (_AT_LAST if how.solve is None else how.solve) and (
+            _COPIES * 8 * self._n**2 <= memory
+        )
+        share = self._n // (4 if self._solvable else 2)  # beyond, the spectrum costs no more
+        self._most = max(256, min(share, int(0.3 * memory / (8 * self._n * len(variables)))))
         self._looks: list[_Look] = []
 
     @property
@@ -174,8 +178,7 @@ class _Sum:
         widest = self._widest
         growing = [variable for variable in self.open if not variable.finished or widest.chance > widest.bracket]
         if not growing or any(variable.columns + 3 * variable.width > self._most for variable in growing):
-            at_last = _AT_LAST if self._how.solve is None else self._how.solve
-            if self._n > at_last or _COPIES * 8 * self._n**2 > self._memory:
+            if not self._solvable:
                 return False
             for variable in self.open:
                 variable.solve()
@@ -185,7 +188,8 @@ class _Sum:
                 variable.draw()
                 variable.grow(_AFTER_DRAW - 1)
             else:
-                variable.grow(_NEXT)
+                # By a quarter: a look at many columns costs more than a product of few.
+                variable.grow(max(_NEXT, variable.columns // (4 * variable.width)))
             variable.look()
         return True
 

@@ -93,7 +93,7 @@ def coverage(n: int, seeds: int, tol: float) -> pd.DataFrame:
         exact = _estimated(lazies, ORDERS, fr.Estimation(solve=n)).value
         for order, expected in zip(ORDERS, exact, strict=True):
             held, half, columns = [], [], []
-            for seed in tqdm(range(seeds), desc=f"{name}, {order:g}", disable=None):
+            for seed in tqdm(range(seeds), desc=f"{name}, {order:g}"):
                 found = _estimated(lazies, [order], fr.Estimation(tol=tol, seed=seed, solve=0))
                 held.append(bool(found.low[0] <= expected <= found.high[0]))
                 half.append((found.high[0] - found.low[0]) / 2)
