@@ -23,7 +23,7 @@ KERNELS = {
     "cosine": fr.Cosine(),
     "delta": fr.Delta(),
 }
-ORDERS = [0.5, 1, 1.01, 1.5, 2, 2.5, 5, math.inf]
+ORDERS = [0.5, 1, 1.01, 1.5, 2, 2.5, 5, 8, 15, 40, 200, 1000, math.inf]
 
 
 @pytest.fixture
@@ -230,6 +230,50 @@ def test_intervals_hold_what_the_spectrum_gives(alpha: float, rng: np.random.Gen
         assert found.exact is (alpha == 2), name
 
 
+def test_high_orders_of_a_flat_spectrum(rng: np.random.Generator, estimating: None) -> None:
+    """Powers leave the range of numbers, and the space is too small for them to be exact in it."""
+    flat = fr.gram(np.arange(400.0)[:, None], bandwidth=3.0)
+    for a in (flat, fr.gram(rng.normal(size=(400, 900)), "cosine")):
+        for alpha in (10, 20, 30, 50, 100, 200):
+            for seed in range(4):
+                found = quiet(fr.entropy, a, alpha, estimate=fr.Estimation(seed=seed, confidence=0.9999))
+                holds(found, float(fr.entropy(a, alpha)))
+
+
+@pytest.mark.parametrize("solve", [None, 0])
+@pytest.mark.parametrize("span", [200, 600, 2000])
+def test_samples_spread_over_many_widths(span: float, solve: Any, rng: np.random.Generator) -> None:
+    """Products of long vectors lose digits, of which eigenvalues below zero are no fault of the data."""
+    x = rng.uniform(0, span, size=(1000, 1))
+    x[500:] = x[:500] + 1e-3
+    lazy, dense, orders = fr.lazy_gram(x, bandwidth=1.0), fr.gram(x, bandwidth=1.0), [1, 1.5, 2, 3]
+    holds(
+        quiet(fr.entropy, lazy, orders, estimate=fr.Estimation(confidence=0.9999, solve=solve)),
+        fr.entropy(dense, orders),
+    )
+
+
+@pytest.mark.parametrize("solve", [None, 0])
+def test_grams_of_lower_precision(solve: Any, rng: np.random.Generator) -> None:
+    x = rng.normal(size=(500, 3))
+    for dtype in ("float16", "float32"):
+        a = fr.gram(x.astype(dtype), bandwidth=2.0)
+        how = fr.Estimation(confidence=0.9999, solve=solve)
+        for given in (a, a.astype(np.float64)):
+            found = quiet(fr.entropy, given, [1, 2], estimate=how)
+            holds(found, fr.entropy(a, [1, 2]), slack=1e-5 if dtype == "float32" else 2e-2)
+
+
+def test_small_orders_of_a_spectrum_are_told_as_exact(rng: np.random.Generator) -> None:
+    x = samples(rng)
+    lazy, dense = fr.lazy_gram(x, bandwidth=1.0), fr.gram(x, bandwidth=1.0)
+    for alpha in (0.1, 0.3):
+        found = fr.entropy(lazy, alpha)
+        assert found.exact
+        assert found.converged
+        holds(found, float(fr.entropy(dense, alpha)))
+
+
 def test_coverage(rng: np.random.Generator, estimating: None) -> None:
     """95 % intervals miss about one time in twenty; docs/large.md has larger studies."""
     orders, missed, narrow = [0.5, 1, 1.5, 2.5, 5], np.zeros(5), 0
@@ -391,9 +435,28 @@ def test_bad_input(rng: np.random.Generator) -> None:
     refused(ValueError, r"^confidence: expected a probability below 1", lambda: fr.Estimation(confidence=1.0))
     refused(ValueError, r"^solve: expected an integer of at least 0", lambda: fr.Estimation(solve=-1))
     refused(TypeError, r"^progress", lambda: fr.Estimation(progress=1))  # type: ignore[arg-type]
+    for scale in (1e200, 1e307):
+        refused(
+            ValueError, r"^x: expected samples within 1e100 widths", lambda s=scale: fr.lazy_gram(x * s, bandwidth=1.0)
+        )
+    for scale in (1e200, 1e-200):
+        found = fr.entropy(fr.lazy_gram(x * scale, "cosine"))
+        assert float(found) == pytest.approx(float(fr.entropy(fr.gram(x, "cosine"))), abs=1e-9)
+    refused(TypeError, r"^a: expected an array .* by fastrenyi\.gram$", lambda: fr.spectrum(lazy))
+    assert f"{fr.entropy(lazy):.1f}" == f"{float(fr.entropy(lazy)):.1f}"
+
+
+def test_indefinite_matrices_are_refused(rng: np.random.Generator) -> None:
     indefinite = np.diag(np.array([1.25, -0.25] + [0.0] * 30))
-    refused(fr.NotPositiveSemidefiniteError, r"^a: expected positive semidefinite",
-            lambda: fr.entropy(indefinite, estimate=0.1))  # fmt: skip
+    noise = rng.normal(size=(300, 300))
+    noise = (noise + noise.T) / 300
+    np.fill_diagonal(noise, 1 / 300)
+    large = 10 * noise
+    np.fill_diagonal(large, 1 / 300)
+    for a, alpha, solve in ((indefinite, 1, None), (noise, 1, None), (noise, 1, 0), (noise, 3, 0), (large, 2, 0)):
+        how = fr.Estimation(tol=0.1, solve=solve)
+        refused(fr.NotPositiveSemidefiniteError, r"^a: expected positive semidefinite",
+                lambda a=a, o=alpha, how=how: fr.entropy(a, o, estimate=how))  # fmt: skip
 
 
 def test_tensors_with_a_gradient_are_refused() -> None:

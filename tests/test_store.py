@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import os
 import pickle
 import re
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import threading
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -489,6 +491,39 @@ def test_a_second_process_is_refused_until_the_first_lets_go(path, other):
     other.kill()  # which gives it back
     store.append(rows_of(2))
     assert Store(path, {}).steps == [0, 1, 2]
+
+
+def test_a_lost_lock_is_found(path):
+    """Whoever removes the lock, two writers do not mix their rows."""
+    from fastrenyi.table import database
+
+    store = Store(path, {})
+    store.append(rows_of(0))
+    database.append(path, rows_of(1), {}, store._head, store._checksum)  # as another process would
+    with pytest.raises(fr.StoreError, match="was changed by another process meanwhile"):
+        database.append(path, rows_of(2), {}, store._head, store._checksum)
+    assert Store(path, {}).steps == [0, 1]
+
+
+def test_the_folder_of_the_process_may_change(path, monkeypatch):
+    for name in "ab":
+        (path.parent / name).mkdir()
+        Store(path.parent / name / "run.db", {}).append(rows_of(ord(name)))
+    monkeypatch.chdir(path.parent / "a")
+    store = Store(Path("run.db"), {})
+    monkeypatch.chdir(path.parent / "b")
+    store.append(rows_of(0))
+    assert Store(path.parent / "a" / "run.db", {}).steps == [0, ord("a")]
+    assert Store(path.parent / "b" / "run.db", {}).steps == [ord("b")]
+
+
+def test_numbers_that_sqlite_does_not_keep_as_they_are(path):
+    values = [-0.0, math.nan, math.inf, -math.inf, 5e-324, 1.0, -1e308]
+    known = {"batch": 0, "layer": "fc", "depth": 0, "channels": 1, "samples": 2, "saturated": False, "dead": True}
+    known |= {"permutations": 0, "pair_permutations": 0, "activation": "", "input_via": "", "error_via": ""}
+    frame = table([dict.fromkeys(COLUMNS, value) | known | {"step": k} for k, value in enumerate(values)])
+    Store(path, {}).append(frame)
+    pd.testing.assert_frame_equal(read(path)[0], frame)
 
 
 def test_a_monitor_that_is_gone_lets_go(path, other):

@@ -132,6 +132,8 @@ def array(x: Array, name: str) -> Home:
         way_out = f"pass numpy.asarray({name})" if isinstance(x, (list, tuple, numbers.Number)) else ""
         if hasattr(type(x), "toarray"):
             way_out = f"pass {name}.toarray()"
+        if type(x).__name__ == "LazyGram":
+            way_out = "make a dense one of its samples by fastrenyi.gram"
         kind_error(name, "an array (NumPy, CuPy, torch, or what gives NumPy one)", quoted(x), way_out)
     if isinstance(x, np.ma.MaskedArray):
         kind_error(name, "an array without a mask", "a masked array", f"pass {name}.filled(value)")

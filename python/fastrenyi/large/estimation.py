@@ -69,7 +69,7 @@ class Estimation:
             _check.integer(self.solve, "solve", 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Estimate:
     """A measure of large Grams, and the interval that it is known to lie in.
 
@@ -114,6 +114,10 @@ class Estimate:
     def __float__(self) -> float:
         """Return the value of the one order."""
         return float(self.value)
+
+    def __format__(self, spec: str) -> str:
+        """Show the value of the one order."""
+        return format(float(self), spec) if spec else str(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Values:
         """Return the value or values."""

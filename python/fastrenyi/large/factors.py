@@ -19,7 +19,9 @@ __all__ = ["Dense", "Factor", "Gaussian", "Inner", "Labels", "Laplacian", "coded
 
 _FINITE_ROWS = 4096  # looked at together, so that a memory map need not be in memory
 _KEPT = 2**25  # numbers of scaled samples that are kept, so that they are not made again for each tile
-_FAR = 1e6  # squared lengths, in widths, from which on distances by products have lost digits that count
+_EPSILON = 2.0**-52
+_FAR = 1e4  # half squared lengths, in widths, from which on distances by products have lost digits that count
+_TOO_FAR = 1e200
 _NEAR = -40.0  # exponents under which nothing is left of them
 
 
@@ -29,6 +31,10 @@ class Factor(Protocol):
     n: int
     nonnegative: bool
     """Whether no entry is below zero."""
+    error: float
+    """How far an entry may be from what it is to be."""
+    epsilon: float
+    """Machine epsilon of what it was made in."""
 
     def tile(self, rows: Values, columns: Values) -> Values:
         """Return the float64 entries of some rows and columns, by their indices."""
@@ -44,13 +50,18 @@ class _Scaled:
     """Sets of samples side by side, each centred and divided by its width."""
 
     nonnegative = True
+    epsilon = _EPSILON
 
     def __init__(self, sets: Sequence[tuple[Values, float]]) -> None:
         self.sets = list(sets)
         self.n = len(self.sets[0][0])
-        self._centres = [_mean(x) for x, _ in self.sets]
-        size = self.n * sum(x.shape[1] for x, _ in self.sets)
-        self._whole = self._rows(slice(None)) if size <= _KEPT else None
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._centres = [_mean(x) for x, _ in self.sets]
+            size = self.n * sum(x.shape[1] for x, _ in self.sets)
+            self._whole = self._rows(slice(None)) if size <= _KEPT else None
+        self.farthest = self._farthest()
+        """Half the largest squared length of a scaled sample."""
+        self.error = 4 * _EPSILON * min(self.farthest, _FAR)
 
     def part(self, rows: slice) -> Factor:
         """Return that of some of the samples."""
@@ -60,6 +71,19 @@ class _Scaled:
     def rows(self, index: Values) -> Values:
         """Return some samples (m, d)."""
         return self._rows(index) if self._whole is None else self._whole[index]
+
+    def _farthest(self) -> float:
+        found = 0.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            for start in range(0, self.n, _FINITE_ROWS):
+                rows = self._rows(slice(start, start + _FINITE_ROWS))
+                found = np.fmax(found, float(np.einsum("ij,ij->i", rows, rows).max()) / 2)
+                if not np.isfinite(rows).all() or not found < _TOO_FAR:
+                    expected, way_out = "samples within 1e100 widths of their mean", "rescale samples and width"
+                    _check.value_error(
+                        "x", expected, "others", f"take out what is far from all the others, or {way_out}"
+                    )
+        return float(found)
 
     def _rows(self, index: Values | slice) -> Values:
         parts = [
@@ -83,9 +107,8 @@ class Gaussian(_Scaled):
     def measured(self, rows: Values, columns: Values, dtype: str) -> tuple[Values, float]:
         """Return some of its entries in a dtype, and the sum of their squares before they were rounded to it."""
         x, y = self.rows(rows), self.rows(columns)
-        farthest = max(float(np.einsum("ij,ij->i", v, v).max()) / 2 for v in (x, y))
-        if farthest > _FAR:
-            found = _from_afar(x, y, farthest)
+        if self.farthest > _FAR:
+            found = _from_afar(x, y, self.farthest)
             squares = float(np.vdot(found, found))
             found = found.astype(dtype, copy=False)
         else:
@@ -131,21 +154,28 @@ class Laplacian(_Scaled):
 class Inner:
     """(gamma <x, y> + coef0)^degree over the roots of the diagonal: polynomial and cosine kernels."""
 
+    epsilon = _EPSILON
+
     def __init__(self, x: Values, degree: int, gamma: float, coef0: float) -> None:
         """Of samples (n, d)."""
         self._x, self._degree, self._gamma, self._coef0 = x, degree, gamma, coef0
         self.n = len(x)
         self.nonnegative = degree % 2 == 0
+        self.error = 4 * _EPSILON * degree
+
+    def _units(self, index: Values) -> Values:
+        """Return (sqrt(gamma) x, sqrt(coef0)) of some samples at length one, the largest first: squares are small."""
+        x = np.concatenate(
+            [np.sqrt(self._gamma) * self._x[index].astype(np.float64), np.full((len(index), 1), np.sqrt(self._coef0))],
+            1,
+        )
+        x /= np.abs(x).max(axis=1, keepdims=True)
+        x /= np.sqrt(np.einsum("ij,ij->i", x, x))[:, None]
+        return x
 
     def tile(self, rows: Values, columns: Values) -> Values:
         """Return some of its entries."""
-        x, y = (self._x[index].astype(np.float64) for index in (rows, columns))
-        # Lengths first, so that no power leaves the range of the dtype.
-        x_lengths, y_lengths = (np.sqrt(self._gamma * np.einsum("ij,ij->i", v, v) + self._coef0) for v in (x, y))
-        found = self._gamma * (x @ y.T)
-        found += self._coef0
-        found /= x_lengths[:, None]
-        found /= y_lengths
+        found: Values = self._units(rows) @ self._units(columns).T
         found **= self._degree
         if rows is columns:
             np.fill_diagonal(found, 1.0)
@@ -164,6 +194,8 @@ class Labels:
     """1 for samples with the same label, else 0: the Delta kernel."""
 
     nonnegative = True
+    error = 0.0
+    epsilon = _EPSILON
 
     def __init__(self, codes: Values) -> None:
         """Of integers (n,)."""
@@ -186,9 +218,11 @@ class Labels:
 class Dense:
     """A Gram that a user has, times n."""
 
-    def __init__(self, a: Values) -> None:
-        """Of a symmetric matrix (n, n)."""
-        self._a, self.n = a, len(a)
+    error = 0.0
+
+    def __init__(self, a: Values, epsilon: float = _EPSILON) -> None:
+        """Of a symmetric matrix (n, n), whose numbers have this machine epsilon."""
+        self._a, self.n, self.epsilon = a, len(a), epsilon
         self.nonnegative = bool(a.min() >= 0)
 
     def tile(self, rows: Values, columns: Values) -> Values:
@@ -199,7 +233,7 @@ class Dense:
 
     def part(self, rows: slice) -> Factor:
         """Return that of some of the samples, whose trace is not one."""
-        return Dense(self._a[rows, rows])
+        return Dense(self._a[rows, rows], self.epsilon)
 
     def diagonal(self) -> Values:
         """Its own."""

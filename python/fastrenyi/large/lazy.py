@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from fastrenyi import _check
-from fastrenyi._array import AnyArray, Array, Home, Values, has_numbers, home_of, wrap
+from fastrenyi._array import AnyArray, Array, Home, Values, has_numbers, home_of, made_in, wrap
 from fastrenyi._kernels import HOST
 from fastrenyi._spec import KernelSpec
 from fastrenyi.bandwidths import Alignment, Bandwidth, BandwidthLike, NearestNeighbours, Scott, as_bandwidth
@@ -228,4 +228,4 @@ def factor_of(gram: Array, name: str) -> factors.Factor:
         return gram._factor
     if len(gram.shape) != 2:
         _check.value_error(name, "one Gram (n, n) to estimate an entropy of", f"shape {tuple(gram.shape)}")
-    return factors.Dense(_check.gram_contents(gram, name))
+    return factors.Dense(_check.gram_contents(gram, name), made_in(gram).epsilon)

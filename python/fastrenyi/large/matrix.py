@@ -35,6 +35,10 @@ class Matrix:
         ends = np.cumsum(sizes)
         self.blocks = [self._order[end - size : end] for end, size in zip(ends, sizes, strict=True)]
         """The samples of each label: A has no entries between them."""
+        self.error = sum(factor.error for factor in self._factors)
+        """What rounding of its entries may change of an eigenvalue."""
+        self.epsilon = max(factor.epsilon for factor in self._factors)
+        """Rounding by which an eigenvalue below zero is judged."""
         self._diagonal = np.ones(self.n)
         for factor in self._factors:
             own = factor.diagonal()

@@ -19,10 +19,12 @@ class Order:
     """S = h(t), t = tr f(A) with tr A = 1, for an order of 0 < alpha < inf.
 
     Up to 2, f(x) = (x^alpha - x) / (1 - alpha) and S = log2(1 + (1 - alpha) t) / (1 - alpha): an error of t is not
-    divided by 1 - alpha. From 2 on f(x) = x^alpha, as t would cancel.
+    divided by 1 - alpha. From 2 on f(x) = (x / unit)^alpha, as t would cancel; a unit near the largest eigenvalue keeps
+    powers in range.
     """
 
     alpha: float
+    unit: float = 1.0
 
     def function(self, x: Values) -> Values:
         """Return f of eigenvalues."""
@@ -31,7 +33,7 @@ class Order:
         if self.alpha < 2:
             logs = np.log(np.maximum(x, _TINY))
             return np.where(x > 0, x * np.expm1((self.alpha - 1) * logs) / (1 - self.alpha), 0.0)
-        powers: Values = x**self.alpha
+        powers: Values = (x / self.unit) ** self.alpha
         return powers
 
     def entropy(self, trace: float) -> float:
@@ -41,7 +43,10 @@ class Order:
         power = 1 + (1 - self.alpha) * trace if self.alpha < 2 else trace
         if power <= 0:
             return math.inf if self.alpha > 1 else -math.inf
-        logarithm = math.log1p((1 - self.alpha) * trace) if self.alpha < 2 else math.log(trace)
+        if self.alpha < 2:
+            logarithm = math.log1p((1 - self.alpha) * trace)
+        else:
+            logarithm = math.log(trace) + self.alpha * math.log(self.unit)
         return logarithm / math.log(2) / (1 - self.alpha)
 
     def slope(self, trace: float) -> float:

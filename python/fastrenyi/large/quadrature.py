@@ -65,25 +65,26 @@ def traces(
     pooled = weights.sum(axis=1)
     everywhere = weights_in.sum(axis=1) + weights.mean(axis=1)
     found = []
-    for order in orders:
-        at_gauss, at_radau = order.function(gauss), order.function(radau)
-        fitted = _fitted(gauss, at_gauss, pooled)
-        correction = fitted @ controls
-        by_gauss = at_gauss @ weights_in.sum(axis=1) + at_gauss @ weights - correction
-        by_radau = at_radau @ radau_in.sum(axis=1) + at_radau @ radau_out - correction
-        low, high = sorted((float(by_gauss.mean()), float(by_radau.mean())))
-        # The traces of 1, A and A^2 are known: rounding is of what f has beside them.
-        moved = gauss * (1 + noise.relative) + noise.absolute
-        shifted = np.abs(order.function(moved) - at_gauss - _powers(moved) @ fitted + _powers(gauss) @ fitted)
-        summed = np.abs(at_gauss) @ everywhere + np.abs(correction).mean()
-        found.append(
-            Traces(
-                by_gauss + _TOWARDS_RADAU * (by_radau - by_gauss),
-                low,
-                high,
-                float(shifted @ everywhere) + 64 * _UNIT * float(summed),
+    with np.errstate(over="ignore", invalid="ignore"):  # of high orders; whoever asks looks at what came
+        for order in orders:
+            at_gauss, at_radau = order.function(gauss), order.function(radau)
+            fitted = _fitted(gauss, at_gauss, pooled)
+            correction = fitted @ controls
+            by_gauss = at_gauss @ weights_in.sum(axis=1) + at_gauss @ weights - correction
+            by_radau = at_radau @ radau_in.sum(axis=1) + at_radau @ radau_out - correction
+            low, high = sorted((float(by_gauss.mean()), float(by_radau.mean())))
+            # The traces of 1, A and A^2 are known: rounding is of what f has beside them.
+            moved = gauss * (1 + noise.relative) + noise.absolute
+            shifted = np.abs(order.function(moved) - at_gauss - _powers(moved) @ fitted + _powers(gauss) @ fitted)
+            summed = np.abs(at_gauss) @ everywhere + np.abs(correction).mean()
+            found.append(
+                Traces(
+                    by_gauss + _TOWARDS_RADAU * (by_radau - by_gauss),
+                    low,
+                    high,
+                    float(shifted @ everywhere) + 64 * _UNIT * float(summed),
+                )
             )
-        )
     return found
 
 

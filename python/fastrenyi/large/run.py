@@ -61,7 +61,7 @@ def estimated(terms: Sequence[Term], orders: Sequence[float], one: bool, unit: f
             "alpha", "orders above 0 for large Grams", 0, "the rank is not to be seen by products: take a dense Gram"
         )
     memory = how.memory if how.memory is not None else (free_bytes() or _UNKNOWN) / 2
-    single = how.tol >= _SINGLE and min(orders) >= 1  # below 1 eigenvalues of the size of its rounding count
+    single = how.tol >= _SINGLE * unit and min(orders) >= 1  # below 1 eigenvalues of the size of its rounding count
     dtype = "float32" if single else "float64"
     solved = _AT_ONCE if how.solve is None else how.solve
     kept = 0.0 if set(orders) == {2.0} else 0.6 * memory / len(terms)  # order 2 is one pass over the tiles
@@ -134,7 +134,7 @@ class _Sum:
     @property
     def converged(self) -> bool:
         """Whether each interval is as narrow as is wanted."""
-        return all(interval.half <= self._how.tol for interval in self.intervals())
+        return not self.open or all(interval.half <= self._how.tol for interval in self.intervals())
 
     def intervals(self) -> list[_Interval]:
         """Return the interval at each order."""

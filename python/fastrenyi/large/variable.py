@@ -19,8 +19,13 @@ from fastrenyi.large.quadrature import Noise, Traces, traces
 __all__ = ["Bounds", "Variable"]
 
 _SIGNS, _DEFLATORS = 64, 32  # random signs of a sample are the bits of one word; of the first ones, half deflate
-_MARGIN = 2  # blocks that a deflated space ends before the last one, so that A and its square are exact on it
 _POWER_STEPS = 8
+_STEEP = 1e100
+
+
+def _margin(alpha: float) -> int:
+    """Return by how many blocks the vectors have to end before the last, so that powers of A below alpha are exact."""
+    return max(2, math.ceil((alpha - 1) / 2))
 
 
 @dataclass(frozen=True)
@@ -56,8 +61,9 @@ class Variable:
         if sum(len(block) ** 3 for block in matrix.blocks) <= solved**3:
             self.solve()
         elif 2.0 in self._orders:
-            collision = -math.log2(matrix.squares())
-            self.bounds[2.0] = Bounds(collision, collision, collision, 1e-15 * matrix.n**0.5)
+            self._refuse_indefinite(1 - matrix.squares(), 1.0)  # of trace one and no eigenvalue below zero, at most one
+            collision = -math.log2(min(1.0, matrix.squares()))
+            self.bounds[2.0] = Bounds(collision, collision, collision, 1e-15 * matrix.n**0.5 + 4 * matrix.error)
         self.exact = all(order in self.bounds for order in self._orders)
 
     @property
@@ -84,15 +90,22 @@ class Variable:
         """Take the whole spectrum, of each block of samples with one label."""
         blocks = [self._a.entries(block, block) for block in self._a.blocks]
         values = np.concatenate([_core.spectrum(np.ascontiguousarray(block)[None], threads())[0] for block in blocks])
-        largest = float(values.max())
-        if values.min() < -self._a.n * 2.0**-52 * largest:
-            _check.verdict(("indefinite", 0, float(values.min())), self._name, ())
-        found, _ = _core.entropy(np.maximum(values, 0.0)[None], self._orders, 1.0, 1.0, threads())
-        rounding = 2.0**-52 * largest
-        for order, value in zip(self._orders, found[0].tolist(), strict=True):
-            error = self._a.n * abs(float(Order(order).function(np.array(rounding)))) if 0 < order < 2 else 0.0
-            self.bounds[order] = Bounds(value, value, value, error + 1e-14 * math.log2(max(2, self._a.n)))
+        rounding = 2.0**-52 * float(values.max()) + self._a.error
+        self._refuse_indefinite(float(values.min()), float(values.max()))
+        values = np.maximum(values, 0.0)
+        found, _ = _core.entropy(values[None], self._orders, 1.0, 1.0, threads())
+        for alpha, value in zip(self._orders, found[0].tolist(), strict=True):
+            error = 1e-14 * math.log2(max(2, self._a.n)) + rounding / float(values.max())
+            if 0 < alpha < math.inf:
+                order = Order(alpha, float(values.max()))
+                at = order.function(values)
+                error += order.slope(float(at.sum())) * float(np.abs(order.function(values + rounding) - at).sum())
+            self.bounds[alpha] = Bounds(value, value, value, error)
         self.exact = True
+
+    def _refuse_indefinite(self, least: float, largest: float) -> None:
+        if least < -(self._a.n * self._a.epsilon * largest + self._a.error):
+            _check.verdict(("indefinite", 0, least), self._name, ())
 
     def draw(self) -> None:
         """Begin, or begin again with new signs, deflated by all that has been found."""
@@ -124,26 +137,37 @@ class Variable:
         unit = 2.0**-53 if self._a.dtype == np.float64 else 2.0**-24
         size = self._a.squares() ** 0.5
         # Sums of signs lose little, those along the first eigenvector a few bits.
-        return Noise(32 * unit, max(4 * unit * size / self._a.n**0.5, 2.0**-50 * size))
+        absolute = max(4 * unit * size / self._a.n**0.5, 2.0**-50 * size) + self._a.error
+        return Noise(32 * unit, absolute)
 
     def look(self) -> None:
         """Find the bounds that the space gives now."""
-        between = [order for order in self._orders if order not in (2.0, math.inf)]
-        inside, probes = self._deflation()
-        orders = [Order(order) for order in between]
-        found = traces(self._space, inside, probes, self._a.squares(), self._noise, orders)
-        for order, trace in zip(orders, found, strict=True):
-            self.bounds[order.alpha] = self._bounds(order, trace)
+        ritz = np.linalg.eigvalsh(self._space.inner)
+        self._refuse_indefinite(
+            float(ritz[0]) + self._noise.absolute + self._noise.relative * float(ritz[-1]), ritz[-1]
+        )
+        between = [Order(alpha, float(ritz[-1])) for alpha in self._orders if alpha not in (2.0, math.inf)]
+        for margin in {_margin(order.alpha) for order in between}:
+            together = [order for order in between if _margin(order.alpha) == margin]
+            spaces = self._deflation(margin)
+            if spaces is None:
+                self.bounds.update({order.alpha: self._enclosed(order, ritz) for order in together})
+                continue
+            found = traces(self._space, *spaces, self._a.squares(), self._noise, together)
+            for order, trace in zip(together, found, strict=True):
+                self.bounds[order.alpha] = self._bounds(order, trace, ritz)
         if math.inf in self._orders:
             self.bounds[math.inf] = self._largest()
 
-    def _deflation(self) -> tuple[Values, Values]:
-        """Return V and the p = (I - VV')z in coordinates of the space."""
+    def _deflation(self, margin: int) -> tuple[Values, Values] | None:
+        """Return V and the p = (I - VV')z in coordinates of the space, if they end so many blocks before its last."""
         size = self._space.size
+        if self._blocks <= margin and not self._space.finished:
+            return None
         signs = np.concatenate([self._signs, np.zeros((size - len(self._signs), _SIGNS))])
         if self._draw == 0:
             deflators, probes = signs[:, :_DEFLATORS], signs[:, _DEFLATORS:]
-            inside = deflated(self._space.inner, deflators, max(1, self._blocks - _MARGIN))
+            inside = deflated(self._space.inner, deflators, max(1, self._blocks - margin))
             for _ in range(2):
                 probes = probes - inside @ (inside.T @ probes)
             return inside, probes
@@ -151,13 +175,44 @@ class Variable:
         probes[: self._inside] = 0.0
         return np.eye(size, self._inside), probes
 
-    def _bounds(self, order: Order, trace: Traces) -> Bounds:
+    def _enclosed(self, order: Order, ritz: Values) -> Bounds:
+        """Bound an entropy of an order above 2 without chance.
+
+        Eigenvalues are no less than Ritz values, and |A|_F^2 is known: what it has beyond their squares adds the most
+        to a sum of higher powers where it is in the largest one.
+        """
+        known = np.maximum(ritz, 0.0) ** 2
+        beyond = max(0.0, self._a.squares() - float(known.sum()))
+        powers = order.function(np.sqrt(known))
+        with np.errstate(over="ignore"):
+            largest = float(order.function(np.sqrt(known[-1:] + beyond))[0])
+        low = order.entropy(float(powers[:-1].sum()) + largest) if math.isfinite(largest) else 0.0
+        high = order.entropy(float(powers.sum()))
+        rounding = order.alpha / (order.alpha - 1) * 2 * (self._noise.relative + self._noise.absolute / order.unit)
+        return Bounds((low + high) / 2, low, high, rounding)
+
+    def _bounds(self, order: Order, trace: Traces, ritz: Values) -> Bounds:
+        if not np.isfinite([*trace.probes, trace.low, trace.high, trace.rounding]).all():
+            return self._enclosed(order, ritz)
         count = len(trace.probes)
         mean = float(trace.probes.mean())
         away = 3 * float(trace.probes.std(ddof=1)) / count**0.5
         low, high = sorted(order.entropy(t) for t in (trace.low, trace.high))
         slope = max(order.slope(t) for t in (trace.low - away, mean, trace.high + away))
-        return Bounds(order.entropy(mean), low, high, slope * trace.rounding, slope * (trace.probes - mean), self._draw)
+        if slope > _STEEP:  # the trace may be none at all: too few signs to say anything
+            return self._enclosed(order, ritz) if order.alpha > 2 else self._unknown()
+        found = Bounds(
+            order.entropy(mean), low, high, slope * trace.rounding, slope * (trace.probes - mean), self._draw
+        )
+        if order.alpha > 2:
+            enclosed = self._enclosed(order, ritz)
+            if not enclosed.high - enclosed.low > high - low + slope * away:
+                return enclosed
+        return found
+
+    def _unknown(self) -> Bounds:
+        most = math.log2(self._a.n)
+        return Bounds(most / 2, 0.0, most)
 
     def _largest(self) -> Bounds:
         """Bound -log2 of the largest eigenvalue: by Ritz values and |A|_F^2, or by Collatz and Wielandt."""

@@ -113,6 +113,10 @@ def append(path: Path, frame: pd.DataFrame, settings: dict[str, Any], known: Hea
         after = known[0] + len(rows), zlib.crc32(text.encode(), checksum)
         connection.execute("PRAGMA synchronous=EXTRA")  # the name of the journal, too, has to be off the disk
         connection.execute("BEGIN IMMEDIATE")
+        if known == EMPTY and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise ValueError("was begun by another process meanwhile")
+        if known != EMPTY and connection.execute("SELECT rows, checksum FROM store").fetchone() != known:
+            raise ValueError("was changed by another process meanwhile")
         if known == EMPTY:
             connection.execute(f"PRAGMA application_id={_OURS}")
             connection.execute(f"PRAGMA user_version={_FORMAT}")
@@ -149,15 +153,15 @@ def _opened(path: Path, mode: str = "rw") -> Iterator[sqlite3.Connection]:
 
 
 def _cells(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A row as SQLite keeps and gives it: NaN is what is missing, True is 1."""
-    return tuple(
-        (None if math.isnan(cell) else cell)
-        if isinstance(cell, float)
-        else cell
-        if isinstance(cell, str)
-        else int(cell)
-        for cell in row
-    )
+    """A row as SQLite keeps and gives it."""
+    return tuple(_cell(value) for value in row)
+
+
+def _cell(value: Any) -> Any:
+    """NaN is what is missing, True is 1, and no zero is negative."""
+    if isinstance(value, float):
+        return None if math.isnan(value) else value + 0.0
+    return value if isinstance(value, str) else int(value)
 
 
 def _checksum(rows: list[tuple[Any, ...]], checksum: int) -> int:

@@ -52,6 +52,7 @@ class Store:
                     f"store: expected the name of a SQLite file, such as {name}, got {path}; "
                     f"fastrenyi export {path} {name} makes one of a Parquet table, and the other way round"
                 )
+            self.path = path.absolute()  # wherever the process goes from here
             self._meet()
         self._refresh()
         if self._writer is not None:

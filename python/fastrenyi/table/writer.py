@@ -7,6 +7,7 @@ import fcntl
 import os
 import socket
 import threading
+import time
 import weakref
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from fastrenyi._errors import StoreError
 from fastrenyi.table.database import naming
 
 __all__ = ["Writer", "writer"]
+
+
+_PATIENCE = 10  # times
 
 
 class Writer:
@@ -46,7 +50,7 @@ class Writer:
             while True:
                 descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
                 try:
-                    self._lock(descriptor)
+                    self._lock(descriptor, _PATIENCE)
                     if _is_at(descriptor, self._path):
                         os.ftruncate(descriptor, 0)
                         os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
@@ -74,12 +78,16 @@ class Writer:
         if self.held and self._give_back is not None:
             self._give_back()
 
-    def _lock(self, descriptor: int) -> None:
+    def _lock(self, descriptor: int, patience: int = 0) -> None:
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EAGAIN):
                 raise
+            if patience > 0:  # who only looks whether it is taken has it for a moment
+                time.sleep(0.02)
+                self._lock(descriptor, patience - 1)
+                return
             who = os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
             raise StoreError(
                 f"store: {self._store}: expected a store that no other process writes to, got one that {who} has; "
