@@ -20,7 +20,7 @@ __all__ = ["Bounds", "Variable"]
 
 _SIGNS, _DEFLATORS = 64, 32  # random signs of a sample are the bits of one word; of the first ones, half deflate
 _POWER_STEPS = 8
-_STEEP = 1e100
+_STEEP = 1e100  # beyond which numbers say nothing
 
 
 def _margin(alpha: float) -> int:
@@ -192,7 +192,7 @@ class Variable:
         return Bounds((low + high) / 2, low, high, rounding)
 
     def _bounds(self, order: Order, trace: Traces, ritz: Values) -> Bounds:
-        if not np.isfinite([*trace.probes, trace.low, trace.high, trace.rounding]).all():
+        if not (np.abs([*trace.probes, trace.low, trace.high, trace.rounding]) < _STEEP).all():
             return self._enclosed(order, ritz)
         count = len(trace.probes)
         mean = float(trace.probes.mean())
