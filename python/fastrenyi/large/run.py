@@ -27,7 +27,7 @@ _HEAVY = 1.25  # Student's t is too light where few eigenvalues carry what is le
 _AT_ONCE = 2048  # samples of which a spectrum costs less than the rest
 _AT_LAST = 8192  # where a space of a quarter of them does not suffice
 _COPIES = 4  # of a dense Gram, that its spectrum takes
-_SINGLE = 1e-4  # bits, that the rounding of single precision does not come near
+_SINGLE = 1e-2  # bits; below, the controls of tr A^2 bring the rounding of single precision near
 _UNKNOWN = 4 * 2.0**30
 
 
@@ -61,11 +61,10 @@ def estimated(terms: Sequence[Term], orders: Sequence[float], one: bool, unit: f
             "alpha", "orders above 0 for large Grams", 0, "the rank is not to be seen by products: take a dense Gram"
         )
     memory = how.memory if how.memory is not None else (free_bytes() or _UNKNOWN) / 2
-    single = how.tol >= _SINGLE * unit and min(orders) >= 1  # below 1 eigenvalues of the size of its rounding count
-    dtype = "float32" if single else "float64"
-    solved = _AT_ONCE if how.solve is None else how.solve
     kept = 0.0 if set(orders) == {2.0} else 0.6 * memory / len(terms)  # order 2 is one pass over the tiles
-    variables = [Variable(Matrix(term.factors, kept, dtype), orders, term.name, how.seed, solved) for term in terms]
+    single = how.tol >= _SINGLE * unit and min(orders) >= 1  # below 1 eigenvalues of the size of its rounding count
+    solved = _AT_ONCE if how.solve is None else how.solve
+    variables = [Variable(_matrix(term.factors, kept, single), orders, term.name, how.seed, solved) for term in terms]
     sum_ = _Sum(variables, [term.sign for term in terms], orders, unit, how, memory)
     for variable in sum_.open:
         variable.draw()
@@ -93,6 +92,12 @@ def estimated(terms: Sequence[Term], orders: Sequence[float], one: bool, unit: f
         products=sum(variable.products for variable in variables),
         seconds=time.monotonic() - begun,
     )
+
+
+def _matrix(factors: Sequence[Factor], kept: float, single: bool) -> Matrix:
+    """Return the matrix with tiles in double, or in single precision where only so they can be kept."""
+    double = Matrix(factors, kept, "float64")
+    return Matrix(factors, kept, "float32") if single and kept < double.bytes <= 2 * kept else double
 
 
 @dataclass(frozen=True)
