@@ -224,3 +224,11 @@ def run_python(program: str, timeout: float = 120, **environment: str) -> str:
         pytest.fail(f"no end after {timeout:g} s\n{output}\n{errors}")
     assert process.returncode == 0, f"exit status {process.returncode}\n{output}\n{errors}"
     return output
+
+
+@pytest.fixture
+def estimating(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the way of large Grams for small ones, whose spectrum is there to compare with."""
+    monkeypatch.setattr("fastrenyi.large.run._AT_ONCE", 1)
+    monkeypatch.setattr("fastrenyi.large.run._AT_LAST", 1)
+    monkeypatch.setattr("fastrenyi.large.matrix._TILE", 190)

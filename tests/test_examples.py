@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -63,3 +64,16 @@ def test_training_loop(example: Callable[[str], Any], tmp_path: Path, capsys: py
 def test_every_example_has_a_test() -> None:
     tests = [name.removeprefix("test_") for name in dir(sys.modules[__name__]) if name.startswith("test_")]
     assert {path.stem for path in FOLDER.glob("*.py")} <= set(tests)
+
+
+def test_ranks(tmp_path: Path) -> None:
+    """By torchrun, as its users start it."""
+    pytest.importorskip("torch.distributed.run")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    ran = subprocess.run(
+        [*launch, str(FOLDER / "ranks.py"), "--samples", "800", "--tol", "0.05"],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert "LazyGram(n=800, d=784" in ran.stdout
+    assert "s on 2" in ran.stdout

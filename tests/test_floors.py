@@ -103,7 +103,7 @@ PYTHON_FLOORS = {
     "_core": 0, "_cuda": 0, "_emulated": 0,
     "_array": 1, "_check": 1, "_conversions": 1, "_spec": 1, "_backend": 1, "_errors": 1, "_loading": 1, "_cost": 1,
     "_kernels": 1, "_ops": CORE,
-    "torch.ops": CORE, "_dispatch": CORE,
+    "torch.ops": CORE, "torch.ranks": CORE, "_dispatch": CORE,
     "_call": CORE, "null": CORE,
     "kernels": CORE, "bandwidths": CORE, "measures": CORE, "decomposition": CORE, "normalization": CORE,
     "grams": CORE, "large": CORE, "multivariate": CORE, "divergence": CORE, "": CORE,
@@ -127,8 +127,8 @@ def room(module: str) -> str:
 
 
 def allowed(module: str) -> set[str]:
-    """Libraries that a room of the core may load: the operations for tensors are loaded when a tensor arrives."""
-    return CORE_LIBRARIES | ({"torch"} if room(module) == "torch.ops" else set())
+    """Libraries that a room of the core may load: what meets tensors and process groups is loaded when one arrives."""
+    return CORE_LIBRARIES | ({"torch"} if room(module) in ("torch.ops", "torch.ranks") else set())
 
 
 def imports(path: str, text: str, modules: set[str]) -> Iterator[tuple[str, bool]]:

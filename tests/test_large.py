@@ -12,7 +12,7 @@ import pytest
 
 import fastrenyi as fr
 import reference
-from fastrenyi.large import factors, matrix, run
+from fastrenyi.large import factors, run
 from fastrenyi.large.matrix import Matrix
 
 KERNELS = {
@@ -24,14 +24,6 @@ KERNELS = {
     "delta": fr.Delta(),
 }
 ORDERS = [0.5, 1, 1.01, 1.5, 2, 2.5, 5, 8, 15, 40, 200, 1000, math.inf]
-
-
-@pytest.fixture
-def estimating(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the way of large Grams for small ones, whose spectrum is there to compare with."""
-    monkeypatch.setattr(run, "_AT_ONCE", 1)
-    monkeypatch.setattr(run, "_AT_LAST", 1)
-    monkeypatch.setattr(matrix, "_TILE", 190)
 
 
 def samples(rng: np.random.Generator, n: int = 400, d: int = 4) -> np.ndarray:
@@ -339,7 +331,7 @@ def test_tiles_that_are_not_kept_give_the_same(rng: np.random.Generator, estimat
 def test_joint_gaussians_are_one_and_labels_mask(
     rng: np.random.Generator, estimating: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(matrix, "_TILE", 50)
+    monkeypatch.setattr("fastrenyi.large.matrix._TILE", 50)
     x, y, labels = samples(rng), samples(rng, d=2), np.arange(400) % 4
     lazy = [fr.lazy_gram(x, bandwidth=1.5), fr.lazy_gram(y, bandwidth=0.7), fr.lazy_gram(labels, kernel="delta")]
     dense = [fr.gram(x, bandwidth=1.5), fr.gram(y, bandwidth=0.7), fr.gram(labels, kernel="delta")]

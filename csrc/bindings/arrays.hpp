@@ -4,6 +4,8 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <limits>
+#include <optional>
 #include <stdexcept>
 #include <vector>
 
@@ -17,6 +19,7 @@ namespace py = pybind11;
 void bind_gram(py::module_& m);
 void bind_hadamard(py::module_& m);
 void bind_kernel_tile(py::module_& m);
+void bind_tile_product(py::module_& m);
 void bind_spectrum(py::module_& m);
 void bind_entropy(py::module_& m);
 void bind_pairs(py::module_& m);

@@ -84,6 +84,7 @@ PYBIND11_MODULE(_core, m, pybind11::multiple_interpreters::not_supported()) {
     b::bind_gram(m);
     b::bind_hadamard(m);
     b::bind_kernel_tile(m);
+    b::bind_tile_product(m);
     b::bind_spectrum(m);
     b::bind_entropy(m);
     b::bind_pairs(m);

@@ -24,7 +24,8 @@ std::vector<double> half_squares(const double* rows, index_t n, index_t d) {
 }  // namespace
 
 template <class T>
-double gaussian_tile(const double* x, index_t m, const double* y, index_t k, index_t d, T* out, int threads) {
+double gaussian_tile(const double* x, index_t m, const double* y, index_t k, index_t d, double shift, T* out,
+                     int threads) {
     const std::vector<double> of_x = half_squares(x, m, d), of_y = half_squares(y, k, d);
     const index_t blocks = (m + block_rows - 1) / block_rows;
     threads = thread_count(threads, 1.0 * m * k * (d + 20.0));
@@ -45,13 +46,14 @@ double gaussian_tile(const double* x, index_t m, const double* y, index_t k, ind
             for (index_t j = 0; j < k; ++j) row[j] = std::max(own + of_y[j] - row[j], 0.0);
             engine<double>().exponentials(row, k, -1.0, 1.0);
             squares[block] += engine<double>().sum_of_squares(row, k);
-            std::transform(row, row + k, out + (first + i) * k, [](double entry) { return static_cast<T>(entry); });
+            std::transform(row, row + k, out + (first + i) * k,
+                           [shift](double entry) { return static_cast<T>(entry - shift); });
         }
     });
     return std::accumulate(squares.begin(), squares.end(), 0.0);
 }
 
-template double gaussian_tile(const double*, index_t, const double*, index_t, index_t, float*, int);
-template double gaussian_tile(const double*, index_t, const double*, index_t, index_t, double*, int);
+template double gaussian_tile(const double*, index_t, const double*, index_t, index_t, double, float*, int);
+template double gaussian_tile(const double*, index_t, const double*, index_t, index_t, double, double*, int);
 
 }  // namespace fastrenyi::cpu

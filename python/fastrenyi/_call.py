@@ -16,6 +16,7 @@ from fastrenyi import _check, _dispatch
 from fastrenyi._array import Array, ArrayT, Home
 from fastrenyi.large.estimation import Estimate, Estimation, as_estimation
 from fastrenyi.large.lazy import LazyGram, factor_of
+from fastrenyi.large.rows import ALONE
 
 __all__ = ["Alpha", "Call", "Variable", "numbered", "rounding", "share"]
 
@@ -94,6 +95,11 @@ class Call(Generic[ArrayT]):
         from fastrenyi.large.run import Term, estimated
 
         factors = [factor_of(a, label) for a, label in zip(self.grams, self.labels, strict=True)]
+        lazy = [(a.rows, label) for a, label in zip(self.grams, self.labels, strict=True) if isinstance(a, LazyGram)]
+        rows = lazy[0][0] if lazy else ALONE
+        for other, label in lazy:
+            if other != rows:
+                _check.value_error(label, f"a lazy Gram of the same group as {lazy[0][1]}", f"{other}, and {rows}")
         name = ", ".join
         return estimated(
             [
@@ -101,7 +107,7 @@ class Call(Generic[ArrayT]):
                 for sign, subset in terms
                 if sign != 0
             ],
-            self.orders, self.one_order, self.unit, how,
+            self.orders, self.one_order, self.unit, how, rows,
         )  # fmt: skip
 
     def refuse_estimates(self, what: str) -> None:

@@ -7,8 +7,9 @@ import sys
 from typing import Any
 
 from fastrenyi import _ops
+from fastrenyi.large.rows import ALONE, Rows
 
-__all__ = ["operations"]
+__all__ = ["operations", "rows_of"]
 
 
 def operations(library: str) -> Any:
@@ -22,3 +23,8 @@ def operations(library: str) -> Any:
     module = sys.modules.get("fastrenyi.torch.ops")
     # One that another thread is loading has no __all__ yet, which stands at its end; the import waits for that thread.
     return module if hasattr(module, "__all__") else importlib.import_module("fastrenyi.torch.ops")
+
+
+def rows_of(group: object) -> Rows:
+    """Return which rows of a large Gram are here: all, or those of this rank of a process group."""
+    return ALONE if group is None else importlib.import_module("fastrenyi.torch.ranks").ranks(group)

@@ -102,20 +102,20 @@ class Gaussian(_Scaled):
 
     def tile(self, rows: Values, columns: Values) -> Values:
         """Return some of its entries."""
-        return self.measured(rows, columns, "float64")[0]
+        return self.measured(rows, columns, "float64", 0.0)[0]
 
-    def measured(self, rows: Values, columns: Values, dtype: str) -> tuple[Values, float]:
-        """Return some of its entries in a dtype, and the sum of their squares before they were rounded to it."""
+    def measured(self, rows: Values, columns: Values, dtype: str, shift: float) -> tuple[Values, float]:
+        """Return some of its entries less a shift in a dtype, and the sum of the entries' squares."""
         x, y = self.rows(rows), self.rows(columns)
         if self.farthest > _FAR:
             found = _from_afar(x, y, self.farthest)
             squares = float(np.vdot(found, found))
+            found -= shift
             found = found.astype(dtype, copy=False)
         else:
-            found, squares = _core.gaussian_tile(x, y, dtype == "float32", threads())
+            found, squares = _core.gaussian_tile(x, y, dtype == "float32", shift, threads())
         if rows is columns:
-            squares += len(x) - float(np.square(np.diagonal(found), dtype=np.float64).sum())
-            np.fill_diagonal(found, 1.0)
+            np.fill_diagonal(found, 1.0 - shift)
         return found, squares
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from fastrenyi import _check
-from fastrenyi._array import AnyArray, Array, Home, Values, has_numbers, home_of, made_in, wrap
+from fastrenyi import _check, _dispatch
+from fastrenyi._array import AnyArray, Array, Home, Values, has_numbers, home_of, is_array, made_in, wrap
 from fastrenyi._kernels import HOST
 from fastrenyi._spec import KernelSpec
 from fastrenyi.bandwidths import Alignment, Bandwidth, BandwidthLike, NearestNeighbours, Scott, as_bandwidth
 from fastrenyi.kernels import Cosine, Delta, Gaussian, Kernel, KernelLike, Polynomial, Widthed, as_kernel
 from fastrenyi.large import factors
 from fastrenyi.large.matrix import Matrix
+from fastrenyi.large.rows import Rows
 
 __all__ = ["Large", "LazyGram", "factor_of", "lazy_gram"]
 
@@ -47,9 +49,14 @@ class LazyGram:
     True
     """
 
-    def __init__(self, factor: factors.Factor, home: Home, told: str) -> None:
+    def __init__(self, factor: factors.Factor, home: Home, told: str, rows: Rows) -> None:
         """Keep what ``lazy_gram`` has checked."""
-        self._factor, self._home, self._told = factor, home, told
+        self._factor, self._home, self._told, self._rows = factor, home, told, rows
+
+    @property
+    def rows(self) -> Rows:
+        """Which rows of it this process is to work on."""
+        return self._rows
 
     @property
     def home(self) -> Home:
@@ -84,7 +91,7 @@ class LazyGram:
         if v.ndim not in (1, 2) or v.shape[0] != self.shape[0]:
             _check.value_error("v", f"vectors of shape ({self.shape[0]},) or ({self.shape[0]}, k)", tuple(v.shape))
         values = wrap(v).astype(np.float64)
-        found = Matrix([self._factor], 0, "float64") @ values.reshape(len(values), -1)
+        found = Matrix([self._factor], 0, "float64", self._rows) @ values.reshape(len(values), -1)
         shaped = found.reshape(values.shape)
         return home.leave(home.xp().from_numpy(shaped) if home.library == "torch" else shaped)
 
@@ -93,7 +100,14 @@ class LazyGram:
         return self @ v
 
 
-def lazy_gram(x: Any, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> LazyGram:
+def lazy_gram(
+    x: Any,
+    kernel: KernelLike = "gaussian",
+    bandwidth: BandwidthLike | None = None,
+    *,
+    group: object = None,
+    sharded: bool = True,
+) -> LazyGram:
     """Return the Gram of many samples without forming it: A_ij = K_ij / (n sqrt(K_ii K_jj)).
 
     Parameters
@@ -106,6 +120,12 @@ def lazy_gram(x: Any, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike 
     bandwidth : float, str or Bandwidth, optional
         The kernel's width, or a rule for it, as in ``gram``. Beyond 2,000 samples rules that look at distances see
         those of 2,000 samples, drawn with a fixed seed ("neighbours": of 500 of them, to all).
+    group : torch.distributed.ProcessGroup, optional
+        Share the work among its ranks, each of which makes the same calls: of the tiles of the Gram each has some, of
+        the vectors it is multiplied with some rows. The answer is that of one process but for rounding.
+    sharded : bool
+        In a group, whether `x` are this rank's own samples, which are put after those of the ranks before it, or all
+        samples on every rank.
 
     Returns
     -------
@@ -132,9 +152,11 @@ def lazy_gram(x: Any, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike 
     >>> bool(((found.high - found.low) <= 0.02).all()), found.value.round(1)
     (True, array([3.1, 2.3]))
     """
-    x = _check.adopt(_check.listed(x, "x"), "x")
-    home = _check.array(x, "x")
+    _check.flag(sharded, "sharded")
+    rows = _dispatch.rows_of(group)
     chosen = as_kernel(kernel, bandwidth)
+    x = _check.adopt(_check.listed(x, "x"), "x") if group is None else _of_all_ranks(x, rows, sharded)
+    home = _check.array(x, "x")
     _here(home, "x")
     if home.library == "torch" and x.requires_grad:
         _check.kind_error(
@@ -154,7 +176,28 @@ def lazy_gram(x: Any, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike 
     values = np.asarray(wrap(x)) if not isinstance(x, np.memmap) else x
     factors.finite(values, "x")
     told = f"d={x.shape[1]}, {chosen!r}"
-    return LazyGram(_factor(values, chosen), chosen._result_home(home), told)
+    return LazyGram(_factor(values, chosen, rows), chosen._result_home(home), told, rows)
+
+
+def _of_all_ranks(x: Any, rows: Rows, sharded: bool) -> Array:
+    """Return all samples, of which each rank has given its own, or all of them."""
+
+    def given() -> tuple[Any, tuple[int, ...], Values | int]:
+        own = _check.adopt(_check.listed(x, "x"), "x")
+        _here(_check.array(own, "x"), "x")
+        values = wrap(own)
+        return own, values.shape, values if sharded else zlib.crc32(np.ascontiguousarray(values).view(np.uint8).data)
+
+    every = rows.each(lambda: given()[1:])
+    if not sharded:
+        if len(set(every)) > 1:
+            expected = "the same samples on each rank, as sharded=False says"
+            _check.value_error("x", expected, "others", "leave sharded out if each rank has its own")
+        return given()[0]
+    if len({shape[1:] for shape, _ in every}) > 1:
+        _check.value_error("x", "samples of as many features on each rank", f"shapes {[shape for shape, _ in every]}")
+    joined = np.concatenate([values for _, values in every])
+    return home_of(x).xp().from_numpy(joined) if is_array(x) and home_of(x).library == "torch" else joined
 
 
 def _here(home: Home, name: str) -> None:
@@ -162,9 +205,10 @@ def _here(home: Home, name: str) -> None:
         _check.kind_error(name, "an array in the host's memory", f"one on {home.device}", f"pass {name}.cpu()")
 
 
-def _factor(x: Values, kernel: Kernel) -> factors.Factor:
+def _factor(x: Values, kernel: Kernel, rows: Rows) -> factors.Factor:
     if isinstance(kernel, Widthed):
-        width = _width(x, as_bandwidth(kernel.bandwidth), "gaussian" if isinstance(kernel, Gaussian) else "laplacian")
+        kind = "gaussian" if isinstance(kernel, Gaussian) else "laplacian"
+        width = rows.once(lambda: _width(x, as_bandwidth(kernel.bandwidth), kind))
         if width == 0:  # the narrow limit
             return factors.Labels(factors.coded(np.asarray(x)))
         return (factors.Gaussian if isinstance(kernel, Gaussian) else factors.Laplacian)([(x, width)])

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from fastrenyi import _core
 from fastrenyi._array import Values
+from fastrenyi._backend import threads
 from fastrenyi.large.factors import Factor, Gaussian, Labels, merged
+from fastrenyi.large.rows import ALONE, Rows
 
 __all__ = ["Matrix"]
 
@@ -18,13 +22,17 @@ _TILE = 2048
 class Matrix:
     """A = K / tr K, K the entrywise product of factors, of which products with vectors are taken.
 
+    In single precision tiles are of K less a number that all entries are about, which is added to products in double.
     Where labels are a factor, samples with the same label stand together, and tiles without any such are left out.
     Vectors are in the order of the samples throughout.
     """
 
-    def __init__(self, factors: Sequence[Factor], memory: float, dtype: str) -> None:
-        """Nothing is made yet; tiles of `dtype` are kept as far as `memory` bytes hold all of them."""
-        self._factors = merged(factors)
+    def __init__(self, factors: Sequence[Factor], memory: float, dtype: str, rows: Rows = ALONE) -> None:
+        """Nothing is made yet; tiles of `dtype` are kept as far as `memory` bytes hold all of them.
+
+        Of several ranks each has some of the tiles.
+        """
+        self._factors, self._rows = merged(factors), rows
         self.n = self._factors[0].n
         self.dtype = np.dtype(dtype)
         self.nonnegative = all(factor.nonnegative for factor in self._factors)
@@ -47,14 +55,21 @@ class Matrix:
         self.trace = float(self._diagonal.sum())
         self._places = [slice(start, start + _TILE) for start in range(0, self.n, _TILE)]
         self._pieces = [self._order[place] for place in self._places]
-        self._pairs = [
+        pairs = [
             (i, j)
             for i, j in itertools.combinations_with_replacement(range(len(self._pieces)), 2)
             if self._codes[self._pieces[i][-1]] >= self._codes[self._pieces[j][0]]
         ]
+        self._pairs = rows.share(pairs)
         self.bytes = sum(len(self._pieces[i]) * len(self._pieces[j]) for i, j in self._pairs) * self.dtype.itemsize
         self._kept: list[Values] | None = [] if self.bytes <= memory else None
-        self._squares: float | None = None
+        self._squares, self._rounded = math.nan, 0.0
+        self._shift = self._middle() if self.dtype == np.float32 else 0.0
+
+    def _middle(self) -> float:
+        """Return what entries are about: single precision rounds what they differ from it by."""
+        some = self._order[:: max(1, self.n // 512)]
+        return float(self._kernel(some, some).mean())
 
     def entries(self, rows: Values, columns: Values) -> Values:
         """Return some entries of A, by the indices of samples."""
@@ -63,12 +78,14 @@ class Matrix:
         return found
 
     def _measured(self, rows: Values, columns: Values) -> tuple[Values, float]:
-        """Return entries of K in the dtype of tiles, and the sum of their squares before they were rounded."""
+        """Return entries of K less the shift in the dtype of tiles, and the sum of the entries' squares."""
         only = self._factors[0]
         if len(self._factors) == 1 and isinstance(only, Gaussian):
-            return only.measured(rows, columns, self.dtype.name)
+            return only.measured(rows, columns, self.dtype.name, self._shift)
         found = self._kernel(rows, columns)
-        return found.astype(self.dtype, copy=False), float(np.vdot(found, found))
+        squares = float(np.vdot(found, found))
+        found -= self._shift
+        return np.ascontiguousarray(found, self.dtype), squares
 
     def _kernel(self, rows: Values, columns: Values) -> Values:
         found = self._factors[0].tile(rows, columns)
@@ -78,39 +95,45 @@ class Matrix:
 
     def squares(self) -> float:
         """Return |A|_F^2, by a pass over the tiles if none has been made."""
-        if self._squares is None:
+        if math.isnan(self._squares):
             for _ in self._tiles():
                 pass
-        assert self._squares is not None
         return self._squares
+
+    def rounded(self) -> float:
+        """Return the norm of what is rounded to the dtype of tiles: of A, but for what all entries are about."""
+        self.squares()
+        return self._rounded
 
     def __matmul__(self, x: Values) -> Values:
         """Return A x of vectors x (n, k), in float64 but for the tiles' own precision."""
-        # Of K, whose ones are exact in any precision.
-        narrow = x[self._order].astype(self.dtype, copy=False)
-        found = np.zeros_like(x, dtype=np.float64)
+        narrow = x[self._order].astype(self.dtype, order="C", copy=False)
+        found = np.zeros(x.shape)
+        if self._rows.first:
+            found += self._shift * x.sum(axis=0)
         for rows, columns, tile in self._tiles():
-            found[rows] += tile @ narrow[columns]
-            if rows != columns:
-                found[columns] += tile.T @ narrow[rows]
-        result = np.empty_like(found)
-        result[self._order] = found / self.trace
+            below = None if rows == columns else found[columns]
+            _core.tile_product(tile, narrow[rows], narrow[columns], found[rows], below, threads())
+        result = np.empty(x.shape)
+        result[self._order] = self._rows.total(found) / self.trace
         return result
 
     def _tiles(self) -> Iterator[tuple[slice, slice, Values]]:
         """Rows, columns and entries of the tiles of K, in the order of labels, on and above the diagonal."""
-        if self._squares is not None and self._kept is not None:
+        if not math.isnan(self._squares) and self._kept is not None:
             for (i, j), tile in zip(self._pairs, self._kept, strict=True):
                 yield self._places[i], self._places[j], tile
             return
         kept: list[Values] = []
-        squares = 0.0
+        squares = np.zeros(2)
         for i, j in self._pairs:
             tile, square = self._measured(self._pieces[i], self._pieces[j])
-            squares += square * (1 if i == j else 2)
+            rounded = square if self._shift == 0 else float(np.vdot(tile, tile))
+            squares += np.array([square, rounded]) * (1 if i == j else 2)
             if self._kept is not None:
                 kept.append(tile)
             yield self._places[i], self._places[j], tile
-        self._squares = squares / self.trace**2
+        found, rounded = self._rows.total(squares).tolist()
+        self._squares, self._rounded = found / self.trace**2, rounded**0.5 / self.trace
         if self._kept is not None:
             self._kept = kept

@@ -36,10 +36,20 @@ class Traces:
 
 
 class Noise(NamedTuple):
-    """What rounding may change of an eigenvalue."""
+    """What rounding may change of an eigenvalue: a share of it, or of the norm of what is rounded, and some more."""
 
     relative: float
+    norm: float
     absolute: float
+
+    def moved(self, x: Values) -> Values:
+        """Return eigenvalues with as much more."""
+        found: Values = x + self.relative * np.minimum(np.abs(x), self.norm) + self.absolute
+        return found
+
+    def share(self, x: float) -> float:
+        """Return by which share of it an eigenvalue may be off."""
+        return float(self.moved(np.array(x))) / x - 1
 
 
 def traces(
@@ -74,7 +84,7 @@ def traces(
             by_radau = at_radau @ radau_in.sum(axis=1) + at_radau @ radau_out - correction
             low, high = sorted((float(by_gauss.mean()), float(by_radau.mean())))
             # The traces of 1, A and A^2 are known: rounding is of what f has beside them.
-            moved = gauss * (1 + noise.relative) + noise.absolute
+            moved = noise.moved(gauss)
             shifted = np.abs(order.function(moved) - at_gauss - _powers(moved) @ fitted + _powers(gauss) @ fitted)
             summed = np.abs(at_gauss) @ everywhere + np.abs(correction).mean()
             found.append(

@@ -15,19 +15,21 @@ from scipy.special import stdtrit
 from fastrenyi import _check
 from fastrenyi._cost import free_bytes, outside
 from fastrenyi.large.estimation import Estimate, Estimation
-from fastrenyi.large.factors import Factor
+from fastrenyi.large.factors import Factor, Labels
 from fastrenyi.large.matrix import Matrix
+from fastrenyi.large.rows import ALONE, Rows
 from fastrenyi.large.variable import Bounds, Variable
 
 __all__ = ["Term", "estimated"]
 
-_FIRST, _NEXT = 4, 2  # blocks before the first look, and between two at least
+_BLOCKS, _NEXT = 4, 2  # blocks before the first look, and between two at least
 _AFTER_DRAW = 3  # blocks of which the new one is the first
 _HEAVY = 1.25  # Student's t is too light where few eigenvalues carry what is left, from order 2 on
 _AT_ONCE = 2048  # samples of which a spectrum costs less than the rest
 _AT_LAST = 8192  # where a space of a quarter of them does not suffice
 _COPIES = 4  # of a dense Gram, that its spectrum takes
-_SINGLE = 1e-2  # bits; below, the controls of tr A^2 bring the rounding of single precision near
+_SINGLE = 1e-4  # bits, from which on single precision may do
+_ROUNDED = 0.25  # of what is wanted, that its rounding may take
 _UNKNOWN = 4 * 2.0**30
 
 
@@ -47,34 +49,31 @@ class _Interval:
     high: float
     bracket: float
     chance: float
+    rounding: float
 
     @property
     def half(self) -> float:
         return (self.high - self.low) / 2
 
 
-def estimated(terms: Sequence[Term], orders: Sequence[float], one: bool, unit: float, how: Estimation) -> Estimate:
+def estimated(
+    terms: Sequence[Term], orders: Sequence[float], one: bool, unit: float, how: Estimation, rows: Rows = ALONE
+) -> Estimate:
     """Return the sum at each order, in `unit` of a bit."""
     begun = time.monotonic()
     if 0.0 in orders:
         _check.value_error(
             "alpha", "orders above 0 for large Grams", 0, "the rank is not to be seen by products: take a dense Gram"
         )
-    memory = how.memory if how.memory is not None else (free_bytes() or _UNKNOWN) / 2
-    kept = 0.0 if set(orders) == {2.0} else 0.6 * memory / len(terms)  # order 2 is one pass over the tiles
-    single = how.tol >= _SINGLE * unit and min(orders) >= 1  # below 1 eigenvalues of the size of its rounding count
-    solved = _AT_ONCE if how.solve is None else how.solve
-    variables = [Variable(_matrix(term.factors, kept, single), orders, term.name, how.seed, solved) for term in terms]
-    sum_ = _Sum(variables, [term.sign for term in terms], orders, unit, how, memory)
-    for variable in sum_.open:
-        variable.draw()
-        variable.grow(_FIRST - 1)
-        variable.look()
-    while sum_.open:
-        sum_.note(time.monotonic() - begun)
-        if sum_.converged or not sum_.step():
-            break
-    if not sum_.converged:
+    memory = rows.least(how.memory if how.memory is not None else (free_bytes() or _UNKNOWN) / 2 / rows.together)
+    labelled = any(isinstance(factor, Labels) for term in terms for factor in term.factors)  # their zeros are exact
+    # Below 1 eigenvalues of the size of its rounding count.
+    single = how.tol >= _SINGLE * unit and min(orders) >= 1 and set(orders) != {2.0} and not labelled
+    sum_ = _Sum(terms, orders, unit, how, memory, rows, "float32" if single else "float64")
+    if not sum_.narrowed(begun):  # as single precision does not allow it
+        sum_ = _Sum(terms, orders, unit, how, memory, rows, "float64")
+        sum_.narrowed(begun)
+    if not sum_.converged and rows.first:
         sum_.warn()
     found = sum_.intervals()
     value, low, high = (
@@ -86,18 +85,12 @@ def estimated(terms: Sequence[Term], orders: Sequence[float], one: bool, unit: f
         low,
         high,
         confidence=how.confidence,
-        exact=all(variable.exact for variable in variables),
+        exact=not sum_.open,
         converged=sum_.converged,
-        columns=sum(variable.columns for variable in variables),
-        products=sum(variable.products for variable in variables),
+        columns=sum(variable.columns for variable in sum_.variables),
+        products=sum(variable.products for variable in sum_.variables),
         seconds=time.monotonic() - begun,
     )
-
-
-def _matrix(factors: Sequence[Factor], kept: float, single: bool) -> Matrix:
-    """Return the matrix with tiles in double, or in single precision where only so they can be kept."""
-    double = Matrix(factors, kept, "float64")
-    return Matrix(factors, kept, "float32") if single and kept < double.bytes <= 2 * kept else double
 
 
 @dataclass(frozen=True)
@@ -114,15 +107,23 @@ class _Sum:
 
     def __init__(
         self,
-        variables: list[Variable],
-        signs: list[float],
+        terms: Sequence[Term],
         orders: Sequence[float],
         unit: float,
         how: Estimation,
         memory: float,
+        rows: Rows,
+        dtype: str,
     ) -> None:
-        self._variables, self._signs, self._orders, self._unit, self._how = variables, signs, orders, unit, how
-        self._memory = memory
+        kept = 0.0 if set(orders) == {2.0} else 0.6 * memory / len(terms)  # order 2 is one pass over the tiles
+        solved = _AT_ONCE if how.solve is None else how.solve
+        self.variables = [
+            Variable(Matrix(term.factors, kept, dtype, rows), orders, term.name, how.seed, solved, rows)
+            for term in terms
+        ]
+        self._signs, self._orders, self._unit, self._how = [term.sign for term in terms], orders, unit, how
+        self._memory, self._single, self._first = memory, dtype == "float32", rows.first
+        variables = self.variables
         self._n = max(variable.samples for variable in variables)
         self._solvable = self._n <= (_AT_LAST if how.solve is None else how.solve) and (
             _COPIES * 8 * self._n**2 <= memory
@@ -131,10 +132,24 @@ class _Sum:
         self._most = max(256, min(share, int(0.3 * memory / (8 * self._n * len(variables)))))
         self._looks: list[_Look] = []
 
+    def narrowed(self, begun: float) -> bool:
+        """Narrow the intervals as far as is wanted and can be; return False where rounding alone is too wide."""
+        for variable in self.open:
+            variable.draw()
+            variable.grow(_BLOCKS - 1)
+            variable.look()
+        while self.open:
+            if self._single and self._widest.rounding > _ROUNDED * self._how.tol:
+                return False
+            self.note(time.monotonic() - begun)
+            if self.converged or not self.step():
+                break
+        return True
+
     @property
     def open(self) -> list[Variable]:
         """Those whose entropies are not known exactly."""
-        return [variable for variable in self._variables if not variable.exact]
+        return [variable for variable in self.variables if not variable.exact]
 
     @property
     def converged(self) -> bool:
@@ -146,7 +161,7 @@ class _Sum:
         return [self._interval(order) for order in self._orders]
 
     def _interval(self, order: float) -> _Interval:
-        parts = [(sign, variable.bounds[order]) for sign, variable in zip(self._signs, self._variables, strict=True)]
+        parts = [(sign, variable.bounds[order]) for sign, variable in zip(self._signs, self.variables, strict=True)]
         value = sum(sign * part.value for sign, part in parts)
         low = sum(sign * (part.low if sign > 0 else part.high) for sign, part in parts)
         high = sum(sign * (part.high if sign > 0 else part.low) for sign, part in parts)
@@ -159,7 +174,7 @@ class _Sum:
             low, high = max(0.0, min(low, most)), min(most, max(high, 0.0))
             value = min(max(value, low), high)
         unit = self._unit
-        return _Interval(value * unit, low * unit, high * unit, bracket * unit, chance * unit)
+        return _Interval(value * unit, low * unit, high * unit, bracket * unit, chance * unit, rounding * unit)
 
     def _chance(self, order: float, parts: Sequence[tuple[float, Bounds]]) -> float:
         """Return q times the standard error: of probes of one draw their sum is taken first, others are independent."""
@@ -201,7 +216,7 @@ class _Sum:
     def note(self, seconds: float) -> None:
         """Remember how far it is, and tell it where that is wanted."""
         self._looks.append(_Look(sum(variable.columns for variable in self.open), self._widest.half, seconds))
-        if not self._how.progress:
+        if not (self._how.progress and self._first):
             return
         now, needed = self._looks[-1], self._needed()
         left = ""

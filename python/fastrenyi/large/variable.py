@@ -15,10 +15,12 @@ from fastrenyi.large.krylov import Space, deflated
 from fastrenyi.large.matrix import Matrix
 from fastrenyi.large.order import Order
 from fastrenyi.large.quadrature import Noise, Traces, traces
+from fastrenyi.large.rows import ALONE, Rows
 
 __all__ = ["Bounds", "Variable"]
 
-_SIGNS, _DEFLATORS = 64, 32  # random signs of a sample are the bits of one word; of the first ones, half deflate
+_WORD = 64  # random signs of a sample, from the bits of one word
+_FIRST, _DEFLATORS = 32, 16  # few to begin with, as more products of few narrow the bracket most; of these half deflate
 _POWER_STEPS = 8
 _STEEP = 1e100  # beyond which numbers say nothing
 
@@ -44,13 +46,15 @@ class Bounds:
 class Variable:
     """The Gram A (n, n) of a joint variable, and what is known of its entropies."""
 
-    def __init__(self, matrix: Matrix, orders: Sequence[float], name: str, seed: int, solved: int) -> None:
+    def __init__(
+        self, matrix: Matrix, orders: Sequence[float], name: str, seed: int, solved: int, rows: Rows = ALONE
+    ) -> None:
         """Take the orders whose entropies need no space; the others follow as it grows.
 
         All are taken from the spectrum where that costs no more than the one of so many samples.
         """
-        self._a, self._orders, self._name, self._seed = matrix, list(orders), name, seed
-        self._space = Space(matrix)
+        self._a, self._orders, self._name, self._seed, self._rows = matrix, list(orders), name, seed, rows
+        self._space = Space(matrix, rows)
         self._blocks = 0
         self._draw = -1
         self._signs = np.empty((0, 0))  # coordinates of deflators and probes
@@ -79,7 +83,7 @@ class Variable:
     @property
     def width(self) -> int:
         """Vectors that are added at a time."""
-        return _SIGNS * (self._draw + 1)
+        return _FIRST + _WORD * self._draw
 
     @property
     def finished(self) -> bool:
@@ -88,20 +92,25 @@ class Variable:
 
     def solve(self) -> None:
         """Take the whole spectrum, of each block of samples with one label."""
+        self.bounds = self._rows.once(self._solved)
+        self.exact = True
+
+    def _solved(self) -> dict[float, Bounds]:
         blocks = [self._a.entries(block, block) for block in self._a.blocks]
         values = np.concatenate([_core.spectrum(np.ascontiguousarray(block)[None], threads())[0] for block in blocks])
         rounding = 2.0**-52 * float(values.max()) + self._a.error
         self._refuse_indefinite(float(values.min()), float(values.max()))
         values = np.maximum(values, 0.0)
         found, _ = _core.entropy(values[None], self._orders, 1.0, 1.0, threads())
+        bounds = {}
         for alpha, value in zip(self._orders, found[0].tolist(), strict=True):
             error = 1e-14 * math.log2(max(2, self._a.n)) + rounding / float(values.max())
             if 0 < alpha < math.inf:
                 order = Order(alpha, float(values.max()))
                 at = order.function(values)
                 error += order.slope(float(at.sum())) * float(np.abs(order.function(values + rounding) - at).sum())
-            self.bounds[alpha] = Bounds(value, value, value, error)
-        self.exact = True
+            bounds[alpha] = Bounds(value, value, value, error)
+        return bounds
 
     def _refuse_indefinite(self, least: float, largest: float) -> None:
         if least < -(self._a.n * self._a.epsilon * largest + self._a.error):
@@ -113,7 +122,8 @@ class Variable:
         self._inside = self._space.size
         self._blocks = 0
         words = np.random.Philox(key=[self._seed, self._draw]).random_raw(self._a.n)
-        bits = (words[:, None] >> np.arange(_SIGNS, dtype=np.uint64)) & np.uint64(1)
+        count = _FIRST if self._draw == 0 else _WORD
+        bits = (words[:, None] >> np.arange(count, dtype=np.uint64)) & np.uint64(1)
         self._signs = self._grow(bits * 2.0 - 1.0)
 
     def grow(self, blocks: int) -> None:
@@ -136,35 +146,38 @@ class Variable:
         """What the rounding of tiles, of products with them and of the space may change of eigenvalues."""
         unit = 2.0**-53 if self._a.dtype == np.float64 else 2.0**-24
         size = self._a.squares() ** 0.5
-        # Sums of signs lose little, those along the first eigenvector a few bits.
-        absolute = max(4 * unit * size / self._a.n**0.5, 2.0**-50 * size) + self._a.error
-        return Noise(32 * unit, absolute)
+        # Entries are rounded at random, sums of as many equal ones all alike.
+        absolute = max(4 * unit * self._a.rounded() / self._a.n**0.5, 2.0**-50 * size) + self._a.error
+        return Noise(32 * unit, self._a.rounded(), absolute)
 
     def look(self) -> None:
         """Find the bounds that the space gives now."""
+        self.bounds.update(self._rows.once(self._between))
+        if math.inf in self._orders:
+            self.bounds[math.inf] = self._largest()
+
+    def _between(self) -> dict[float, Bounds]:
+        bounds = {}
         ritz = np.linalg.eigvalsh(self._space.inner)
-        self._refuse_indefinite(
-            float(ritz[0]) + self._noise.absolute + self._noise.relative * float(ritz[-1]), ritz[-1]
-        )
+        self._refuse_indefinite(float(ritz[0]) + self._noise.share(ritz[-1]) * float(ritz[-1]), ritz[-1])
         between = [Order(alpha, float(ritz[-1])) for alpha in self._orders if alpha not in (2.0, math.inf)]
         for margin in {_margin(order.alpha) for order in between}:
             together = [order for order in between if _margin(order.alpha) == margin]
             spaces = self._deflation(margin)
             if spaces is None:
-                self.bounds.update({order.alpha: self._enclosed(order, ritz) for order in together})
+                bounds.update({order.alpha: self._enclosed(order, ritz) for order in together})
                 continue
             found = traces(self._space, *spaces, self._a.squares(), self._noise, together)
             for order, trace in zip(together, found, strict=True):
-                self.bounds[order.alpha] = self._bounds(order, trace, ritz)
-        if math.inf in self._orders:
-            self.bounds[math.inf] = self._largest()
+                bounds[order.alpha] = self._bounds(order, trace, ritz)
+        return bounds
 
     def _deflation(self, margin: int) -> tuple[Values, Values] | None:
         """Return V and the p = (I - VV')z in coordinates of the space, if they end so many blocks before its last."""
         size = self._space.size
         if self._blocks <= margin and not self._space.finished:
             return None
-        signs = np.concatenate([self._signs, np.zeros((size - len(self._signs), _SIGNS))])
+        signs = np.concatenate([self._signs, np.zeros((size - len(self._signs), self._signs.shape[1]))])
         if self._draw == 0:
             deflators, probes = signs[:, :_DEFLATORS], signs[:, _DEFLATORS:]
             inside = deflated(self._space.inner, deflators, max(1, self._blocks - margin))
@@ -188,7 +201,7 @@ class Variable:
             largest = float(order.function(np.sqrt(known[-1:] + beyond))[0])
         low = order.entropy(float(powers[:-1].sum()) + largest) if math.isfinite(largest) else 0.0
         high = order.entropy(float(powers.sum()))
-        rounding = order.alpha / (order.alpha - 1) * 2 * (self._noise.relative + self._noise.absolute / order.unit)
+        rounding = order.alpha / (order.alpha - 1) * 2 * self._noise.share(order.unit)
         return Bounds((low + high) / 2, low, high, rounding)
 
     def _bounds(self, order: Order, trace: Traces, ritz: Values) -> Bounds:
@@ -216,7 +229,7 @@ class Variable:
 
     def _largest(self) -> Bounds:
         """Bound -log2 of the largest eigenvalue: by Ritz values and |A|_F^2, or by Collatz and Wielandt."""
-        ritz, directions = np.linalg.eigh(self._space.inner)
+        ritz, directions = self._rows.once(lambda: np.linalg.eigh(self._space.inner))
         low = float(ritz[-1])
         high = math.sqrt(max(self._a.squares() - float((ritz[:-1] ** 2).sum()), low**2))
         if self._a.nonnegative and high > low * (1 + 1e-6):
@@ -224,7 +237,7 @@ class Variable:
                 self._powered = self._power(self._space.vector(directions[:, -1:]))
             low, high = max(low, self._powered[0]), min(high, self._powered[1])
         value = -math.log2(low)
-        return Bounds(value, -math.log2(high), value, 4 * (self._noise.relative + self._noise.absolute / low))
+        return Bounds(value, -math.log2(high), value, 4 * self._noise.share(low))
 
     def _power(self, v: Values) -> tuple[float, float]:
         """Return bounds min (A v)_i / v_i <= lambda_1 <= max (A v)_i / v_i of a vector above zero, after some steps."""
