@@ -8,6 +8,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from fastrenyi.bench import Task, workloads
+from fastrenyi.bench.estimators import ESTIMATORS
 from fastrenyi.bench.measure import verify
 
 # The sides of a workload are made with its data; a test needs their names before that.
@@ -19,7 +20,7 @@ SIDES = {
     "null": ["ours", "torch", "torch, a loop"],
     "gram": ["ours", "torch.cdist*", "torch.cdist exact", "torch expanded*"],
     "gradient": ["ours", "torch autograd"],
-    "large": ["ours", "torch"],
+    "large": ["ours", "torch", *(f"{name}*" for name in ESTIMATORS), "random features*", "mean of minibatches*"],
 }
 
 

@@ -34,8 +34,9 @@ def _bytes(value: int) -> str:
 def _cells(row: Row, gemm: Gemm) -> tuple[str, list[str], list[str]]:
     """Return the name, the peers' times, and the other cells, which are right-aligned."""
     peers = [
-        f"{name}{'~' if row.shares[name] < 1 else ''} {seconds(row.seconds[name])} ({row.ratio(name):.2f})"
+        f"{name}{'~' if row.shares[name] < 1 else ''} {seconds(row.seconds[name])} ({row.ratio(name):.2f}{off})"
         for name in row.peers
+        for off in [f", off by {row.errors[name]:.0e}" if name in row.unranked else ""]
     ]
     return (
         row.workload,

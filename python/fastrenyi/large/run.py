@@ -23,6 +23,7 @@ from fastrenyi.large.variable import Bounds, Variable
 __all__ = ["Term", "estimated"]
 
 _BLOCKS, _NEXT = 4, 2  # blocks before the first look, and between two at least
+_FALLING = 0.7  # from one look to the next
 _AFTER_DRAW = 3  # blocks of which the new one is the first
 _HEAVY = 1.25  # Student's t is too light where few eigenvalues carry what is left, from order 2 on
 _AT_ONCE = 2048  # samples of which a spectrum costs less than the rest
@@ -95,10 +96,11 @@ def estimated(
 
 @dataclass(frozen=True)
 class _Look:
-    """How wide the widest interval was, after so many columns and seconds."""
+    """How wide the widest interval was, and by chance, after so many columns and seconds."""
 
     columns: int
     half: float
+    chance: float
     seconds: float
 
 
@@ -196,15 +198,18 @@ class _Sum:
     def step(self) -> bool:
         """Narrow the widest interval; return False where nothing more can be done."""
         widest = self._widest
-        growing = [variable for variable in self.open if not variable.finished or widest.chance > widest.bracket]
-        if not growing or any(variable.columns + 3 * variable.width > self._most for variable in growing):
+        # More blocks make what is left to chance small as well, for a while.
+        falling = len(self._looks) < 2 or self._looks[-1].chance < _FALLING * self._looks[-2].chance
+        by_chance = widest.chance > widest.bracket
+        growing = [variable for variable in self.open if not variable.finished or by_chance]
+        if not growing or any(variable.columns + _NEXT * variable.width > self._most for variable in growing):
             if not self._solvable:
                 return False
             for variable in self.open:
                 variable.solve()
             return True
         for variable in growing:
-            if widest.chance > widest.bracket:
+            if by_chance and (variable.finished or not falling):
                 variable.draw()
                 variable.grow(_AFTER_DRAW - 1)
             else:
@@ -215,7 +220,9 @@ class _Sum:
 
     def note(self, seconds: float) -> None:
         """Remember how far it is, and tell it where that is wanted."""
-        self._looks.append(_Look(sum(variable.columns for variable in self.open), self._widest.half, seconds))
+        widest = self._widest
+        columns = sum(variable.columns for variable in self.open)
+        self._looks.append(_Look(columns, widest.half, widest.chance, seconds))
         if not (self._how.progress and self._first):
             return
         now, needed = self._looks[-1], self._needed()

@@ -23,9 +23,9 @@ import torch
 from tqdm import tqdm
 
 import fastrenyi as fr
+from fastrenyi.bench.estimators import ESTIMATORS, minibatches, random_features
 from fastrenyi.demo import lenet, load_digits
 from fastrenyi.study.networks import FASHION, markdown_rows, trained
-from fastrenyi.study.peers import PEERS, minibatches, random_features
 from fastrenyi.table.files import write_whole
 
 __all__ = ["WORKLOADS", "cost", "coverage", "peers"]
@@ -135,7 +135,7 @@ def peers(n: int) -> pd.DataFrame:
             gram_seconds = time.perf_counter() - begun
             exact, whole = _timed(fr.entropy, a, alpha)
             rows.append((name, n, alpha, "spectrum", exact, 0.0, gram_seconds + whole))
-            for told, peer in PEERS.items():
+            for told, peer in ESTIMATORS.items():
                 value, seconds = _timed(peer, a, alpha)
                 rows.append((name, n, alpha, told, value, value - exact, gram_seconds + seconds))
             del a

@@ -1,4 +1,4 @@
-"""What others compute of a large Gram, written from their formulas, for ``python -m fastrenyi.study.large peers``.
+"""What others compute of a large Gram, written from their formulas.
 
 Each takes the Gram A (n, n) as a float64 array and an order above 1, and returns bits; none gives an interval.
 """
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy import linalg
 
-__all__ = ["PEERS", "minibatches", "random_features"]
+__all__ = ["ESTIMATORS", "minibatches", "random_features"]
 
 
 def _renyi(power: float, alpha: float) -> float:
@@ -67,7 +67,8 @@ def lanczos(a: Any, alpha: float, probes: int = 100, steps: int = 20) -> float:
 def low_rank(a: Any, alpha: float, rank: int = 100) -> float:
     """Return S of the largest eigenvalues and a flat tail; Dong, Gong, Yu, Li, AAAI 2023."""
     n = len(a)
-    space = _signs(n, rank + 20)
+    rank = min(rank, n // 2)
+    space = _signs(n, min(rank + 20, n))
     for _ in range(4):
         space = np.linalg.qr(a @ space)[0]
     values = np.linalg.eigvalsh(space.T @ (a @ space))[-rank:]
@@ -75,7 +76,7 @@ def low_rank(a: Any, alpha: float, rank: int = 100) -> float:
     return _renyi(float((values**alpha).sum()) + (n - rank) * tail**alpha, alpha)
 
 
-PEERS: dict[str, Callable[[Any, float], float]] = {
+ESTIMATORS: dict[str, Callable[[Any, float], float]] = {
     "Chebyshev, 100 probes, degree 40": chebyshev,
     "Lanczos, 100 probes, 20 steps": lanczos,
     "100 eigenvalues and a flat tail": low_rank,
@@ -95,6 +96,7 @@ def minibatches(x: Any, width: float, alpha: float, size: int = 100) -> float:
     """Return the mean of S over minibatches, with the width of all: what people do."""
     import fastrenyi as fr
 
+    size = min(size, len(x))
     count = len(x) // size
     batches = np.random.default_rng(0).permutation(len(x))[: count * size].reshape(count, size)
     return float(fr.entropy(fr.gram(x[batches], bandwidth=width), alpha).mean())
