@@ -29,6 +29,8 @@ class Factor(Protocol):
     """A kernel matrix (n, n) with ones on its diagonal (of a dense one, with n times its own)."""
 
     n: int
+    features: int
+    """Numbers of a sample that an entry is made of."""
     nonnegative: bool
     """Whether no entry is below zero."""
     error: float
@@ -57,8 +59,8 @@ class _Scaled:
         self.n = len(self.sets[0][0])
         with np.errstate(over="ignore", invalid="ignore"):
             self._centres = [_mean(x) for x, _ in self.sets]
-            size = self.n * sum(x.shape[1] for x, _ in self.sets)
-            self._whole = self._rows(slice(None)) if size <= _KEPT else None
+            self.features = sum(x.shape[1] for x, _ in self.sets)
+            self._whole = self._rows(slice(None)) if self.n * self.features <= _KEPT else None
         self.farthest = self._farthest()
         """Half the largest squared length of a scaled sample."""
         self.error = 4 * _EPSILON * min(self.farthest, _FAR)
@@ -159,7 +161,7 @@ class Inner:
     def __init__(self, x: Values, degree: int, gamma: float, coef0: float) -> None:
         """Of samples (n, d)."""
         self._x, self._degree, self._gamma, self._coef0 = x, degree, gamma, coef0
-        self.n = len(x)
+        self.n, self.features = x.shape
         self.nonnegative = degree % 2 == 0
         self.error = 4 * _EPSILON * degree
 
@@ -193,6 +195,7 @@ class Inner:
 class Labels:
     """1 for samples with the same label, else 0: the Delta kernel."""
 
+    features = 1
     nonnegative = True
     error = 0.0
     epsilon = _EPSILON
@@ -218,6 +221,7 @@ class Labels:
 class Dense:
     """A Gram that a user has, times n."""
 
+    features = 1
     error = 0.0
 
     def __init__(self, a: Values, epsilon: float = _EPSILON) -> None:

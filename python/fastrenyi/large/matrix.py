@@ -17,6 +17,7 @@ from fastrenyi.large.rows import ALONE, Rows
 __all__ = ["Matrix"]
 
 _TILE = 2048
+_DEAR = 64  # features
 
 
 class Matrix:
@@ -60,11 +61,16 @@ class Matrix:
             for i, j in itertools.combinations_with_replacement(range(len(self._pieces)), 2)
             if self._codes[self._pieces[i][-1]] >= self._codes[self._pieces[j][0]]
         ]
+        self.dear = self._bytes(pairs) > memory and sum(factor.features for factor in self._factors) >= _DEAR
+        """Whether tiles are made again for each product, at more cost than that of multiplying few vectors."""
         self._pairs = rows.share(pairs)
-        self.bytes = sum(len(self._pieces[i]) * len(self._pieces[j]) for i, j in self._pairs) * self.dtype.itemsize
+        self.bytes = self._bytes(self._pairs)
         self._kept: list[Values] | None = [] if self.bytes <= memory else None
         self._squares, self._rounded = math.nan, 0.0
         self._shift = self._middle() if self.dtype == np.float32 else 0.0
+
+    def _bytes(self, pairs: Sequence[tuple[int, int]]) -> int:
+        return sum(len(self._pieces[i]) * len(self._pieces[j]) for i, j in pairs) * self.dtype.itemsize
 
     def _middle(self) -> float:
         """Return what entries are about: single precision rounds what they differ from it by."""

@@ -19,8 +19,10 @@ from fastrenyi.large.rows import ALONE, Rows
 
 __all__ = ["Bounds", "Variable"]
 
-_WORD = 64  # random signs of a sample, from the bits of one word
-_FIRST, _DEFLATORS = 32, 16  # few to begin with, as more products of few narrow the bracket most; of these half deflate
+_FIRST = 32  # signs of a sample to begin with, few, as more products of few narrow the bracket most; half deflate
+_FIRST_DEAR = 128  # where a product costs less than the tiles that are made for it
+_NEXT = 64
+_WORD = 64  # signs are bits
 _POWER_STEPS = 8
 _STEEP = 1e100  # beyond which numbers say nothing
 
@@ -55,6 +57,7 @@ class Variable:
         """
         self._a, self._orders, self._name, self._seed, self._rows = matrix, list(orders), name, seed, rows
         self._space = Space(matrix, rows)
+        self._first = _FIRST_DEAR if matrix.dear else _FIRST
         self._blocks = 0
         self._draw = -1
         self._signs = np.empty((0, 0))  # coordinates of deflators and probes
@@ -83,7 +86,7 @@ class Variable:
     @property
     def width(self) -> int:
         """Vectors that are added at a time."""
-        return _FIRST + _WORD * self._draw
+        return self._first + _NEXT * self._draw
 
     @property
     def finished(self) -> bool:
@@ -121,10 +124,10 @@ class Variable:
         self._draw += 1
         self._inside = self._space.size
         self._blocks = 0
-        words = np.random.Philox(key=[self._seed, self._draw]).random_raw(self._a.n)
-        count = _FIRST if self._draw == 0 else _WORD
-        bits = (words[:, None] >> np.arange(count, dtype=np.uint64)) & np.uint64(1)
-        self._signs = self._grow(bits * 2.0 - 1.0)
+        count = self._first if self._draw == 0 else _NEXT
+        words = np.random.Philox(key=[self._seed, self._draw]).random_raw(self._a.n * -(-count // _WORD))
+        bits = (words.reshape(self._a.n, -1, 1) >> np.arange(min(count, _WORD), dtype=np.uint64)) & np.uint64(1)
+        self._signs = self._grow(bits.reshape(self._a.n, count) * 2.0 - 1.0)
 
     def grow(self, blocks: int) -> None:
         """Multiply by A so many times."""
@@ -179,7 +182,7 @@ class Variable:
             return None
         signs = np.concatenate([self._signs, np.zeros((size - len(self._signs), self._signs.shape[1]))])
         if self._draw == 0:
-            deflators, probes = signs[:, :_DEFLATORS], signs[:, _DEFLATORS:]
+            deflators, probes = np.split(signs, 2, axis=1)
             inside = deflated(self._space.inner, deflators, max(1, self._blocks - margin))
             for _ in range(2):
                 probes = probes - inside @ (inside.T @ probes)
