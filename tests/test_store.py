@@ -111,6 +111,11 @@ def test_the_settings_are_kept(path):
         "null": 10,
         "seed": 0,
         "links": None,
+        "input": None,
+        "output": None,
+        "select": {},
+        "batch_dim": 0,
+        "channel_dim": None,
         "probe_sizes": [6, 6],
     }
 
@@ -521,6 +526,7 @@ def test_numbers_that_sqlite_does_not_keep_as_they_are(path):
     values = [-0.0, math.nan, math.inf, -math.inf, 5e-324, 1.0, -1e308]
     known = {"batch": 0, "layer": "fc", "depth": 0, "channels": 1, "samples": 2, "saturated": False, "dead": True}
     known |= {"permutations": 0, "pair_permutations": 0, "activation": "", "input_via": "", "error_via": ""}
+    known |= {"part": "", "channel_dim": -1}
     frame = table([dict.fromkeys(COLUMNS, value) | known | {"step": k} for k, value in enumerate(values)])
     Store(path, {}).append(frame)
     pd.testing.assert_frame_equal(read(path)[0], frame)

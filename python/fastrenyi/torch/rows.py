@@ -11,20 +11,20 @@ import torch
 from torch import Tensor
 
 import fastrenyi as fr
-from fastrenyi import _check
 from fastrenyi.kernels import Delta, Kernel
 from fastrenyi.torch.network.capture import Activations
 from fastrenyi.torch.notices import saturated
 from fastrenyi.torch.settings import Settings, telling
+from fastrenyi.torch.tokens import one_hot
 
-__all__ = ["compared", "of_errors", "of_layers", "target_gram"]
+__all__ = ["compared", "input_gram", "of_errors", "of_layers", "target_gram"]
 
 _DEAD = 1e-4  # bits, under which a layer says nothing
 _PAIRS_NULL = 2  # permutations for pairs: with them a measurement with pairs costs twice as much
 
 
 def of_layers(
-    settings: Settings, acts: Activations, input_gram: Tensor, target_gram: Tensor, where: str
+    settings: Settings, acts: Activations, input_gram: Tensor, target_gram: Tensor | None, where: str
 ) -> Iterator[dict[str, Any]]:
     """What the layers know of the input and of the target."""
     for depth, (name, output) in enumerate(acts.items()):
@@ -33,11 +33,11 @@ def of_layers(
             maps = _grams(output, settings.kernel, whole=settings.whole and not settings.pairs)
             # The variable: one kernel on the whole tensor, or the maps together.
             layer = list(_grams(output, settings.kernel, whole=True) if settings.whole else maps)
-            x, y = input_gram.to(maps), target_gram.to(maps)
+            x, y = input_gram.to(maps), None if target_gram is None else target_gram.to(maps)
             entropy = float(fr.entropy(layer, settings.alpha))
             row = {
                 **_information(settings, "mi_input", layer, x),
-                **_information(settings, "mi_target", layer, y),
+                **(compared("mi_target") if y is None else _information(settings, "mi_target", layer, y)),
                 **_of_pairs(settings, maps, x),
             }
         dead = entropy < _DEAD
@@ -46,7 +46,9 @@ def of_layers(
         yield {
             "layer": name,
             "depth": depth,
+            "part": acts.parts[name],
             "channels": output.shape[1] if output.ndim > 2 else 1,
+            "channel_dim": acts.channel_dims[name],
             "activation": acts.functions[name],
             "entropy": entropy,
             "saturated": saturated(entropy, len(x)),
@@ -118,14 +120,18 @@ def _grams(output: Tensor, kernel: Kernel, *, whole: bool) -> Tensor:
     return grams
 
 
+def input_gram(x: Tensor, kernel: Kernel) -> Tensor:
+    """The Gram of inputs, in float64; integers are tokens."""
+    gram: Tensor = fr.tensor_gram(x.double() if x.is_floating_point() else one_hot(x), kernel)
+    return gram
+
+
 def target_gram(y: Tensor, kernel: Kernel) -> Tensor:
-    """The Gram of targets, in float64."""
-    if y.is_floating_point():
-        y = y.double()
-    elif isinstance(kernel, Delta):
-        kernel = replace(kernel, dtype="float64")
+    """The Gram of targets, in float64; integers are classes."""
+    if isinstance(kernel, Delta):
+        kernel = kernel if y.is_floating_point() else replace(kernel, dtype="float64")
+        y = y.double() if y.is_floating_point() else y
     else:
-        way_out = "pass y.float(), or label_kernel='delta'"
-        _check.kind_error("maps", f"real numbers with the label_kernel {kernel!r}", f"dtype {y.dtype}", way_out)
+        y = y.double() if y.is_floating_point() else one_hot(y)
     gram: Tensor = fr.tensor_gram(y, kernel)
     return gram

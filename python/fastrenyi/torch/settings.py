@@ -43,7 +43,6 @@ class Settings:
     @classmethod
     def accept(
         cls,
-        targets: Sequence[Tensor],
         *,
         alpha: float,
         bandwidth: BandwidthLike | None,
@@ -60,7 +59,7 @@ class Settings:
         links: Sequence[tuple[str, str]] | None,
         names: Sequence[str],
     ) -> Settings:
-        """Check the arguments of a ``Monitor``, for targets y of its minibatches."""
+        """Check the arguments of a ``Monitor``."""
         orders, one = _check.orders(alpha)
         if not one:
             _check.kind_error("alpha", "one order", type(alpha).__name__, "make a Monitor for each")
@@ -77,10 +76,6 @@ class Settings:
         null, seed = _check.integer(null, "null", 0), _check.integer(seed, "seed", 0)
         if loss is not None and not callable(loss):
             _check.kind_error("loss", "None or a function (output, y) -> scalar tensor", type(loss).__name__)
-        for y in targets:
-            if errors_at and loss is None and not y.is_floating_point() and y.ndim > 1:
-                got = f"None with integer y of shape {tuple(y.shape)}"
-                _check.value_error("loss", "a function, or class labels (n,)", got, "pass y.float(), or errors=False")
         return cls(
             alpha=orders[0],
             kernel=as_kernel(kernel, bandwidth),
