@@ -53,17 +53,25 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 def whole(model: nn.Module) -> None:
     """Refuse a model of which each process holds a part: one process that runs it alone waits for the others."""
-    distributed = sys.modules.get("torch.distributed.tensor")
-    if distributed is None:
+    if not torch.distributed.is_available() or not torch.distributed.is_initialized():
         return
-    parts = [name for name, parameter in model.named_parameters() if isinstance(parameter, distributed.DTensor)]
+    if torch.distributed.get_world_size() == 1:
+        return
+    # What shards a model has been imported by whoever did it.
+    sharding = sys.modules.get("torch.distributed.fsdp"), sys.modules.get("torch.distributed.tensor")
+    kinds = [
+        getattr(of, name, None) for of in sharding for name in ("FSDPModule", "FullyShardedDataParallel", "DTensor")
+    ]
+    sharded = tuple(kind for kind in kinds if kind is not None)
+    parts = [name for name, part in (*model.named_modules(), *model.named_parameters()) if isinstance(part, sharded)]
     if parts:
+        which = f"{parts[0]!r} in it" if parts[0] else "it"
         _check.kind_error(
             "model",
-            "a model that this process holds whole",
-            f"one sharded over processes ({parts[0]!r} is a DTensor)",
-            "gather its state dict on all ranks (torch.distributed.checkpoint.state_dict.get_model_state_dict with "
-            "full_state_dict=True), and measure a copy that has loaded it",
+            "one that this process holds whole",
+            f"one that is sharded over {torch.distributed.get_world_size()} processes ({which} is)",
+            "on all of them gather its weights by torch.distributed.checkpoint.state_dict.get_model_state_dict with "
+            "StateDictOptions(full_state_dict=True), and measure a copy of the model that has loaded them",
         )
 
 
