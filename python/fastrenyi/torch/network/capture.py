@@ -369,7 +369,9 @@ class Recorder:
             self.handles[key].remove()
         found = self.kept.gradients
 
-        def add(gradient: Tensor) -> None:
+        def add(gradient: Tensor | None) -> None:
+            if gradient is None:  # what is behind has no derivative, as quantised layers
+                return
             gradient = gradient.detach()
             found[key] = found[key] + gradient if key in found else gradient.clone()
 

@@ -133,7 +133,7 @@ def run(
                 # Unlike value.backward(), this leaves every .grad alone. The parameters are among the sources so
                 # that errors also reach layers that hang on them and not on the input.
                 leaves = [*sources.leaves, *(p for p in model.parameters() if p.requires_grad)]
-                torch.autograd.grad(value, leaves, allow_unused=True)
+                _go_back(value, leaves)
     del output, value, sources  # and with them autograd's graph
     doubtful: list[str] = []
     if linked is None:
@@ -149,6 +149,17 @@ def run(
         name, shape = next(iter(left_out.items()))
         _check.value_error("layers", f"outputs of {n} samples", f"shape {shape} from {name!r}")
     return Pass(acts, linked, left_out, doubtful)
+
+
+def _go_back(value: Tensor, leaves: list[Tensor]) -> None:
+    try:
+        torch.autograd.grad(value, leaves, allow_unused=True)
+    except RuntimeError as error:
+        if "use_reentrant" in str(error):
+            expected = "checkpoints that leave parameters' .grad alone, as errors are taken by torch.autograd.grad"
+            way_out = "checkpoint with use_reentrant=False, or pass errors=False"
+            _check.value_error("model", expected, "torch.utils.checkpoint with use_reentrant=True", way_out)
+        raise
 
 
 class _Sources:
