@@ -142,6 +142,19 @@ def test_a_model_that_takes_time_first(kind, length):
     assert_maps(expected.iloc[1], x, out.movedim(2, 0))
 
 
+def test_a_mask_of_samples_first_where_time_comes_first_is_a_way_of_its_own():
+    """What it tells of the input enters behind the first layer."""
+
+    def way(m, x, mask):
+        return m.head(m.b(m.a(x) * mask.T[..., None]).sum(0))
+
+    model = By(way, a=nn.Linear(4, 5), b=nn.Linear(5, 3), head=nn.Linear(3, 3)).double()
+    x, mask = randn(5, N, 4), torch.rand(N, 5) < 0.5
+    rows = frt.Monitor(model, [((x, mask), Y)], batch_dim=1).measure(0)
+    assert list(rows["input_via"]) == ["", "", "b"]
+    assert list(frt.Monitor(model, [((x, torch.ones(N, 5)), Y)], batch_dim=1).measure(0)["input_via"])[2] == "b"
+
+
 def test_samples_along_the_wrong_axis_are_said():
     model = recurrent(nn.LSTM, False)
     x = randn(N, N, 4)

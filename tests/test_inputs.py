@@ -15,7 +15,8 @@ from torch.nn import functional as F  # noqa: E402
 from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
 
 import fastrenyi.torch as frt  # noqa: E402
-from networks import N, net, probes  # noqa: E402
+from fastrenyi.torch.tokens import one_hot as frt_one_hot  # noqa: E402
+from networks import N, hooks, net, probes  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*the entropy is:UserWarning", "ignore:label_kernel:UserWarning")
 
@@ -114,6 +115,38 @@ def test_tokens_and_a_mask_by_the_names_of_arguments(batch, frozen):
     assert list(rows["error_via"]) == ["second", "head", ""]
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+def test_nothing_of_a_model_of_tokens_changes(frozen):
+    model = Reader().double().requires_grad_(not frozen).train()
+    inputs, y = sentences()
+    monitor = frt.Monitor(model, [(inputs, y)])
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    state, data = torch.random.get_rng_state(), {name: value.clone() for name, value in inputs.items()}
+    first, second = monitor.measure(0), monitor.measure(1)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(p.grad is None and p.requires_grad is not frozen for p in model.parameters())
+    assert (model.training, hooks(model)) == (True, 0)
+    assert all(torch.equal(value, data[name]) for name, value in inputs.items())
+    inputs["tokens"].zero_()  # the probe is a copy
+    third = monitor.measure(2)
+    for other in (second, third):
+        np.testing.assert_array_equal(other["mi_input"], first["mi_input"])
+        np.testing.assert_array_equal(other["mi_error"], first["mi_error"])
+
+
+def test_a_probe_follows_a_model_that_is_cast():
+    model = Reader()
+    inputs, y = sentences()
+    inputs["mask"] = inputs["mask"].float()
+    monitor = frt.Monitor(model, [(inputs, y)])
+    monitor.measure(0)
+    model.double()
+    assert monitor.measure(1)["mi_error"].notna().sum() == 2
+    with pytest.raises(TypeError, match=r"probe: expected x\['mask'\] of the model's dtype, torch.float32, got .*64"):
+        frt.Monitor(Reader(), [({**inputs, "mask": inputs["mask"].double()}, y)]).measure(0)
+
+
 def test_links_start_at_embeddings_of_tokens():
     model = nn.Sequential(nn.Embedding(WORDS, 4), nn.Linear(4, 5), nn.Tanh(), nn.Flatten(), nn.Linear(35, 3))
     rows = frt.Monitor(model, [(torch.randint(WORDS, (N, LENGTH)), torch.arange(N) % 3)]).measure(0)
@@ -121,6 +154,17 @@ def test_links_start_at_embeddings_of_tokens():
         ("1", "", "4"),
         ("4", "1", ""),
     ]
+
+
+@pytest.mark.parametrize("shape", [(N,), (N, 4), (N, 2, 3), (N, 1)])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.bool])
+def test_tokens_are_columns_that_differ_where_they_do(shape, dtype):
+    tokens = torch.randint(-2, 5, shape).to(dtype)
+    columns = frt_one_hot(tokens).numpy()
+    flat = tokens.reshape(N, -1)
+    assert columns.shape[1] == sum(len(flat[:, place].unique()) for place in range(flat.shape[1]))
+    differing = (flat[:, None] != flat[None]).sum(-1).numpy()
+    np.testing.assert_array_equal(((columns[:, None] - columns[None]) ** 2).sum(-1), 2 * differing)
 
 
 class Two(nn.Module):

@@ -17,5 +17,7 @@ def one_hot(tokens: Tensor) -> Tensor:
     ordered, order = flat.sort(0)
     new = torch.zeros_like(ordered)
     new[1:] = ordered[1:] != ordered[:-1]
-    codes = torch.zeros_like(ordered).scatter(0, order, new.cumsum(0).to(ordered.dtype))  # 0, 1, ... at each place
-    return torch.nn.functional.one_hot(codes.long()).flatten(1).double()
+    codes = torch.zeros_like(ordered).scatter(0, order, new.cumsum(0).to(ordered.dtype)).long()  # 0, 1, ... at a place
+    counts = codes.amax(0) + 1
+    columns = torch.zeros(len(flat), int(counts.sum()), dtype=torch.float64, device=flat.device)
+    return columns.scatter_(1, codes + (counts.cumsum(0) - counts), 1.0)

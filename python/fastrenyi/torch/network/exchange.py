@@ -110,11 +110,16 @@ def confirmed(
 
 
 def _taken(inputs: Any, n: int, batch_dim: int, index: Tensor) -> Any:
-    """The inputs with other samples in the place of theirs; what is not of n samples stays."""
+    """The inputs with other samples in the place of theirs; what is not of n samples stays.
+
+    A mask has samples first also where time comes first elsewhere, and the state of a recurrent layer has them second.
+    """
 
     def taken(value: Any) -> Any:
-        if isinstance(value, Tensor) and value.ndim > batch_dim and value.shape[batch_dim] == n:
-            return value.index_select(batch_dim, index.to(value.device))
+        if isinstance(value, Tensor):
+            for axis in places_of_samples(value, n, batch_dim):
+                if axis in (batch_dim, 0, 1):
+                    return value.index_select(axis, index.to(value.device))
         return value
 
     return mapped(inputs, taken)
