@@ -147,13 +147,19 @@ def test_a_probe_follows_a_model_that_is_cast():
         frt.Monitor(Reader(), [({**inputs, "mask": inputs["mask"].double()}, y)]).measure(0)
 
 
-def test_links_start_at_embeddings_of_tokens():
+@pytest.mark.parametrize("frozen", [False, True])
+def test_links_start_at_embeddings_of_tokens(frozen):
     model = nn.Sequential(nn.Embedding(WORDS, 4), nn.Linear(4, 5), nn.Tanh(), nn.Flatten(), nn.Linear(35, 3))
-    rows = frt.Monitor(model, [(torch.randint(WORDS, (N, LENGTH)), torch.arange(N) % 3)]).measure(0)
+    model.requires_grad_(not frozen)
+    batch = torch.randint(WORDS, (N, LENGTH)), torch.arange(N) % 3
+    rows = frt.Monitor(model, [batch], ["0", "1", "4"]).measure(0)
     assert list(zip(rows["layer"], rows["input_via"], rows["error_via"], strict=True)) == [
-        ("1", "", "4"),
+        ("0", "", "1"),
+        ("1", "0", "4"),
         ("4", "1", ""),
     ]
+    assert list(rows["channels"]) == [4, 5, 1]
+    assert rows["mi_error"].notna().sum() == 2
 
 
 @pytest.mark.parametrize("shape", [(N,), (N, 4), (N, 2, 3), (N, 1)])

@@ -118,9 +118,9 @@ def run(
     with _undisturbed(model), torch.set_grad_enabled(recorded):
         sides = False if loss is None else errors_at, activations
         with ExitStack() as stack:
-            acts = stack.enter_context(capture_with_flow(model, reading.layers, *sides, reading.select, flow))
             sources = _Sources(n, reading.batch_dim, recorded, flow)
-            stack.enter_context(sources.looked_up(model))
+            stack.enter_context(sources.looked_up(model))  # first, so that what is kept of an embedding has a gradient
+            acts = stack.enter_context(capture_with_flow(model, reading.layers, *sides, reading.select, flow))
             output = _put_out(model, inputs, sources)
             left_out = _leave_out(acts, n, flow)
             value = None
@@ -134,7 +134,7 @@ def run(
                 # that errors also reach layers that hang on them and not on the input.
                 leaves = [*sources.leaves, *(p for p in model.parameters() if p.requires_grad)]
                 _go_back(value, leaves)
-    del output, value, sources  # and with them autograd's graph
+    del output, value, sources, flow  # and with them autograd's graph
     doubtful: list[str] = []
     if linked is None:
         values, errors = found
