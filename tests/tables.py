@@ -36,8 +36,8 @@ def table(rows=ORDERED, steps=(0, 10, 20), batches=2, change=None):
                 shift = 0.01 * batch
                 made.append(
                     {
-                        "step": step, "batch": batch, "layer": layer, "depth": depth, "channels": channels,
-                        "samples": 100, "activation": "relu",
+                        "step": step, "batch": batch, "layer": layer, "depth": depth,
+                        "alpha": 1.01, "channels": channels, "samples": 100, "activation": "relu",
                         "input_via": rows[depth - 1][0] if depth else "",
                         "error_via": rows[depth + 1][0] if depth + 1 < len(rows) else "",
                         "input_entropy": 6.0, "target_entropy": 3.2, "entropy": 6.2, "saturated": False, "dead": False,
@@ -48,6 +48,8 @@ def table(rows=ORDERED, steps=(0, 10, 20), batches=2, change=None):
                         "nonredundant": rest, "nonredundant_null": rest, "nonredundant_null_std": 0.02,
                         "mi_error": error + shift, "mi_error_null": 0.5, "mi_error_null_std": 0.02,
                         "tradeoff_share": tradeoff / mmi, "nonredundant_share": rest / mmi,
+                        "pairs": channels * (channels - 1) // 2,
+                        "tradeoff_standard_error": 0 * tradeoff, "nonredundant_standard_error": 0 * tradeoff,
                     }
                 )  # fmt: skip
     return pd.DataFrame(made)

@@ -253,7 +253,7 @@ def _tradeoff(frame: pd.DataFrame, layer: str) -> Finding:
         )
     value, share, rest = (float(values.loc[last]) for values in traced)
     above = excess(frame, layer, "tradeoff").loc[last]
-    text = f"At the end the redundancy-synergy trade-off is {value:.3f} bits"
+    text = f"At the end the redundancy-synergy trade-off is {value:.3f} bits{_of_sample(frame, layer, last)}"
     shown: bool | None = None
     if above[["mean", "needed"]].isna().any():
         text += (
@@ -266,6 +266,17 @@ def _tradeoff(frame: pd.DataFrame, layer: str) -> Finding:
         text += f", {above['mean']:+.3f} ± {above['error']:.3f} above what it is with shuffled inputs."
     text += f" It is {share:.1%} of the multivariate mutual information; the non-redundant information is {rest:.1%}."
     return Finding(title, text, shown)
+
+
+def _of_sample(frame: pd.DataFrame, layer: str, step: int) -> str:
+    """Return what is to be said where not all pairs of maps were measured: the same ones at all minibatches."""
+    here = frame[(frame["layer"] == layer) & (frame["step"] == step)]
+    error = float(here["tradeoff_standard_error"].max())
+    if error == 0:
+        return ""
+    if math.isnan(error):
+        return " (of a single pair, drawn at random)"
+    return f" (± {error:.3f}, as a mean over {int(here['pairs'].iloc[0]):,} pairs drawn at random)"
 
 
 def _movement(frame: pd.DataFrame, layer: str, moments: dict[str, int]) -> Finding:

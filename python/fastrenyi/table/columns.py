@@ -16,6 +16,7 @@ COLUMNS = {
     "batch": "int64",
     "layer": "str",
     "depth": "int64",
+    "alpha": "float64",
     "channels": "int64",
     "samples": "int64",
     "activation": "str",
@@ -28,6 +29,7 @@ COLUMNS = {
     "dead": "bool",
     "permutations": "int64",
     "pair_permutations": "int64",
+    "pairs": "int64",
     **{
         name: "float64"
         for quantity in ("mi_input", "mi_target", "mi_error", "tradeoff", "nonredundant")
@@ -35,9 +37,11 @@ COLUMNS = {
     },
     "tradeoff_share": "float64",
     "nonredundant_share": "float64",
+    "tradeoff_standard_error": "float64",
+    "nonredundant_standard_error": "float64",
 }
-ORDER = ["step", "batch", "depth"]
-"""What the rows are sorted by."""
+ORDER = ["step", "batch", "depth", "alpha"]
+"""What the rows are sorted by, and told apart."""
 
 
 def table(rows: Sequence[dict[str, Any] | tuple[Any, ...]]) -> pd.DataFrame:
