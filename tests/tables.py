@@ -41,6 +41,7 @@ def table(rows=ORDERED, steps=(0, 10, 20), batches=2, change=None):
                         "input_via": rows[depth - 1][0] if depth else "",
                         "error_via": rows[depth + 1][0] if depth + 1 < len(rows) else "",
                         "input_entropy": 6.0, "target_entropy": 3.2, "entropy": 6.2, "saturated": False, "dead": False,
+                        "not_finite": "",
                         "permutations": 10, "pair_permutations": 2,
                         "mi_input": mmi + shift, "mi_input_null": mmi - 0.5, "mi_input_null_std": 0.02,
                         "mi_target": 3.0, "mi_target_null": 3.0 - 0.01 * step, "mi_target_null_std": 0.02,

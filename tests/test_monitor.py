@@ -31,7 +31,7 @@ NULLS = [
 ]
 ERRORS = ["tradeoff_standard_error", "nonredundant_standard_error"]
 NUMBERS = [*QUANTITIES, *NULLS, *ERRORS, "alpha", "input_entropy", "target_entropy"]
-WORDS = ["layer", "activation", "input_via", "error_via"]
+WORDS = ["layer", "activation", "input_via", "error_via", "not_finite"]
 COUNTS = ["step", "batch", "depth", "channels", "samples", "permutations", "pair_permutations", "pairs"]
 FLAGS = ["saturated", "dead"]
 

@@ -64,6 +64,8 @@ def test_wrong_probe(probe, error, words):
         ({"alpha": []}, ValueError, r"^alpha: expected at least one order"),
         ({"alpha": [1.01, "2"]}, TypeError, r"^alpha: "),
         ({"alpha": [2, 1.01, 2.0]}, ValueError, r"^alpha: expected orders that are different, got 2.0, 1.01, 2.0"),
+        ({"on_nan": "ignore"}, ValueError, r"^on_nan: expected 'error' or 'record', got 'ignore'"),
+        ({"on_nan": True}, TypeError, r"^on_nan: "),
         ({"max_pairs": 0}, ValueError, r"^max_pairs: expected an integer of at least 1"),
         ({"max_pairs": 10.0}, TypeError, r"^max_pairs: expected an integer"),
         ({"bandwidth": -1}, ValueError, r"^bandwidth: .*above zero"),
@@ -121,7 +123,7 @@ def test_an_error_that_is_not_finite_names_the_layer():
         return (output * float("inf")).sum()
 
     monitor = frt.Monitor(net(), probes(1), loss=infinite)
-    with pytest.raises(ValueError, match=r"^error of layer 'fc2', step 0, probe\[0\]: maps: expected finite"):
+    with pytest.raises(ValueError, match=r"^error of layer 'fc2', step 0, probe\[0\]: error: expected finite.*on_nan"):
         monitor.measure(0)
 
 

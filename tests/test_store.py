@@ -521,7 +521,15 @@ def test_the_folder_of_the_process_may_change(path, monkeypatch):
 def test_numbers_that_sqlite_does_not_keep_as_they_are(path):
     values = [-0.0, math.nan, math.inf, -math.inf, 5e-324, 1.0, -1e308]
     known = {"batch": 0, "layer": "fc", "depth": 0, "channels": 1, "samples": 2, "saturated": False, "dead": True}
-    known |= {"permutations": 0, "pair_permutations": 0, "pairs": 0, "activation": "", "input_via": "", "error_via": ""}
+    known |= {
+        "permutations": 0,
+        "pair_permutations": 0,
+        "pairs": 0,
+        "not_finite": "",
+        "activation": "",
+        "input_via": "",
+        "error_via": "",
+    }
     frame = table([dict.fromkeys(COLUMNS, value) | known | {"step": k} for k, value in enumerate(values)])
     Store(path, {}).append(frame)
     pd.testing.assert_frame_equal(read(path)[0], frame)

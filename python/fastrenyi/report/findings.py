@@ -236,8 +236,9 @@ def _kernels(frame: pd.DataFrame) -> list[Finding]:
     for mark, title, text in (
         ("saturated", "Kernels too narrow", "entropy is above 98 % of log2 n: to the kernel all samples are apart"),
         ("dead", "Layers that say nothing", "entropy is below 1e-4 bits: the layer puts out the same for all samples"),
+        ("not_finite", "Layers that were not finite", "output or error was not finite, and not measured"),
     ):
-        names = [layer for layer in layers(frame) if frame.loc[frame["layer"] == layer, mark].any()]
+        names = [layer for layer in layers(frame) if frame.loc[frame["layer"] == layer, mark].astype(bool).any()]
         if names:
             said.append(Finding(title, f"In {', '.join(names)}, at some step, the {text}.", None))
     return said
@@ -249,7 +250,9 @@ def _tradeoff(frame: pd.DataFrame, layer: str) -> Finding:
     traced = [trace(frame, layer, column)["mean"] for column in ("tradeoff", "tradeoff_share", "nonredundant_share")]
     if any(last not in values.index or math.isnan(values.loc[last]) for values in traced):
         return Finding(
-            title, "At the end pairs were not measured, or the layer puts out the same for all samples.", None
+            title,
+            "At the end pairs were not measured, or the layer puts out the same for all samples, or no finite numbers.",
+            None,
         )
     value, share, rest = (float(values.loc[last]) for values in traced)
     above = excess(frame, layer, "tradeoff").loc[last]

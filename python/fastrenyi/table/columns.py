@@ -27,6 +27,7 @@ COLUMNS = {
     "entropy": "float64",
     "saturated": "bool",
     "dead": "bool",
+    "not_finite": "str",
     "permutations": "int64",
     "pair_permutations": "int64",
     "pairs": "int64",

@@ -67,10 +67,10 @@ class Monitor:
         one variable.
     store : path or None
         A file of SQLite, such as "run.db", which takes the rows of each measurement whole, on the disk before `measure`
-        returns. One that is there is continued, if its settings (all arguments but model, and the data of `probe`) are
-        the same. One process at a time measures into it, from its first measurement until it ends or calls `close`;
-        others may read. ``fastrenyi report`` makes figures of it, ``fastrenyi export run.db run.parquet`` a table for
-        other programs. None keeps the table in memory only.
+        returns. One that is there is continued, if its settings (the data of `probe`, and all arguments that numbers
+        depend on) are the same. One process at a time measures into it, from its first measurement until it ends or
+        calls `close`; others may read. ``fastrenyi report`` makes figures of it, ``fastrenyi export run.db
+        run.parquet`` a table for other programs. None keeps the table in memory only.
     alpha : float or sequence of float
         Order of the entropies, in [0, inf], or several different ones: each has its rows, of one forward pass and of
         the same spectra.
@@ -105,6 +105,10 @@ class Monitor:
     links : list of (source, target), optional
         Pairs of layers where all that the target gets of the input has come through the source, in place of those that
         are found in autograd's graph and tried by exchanging samples.
+    on_nan : "error" or "record"
+        What becomes of a layer whose outputs or errors are not all finite, as where a training diverges: an error, by
+        which all of the step is lost, or NaN in its rows, with the column not_finite saying what was not ("output",
+        "error"), beside the rows of the others.
 
     Raises
     ------
@@ -176,6 +180,7 @@ class Monitor:
         null: int = 10,
         seed: int = 0,
         links: Sequence[tuple[str, str]] | None = None,
+        on_nan: Literal["error", "record"] = "error",
     ) -> None:
         """Check the arguments, make the Grams of the probes, and open the store."""
         _need_pandas()
@@ -202,6 +207,7 @@ class Monitor:
             null=null,
             seed=seed,
             links=links,
+            on_nan=on_nan,
             names=names,
         )
 
@@ -262,9 +268,10 @@ class Monitor:
         tradeoff_share and nonredundant_share (shares of 1); pairs, how many pairs of maps these are means over, and
         tradeoff_standard_error and nonredundant_standard_error, how far in bits from those over all pairs (0 where
         these are all, NaN for a sample of one); saturated, where S(T) > 0.98 log2 n, and dead, where it is under 1e-4
-        bits; permutations and pair_permutations of the nulls. NaN where a quantity does not apply: pair quantities of
-        one channel, shares of a dead layer, mi_error of the last layer itself and of layers that the loss does not
-        depend on.
+        bits; not_finite, what of the layer was not finite and so is NaN: "output", "error", or the error of the last
+        layer, "" where nothing was; permutations and pair_permutations of the nulls. NaN where a quantity does not
+        apply: pair quantities of one channel, shares of a dead layer, mi_error of the last layer itself and of layers
+        that the loss does not depend on.
         """
         return self._store.frame.copy()
 
@@ -272,7 +279,8 @@ class Monitor:
         """Measure all layers on all probe minibatches, add the rows to the table and return them.
 
         `step` is an integer >= 0 that is not in the table yet (ValueError otherwise). An error that the measures
-        raise, such as for activations that are not finite, says the layer, the step and the minibatch.
+        raise, such as for activations that are not finite with ``on_nan="error"``, says the layer, the step and the
+        minibatch.
         """
         step = _check.integer(step, "step", 0)
         with self._store.writing():

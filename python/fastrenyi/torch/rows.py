@@ -29,11 +29,13 @@ def of_batch(
     settings: Settings, acts: Activations, links: Links, input_gram: Tensor, target_gram: Tensor, where: str
 ) -> Iterator[dict[str, Any]]:
     """What all layers know of the input, the target and the last layer's error: a row for each layer and order."""
-    forward = {}
+    forward, wrong = {}, {}
     for name, output in acts.items():
         with telling(f"layer {name!r}, {where}"):
-            forward[name] = _of_layer(settings, output, input_gram, target_gram)
-    errors = _of_errors(settings, acts.gradients, list(acts), where)
+            fine = _finite(settings, output, "output")
+            forward[name] = _of_layer(settings, output, input_gram, target_gram) if fine else _unmeasured(settings)
+            wrong[name] = [] if fine else ["output"]
+    errors = _of_errors(settings, acts.gradients, list(acts), where, wrong)
     without = [_compared("mi_error")] * len(settings.orders)
     ways = links.values if settings.links is None else settings.links
     for depth, (name, output) in enumerate(acts.items()):
@@ -46,9 +48,27 @@ def of_batch(
             "error_via": links.errors.get(name, ""),
             "permutations": settings.null,
             "pair_permutations": min(settings.null, _PAIRS_NULL),
+            "not_finite": ", ".join(wrong[name]),
         }
         for row, error in zip(forward[name], errors.get(name, without), strict=True):
             yield {**layer, **row, **error}
+
+
+def _finite(settings: Settings, x: Tensor, what: str) -> bool:
+    """Whether all numbers are finite; if not, and that is not to be recorded, an error."""
+    bad = ~x.isfinite()
+    if settings.on_nan == "error" and bad.any():
+        index = tuple(bad.nonzero()[0].tolist())
+        way_out = "pass on_nan='record' to keep what can be measured"
+        _check.value_error(what, "finite numbers", f"{float(x[index])} at index {index}", way_out)
+    return not bad.any()
+
+
+def _unmeasured(settings: Settings) -> list[dict[str, Any]]:
+    """The row of a layer that is not finite, for each order."""
+    nothing = {**_compared("mi_input"), **_compared("mi_target"), **_without_pairs()}
+    flags = {"saturated": False, "dead": False}
+    return [{"alpha": alpha, "entropy": math.nan, **flags, **nothing} for alpha in settings.orders]
 
 
 def _of_layer(settings: Settings, output: Tensor, input_gram: Tensor, target_gram: Tensor) -> list[dict[str, Any]]:
@@ -112,20 +132,27 @@ def _without_pairs() -> dict[str, float]:
 
 
 def _of_errors(
-    settings: Settings, deltas: dict[str, Tensor], order: list[str], where: str
+    settings: Settings, deltas: dict[str, Tensor], order: list[str], where: str, wrong: dict[str, list[str]]
 ) -> dict[str, list[dict[str, float]]]:
-    """I(delta_K; delta_i) of the layers that the loss depends on, K the last of them, of each order."""
+    """I(delta_K; delta_i) of the layers that the loss depends on, K the last of them, of each order.
+
+    What is not finite is noted as ``wrong`` with its layer.
+    """
     reached = [name for name in order if name in deltas]
     known: dict[str, list[dict[str, float]]] = {}
-    last: list[Tensor] = []
+    last: list[Tensor] | None = None
     for name in reversed(reached):
         with telling(f"error of layer {name!r}, {where}"):
             delta = _computed(deltas[name].to(deltas[reached[-1]]))
-            error = list(_grams(delta, settings.error_kernel, whole=settings.whole))
-            if last:
-                known[name] = _information(settings, "mi_error", last, error)
+            if not _finite(settings, delta, "error"):
+                wrong[name].append("error")
+            elif name == reached[-1]:
+                last = list(_grams(delta, settings.error_kernel, whole=settings.whole))
+            elif last is None:
+                wrong[name].append(f"error of {reached[-1]}")
             else:
-                last = error
+                error = list(_grams(delta, settings.error_kernel, whole=settings.whole))
+                known[name] = _information(settings, "mi_error", last, error)
     return known
 
 

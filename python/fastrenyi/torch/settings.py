@@ -39,8 +39,10 @@ class Settings:
     null: int
     seed: int
     links: dict[str, str] | None
+    on_nan: str
+    """Whether a layer that is not finite ends a measurement ("error") or is told in its row ("record")."""
     stored: dict[str, Any]
-    """The arguments as JSON can hold them and a later run can compare them."""
+    """The arguments that change numbers, as JSON can hold them and a later run can compare them."""
 
     @classmethod
     def accept(
@@ -61,6 +63,7 @@ class Settings:
         null: int,
         seed: int,
         links: Sequence[tuple[str, str]] | None,
+        on_nan: str,
         names: Sequence[str],
     ) -> Settings:
         """Check the arguments of a ``Monitor``, for targets y of its minibatches."""
@@ -99,6 +102,7 @@ class Settings:
             null=null,
             seed=seed,
             links=None if links is None else _links(links, names),
+            on_nan=_check.choice(on_nan, "on_nan", ("error", "record")),
             stored={
                 "alpha": orders[0] if len(orders) == 1 else orders,
                 "bandwidth": _shown(bandwidth),
