@@ -332,7 +332,7 @@ def test_an_interrupted_measurement_says_what_was_dropped(path, monkeypatch, whe
             patch.setattr(room, "of_batch", after_one)
             expected = r"^step 1 was dropped whole; Monitor\.measure\(1\) measures it again$"
         else:
-            patch.setattr(Store, "append", lambda *args: (append(*args), interrupted()))
+            patch.setattr(Store, "append", lambda *args, **more: (append(*args, **more), interrupted()))
             expected = "^step 1 was kept whole$"
         with pytest.raises(KeyboardInterrupt, match=expected):
             monitor.measure(1)

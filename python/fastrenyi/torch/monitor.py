@@ -22,6 +22,7 @@ from fastrenyi.torch.network.capture import Side
 from fastrenyi.torch.network.probe import Links, Loss, accept, fingerprint, follow, place_of, run
 from fastrenyi.torch.network.select import Layers, select, unwrapped
 from fastrenyi.torch.notices import Notices
+from fastrenyi.torch.progress import Progress, bar_of_tqdm
 from fastrenyi.torch.rows import of_batch, target_gram
 from fastrenyi.torch.settings import Settings, telling
 
@@ -109,6 +110,13 @@ class Monitor:
         What becomes of a layer whose outputs or errors are not all finite, as where a training diverges: an error, by
         which all of the step is lost, or NaN in its rows, with the column not_finite saying what was not ("output",
         "error"), beside the rows of the others.
+    existing : "error", "skip" or "replace"
+        What `measure` does with a step that is in the table already, as where a script is run again on its own store:
+        it refuses; it returns the rows that are there and does not touch the model; or it measures, and puts the new
+        rows in the place of the old ones.
+    progress : bool
+        Show, as `measure` goes on, a bar of tqdm: the layer, its pairs of maps and the time left. It moves with each
+        layer.
 
     Raises
     ------
@@ -119,7 +127,7 @@ class Monitor:
     BackendUnavailableError
         For a probe on a device that is not served.
     ImportError
-        If pandas is missing (``pip install 'fastrenyi[report]'``).
+        If pandas is missing (``pip install 'fastrenyi[report]'``), or tqdm with ``progress=True``.
 
     Notes
     -----
@@ -181,6 +189,8 @@ class Monitor:
         seed: int = 0,
         links: Sequence[tuple[str, str]] | None = None,
         on_nan: Literal["error", "record"] = "error",
+        existing: Literal["error", "skip", "replace"] = "error",
+        progress: bool = False,
     ) -> None:
         """Check the arguments, make the Grams of the probes, and open the store."""
         _need_pandas()
@@ -210,6 +220,10 @@ class Monitor:
             on_nan=on_nan,
             names=names,
         )
+        self._existing = _check.choice(existing, "existing", ("error", "skip", "replace"))
+        self._progress = _check.flag(progress, "progress")
+        if self._progress:
+            bar_of_tqdm()
 
         # The Grams of x and y, the same throughout the training. In float64, from which they go down to a layer's
         # dtype: the way up would keep the rounding of the trace.
@@ -256,6 +270,11 @@ class Monitor:
         """What the measurements were made with, as it stands in the store."""
         return dict(self._store.settings)
 
+    @property
+    def existing(self) -> str:
+        """What `measure` does with a step that is in the table already."""
+        return self._existing
+
     def frame(self) -> pd.DataFrame:
         """All rows measured so far, sorted by step, batch, depth and alpha: one row for each.
 
@@ -278,20 +297,27 @@ class Monitor:
     def measure(self, step: int) -> pd.DataFrame:
         """Measure all layers on all probe minibatches, add the rows to the table and return them.
 
-        `step` is an integer >= 0 that is not in the table yet (ValueError otherwise). An error that the measures
-        raise, such as for activations that are not finite with ``on_nan="error"``, says the layer, the step and the
-        minibatch.
+        `step` is an integer >= 0; of one that is in the table already, the argument `existing` of the Monitor says what
+        is done. An error that the measures raise, such as for activations that are not finite with ``on_nan="error"``,
+        says the layer, the step and the minibatch.
         """
         step = _check.integer(step, "step", 0)
         with self._store.writing():
-            if step in self.steps:
-                _check.value_error("step", "one that is not in the table yet", step, "see Monitor.steps")
+            again = step in self.steps
+            if again and self._existing == "error":
+                way_out = "see Monitor.steps, or make the Monitor with existing='skip' or existing='replace'"
+                _check.value_error("step", "one that is not in the table yet", step, way_out)
+            if again and self._existing == "skip":
+                frame = self._store.frame
+                return frame[frame["step"] == step].reset_index(drop=True)
             try:
-                measured = table(list(self._rows(step)))
-                self._store.append(measured)
+                with Progress(self._progress, step, len(self._batches)) as progress:
+                    measured = table(list(self._rows(step, progress)))
+                self._store.append(measured, instead_of=step if again else None)
             except KeyboardInterrupt:
-                kept = step in self.steps
-                what = "was kept whole" if kept else f"was dropped whole; Monitor.measure({step}) measures it again"
+                what = f"was dropped whole; Monitor.measure({step}) measures it again"
+                if step in self.steps:
+                    what = "is there whole, as it was or as measured now" if again else "was kept whole"
                 raise KeyboardInterrupt(f"step {step} {what}") from None
         return measured
 
@@ -307,11 +333,12 @@ class Monitor:
         """Close."""
         self.close()
 
-    def _rows(self, step: int) -> Iterator[dict[str, Any]]:
+    def _rows(self, step: int, progress: Progress) -> Iterator[dict[str, Any]]:
         links: Links | None = None  # found on the first minibatch of each step
         place = place_of(self._model)
         for batch in range(len(self._batches)):
             where = f"step {step}, probe[{batch}]"
+            progress.at(batch)
             with telling(where):
                 acts, links = run(
                     self._model,
@@ -323,7 +350,7 @@ class Monitor:
                     links,
                 )
             x, y, entropies = self._inputs[batch], self._targets[batch], self._entropies[batch]
-            for row in of_batch(self._settings, acts, links, x, y, where):
+            for row in of_batch(self._settings, acts, links, x, y, where, progress):
                 self._notices.of_variable(f"layer {row['layer']!r}", row["entropy"], len(x), stacklevel=4)
                 yield {"step": step, "batch": batch, "samples": len(x), **entropies[row["alpha"]], **row}
 

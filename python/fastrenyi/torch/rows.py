@@ -16,6 +16,7 @@ from fastrenyi.kernels import Delta, Kernel
 from fastrenyi.torch.network.capture import Activations
 from fastrenyi.torch.network.probe import Links
 from fastrenyi.torch.notices import saturated
+from fastrenyi.torch.progress import Progress
 from fastrenyi.torch.settings import Settings, telling
 
 __all__ = ["of_batch", "target_gram"]
@@ -26,11 +27,19 @@ _PAIRS_NULL = 2  # permutations for pairs: with them a measurement with pairs co
 
 
 def of_batch(
-    settings: Settings, acts: Activations, links: Links, input_gram: Tensor, target_gram: Tensor, where: str
+    settings: Settings,
+    acts: Activations,
+    links: Links,
+    input_gram: Tensor,
+    target_gram: Tensor,
+    where: str,
+    progress: Progress,
 ) -> Iterator[dict[str, Any]]:
     """What all layers know of the input, the target and the last layer's error: a row for each layer and order."""
     forward, wrong = {}, {}
-    for name, output in acts.items():
+    sizes = {name: _size(settings, output) for name, output in acts.items()}
+    for name in progress.over(sizes):
+        output = acts[name]
         with telling(f"layer {name!r}, {where}"):
             fine = _finite(settings, output, "output")
             forward[name] = _of_layer(settings, output, input_gram, target_gram) if fine else _unmeasured(settings)
@@ -38,11 +47,11 @@ def of_batch(
     errors = _of_errors(settings, acts.gradients, list(acts), where, wrong)
     without = [_compared("mi_error")] * len(settings.orders)
     ways = links.values if settings.links is None else settings.links
-    for depth, (name, output) in enumerate(acts.items()):
+    for depth, name in enumerate(acts):
         layer = {
             "layer": name,
             "depth": depth,
-            "channels": output.shape[1] if output.ndim > 2 else 1,
+            "channels": sizes[name][0],
             "activation": acts.functions[name],
             "input_via": ways.get(name, ""),
             "error_via": links.errors.get(name, ""),
@@ -52,6 +61,13 @@ def of_batch(
         }
         for row, error in zip(forward[name], errors.get(name, without), strict=True):
             yield {**layer, **row, **error}
+
+
+def _size(settings: Settings, output: Tensor) -> tuple[int, int]:
+    """How many maps a layer has, and how many pairs of them are measured."""
+    maps = output.shape[1] if output.ndim > 2 else 1
+    every = maps * (maps - 1) // 2 if settings.pairs else 0
+    return maps, every if settings.max_pairs is None else min(every, settings.max_pairs)
 
 
 def _finite(settings: Settings, x: Tensor, what: str) -> bool:
