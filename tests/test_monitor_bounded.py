@@ -141,8 +141,15 @@ def test_a_report_is_of_one_order(tmp_path, capsys):
     with frt.Monitor(net(), probes(n=N), store=path, alpha=[1.01, 2]) as monitor:
         for step in range(3):
             monitor.measure(step)
+        frame = monitor.frame()
     assert cli.main(["report", str(path)]) == 2
     assert "frame: expected rows of one order alpha, got 1.01, 2.0; give" in capsys.readouterr().err
+    from fastrenyi.report.findings import findings
+    from fastrenyi.report.plots import FIGURES
+
+    for reader in (findings, *FIGURES.values()):
+        with pytest.raises(ValueError, match=r"^frame: expected rows of one order alpha, got 1\.01, 2\.0; give"):
+            reader(frame)
     assert cli.main(["report", str(path), "--alpha", "3"]) == 2
     assert "alpha: expected an order of the table, 1.01, 2.0, got 3.0" in capsys.readouterr().err
     assert cli.main(["report", str(path), "--alpha", "2"]) == 0

@@ -22,6 +22,7 @@ from fastrenyi.torch.settings import Settings, telling
 __all__ = ["of_batch", "target_gram"]
 
 _DEAD = 1e-4  # bits, under which a layer says nothing
+_REAL = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 _OF_PAIRS = ("tradeoff", "nonredundant")
 _PAIRS_NULL = 2  # permutations for pairs: with them a measurement with pairs costs twice as much
 
@@ -72,6 +73,8 @@ def _size(settings: Settings, output: Tensor) -> tuple[int, int]:
 
 def _finite(settings: Settings, x: Tensor, what: str) -> bool:
     """Whether all numbers are finite; if not, and that is not to be recorded, an error."""
+    if x.dtype not in _REAL or x.layout != torch.strided:
+        return True  # refused, in words, by what would measure it
     bad = ~x.isfinite()
     if settings.on_nan == "error" and bad.any():
         index = tuple(bad.nonzero()[0].tolist())
