@@ -150,6 +150,7 @@ def fault(call: Call, given: dict[str, Any]) -> str:
 
 
 NAN_OF_NOTHING = {"z", "std", "null", "tradeoff", "nonredundant", "tradeoff_share", "nonredundant_share",
+                  "tradeoff_standard_error", "nonredundant_standard_error",
                   "standard_error"}  # fmt: skip
 
 

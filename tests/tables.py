@@ -36,12 +36,13 @@ def table(rows=ORDERED, steps=(0, 10, 20), batches=2, change=None):
                 shift = 0.01 * batch
                 made.append(
                     {
-                        "step": step, "batch": batch, "layer": layer, "part": "", "depth": depth, "channels": channels,
-                        "channel_dim": 1 if channels > 1 else -1,
+                        "step": step, "batch": batch, "layer": layer, "part": "", "depth": depth,
+                        "alpha": 1.01, "channels": channels, "channel_dim": 1 if channels > 1 else -1,
                         "samples": 100, "activation": "relu",
                         "input_via": rows[depth - 1][0] if depth else "",
                         "error_via": rows[depth + 1][0] if depth + 1 < len(rows) else "",
                         "input_entropy": 6.0, "target_entropy": 3.2, "entropy": 6.2, "saturated": False, "dead": False,
+                        "not_finite": "",
                         "permutations": 10, "pair_permutations": 2,
                         "mi_input": mmi + shift, "mi_input_null": mmi - 0.5, "mi_input_null_std": 0.02,
                         "mi_target": 3.0, "mi_target_null": 3.0 - 0.01 * step, "mi_target_null_std": 0.02,
@@ -49,6 +50,8 @@ def table(rows=ORDERED, steps=(0, 10, 20), batches=2, change=None):
                         "nonredundant": rest, "nonredundant_null": rest, "nonredundant_null_std": 0.02,
                         "mi_error": error + shift, "mi_error_null": 0.5, "mi_error_null_std": 0.02,
                         "tradeoff_share": tradeoff / mmi, "nonredundant_share": rest / mmi,
+                        "pairs": channels * (channels - 1) // 2,
+                        "tradeoff_standard_error": 0 * tradeoff, "nonredundant_standard_error": 0 * tradeoff,
                     }
                 )  # fmt: skip
     return pd.DataFrame(made)

@@ -42,13 +42,17 @@ def test_entropies_have_the_strides_of_their_fakes(leaf: Callable[..., Any]) -> 
     torch.library.opcheck(torch.ops.fastrenyi.entropies, arguments)
 
 
-@pytest.mark.parametrize("every", [True, False])
-def test_slopes_of_pairs_have_the_strides_of_their_fakes(every: bool, leaf: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("most", [None, 2, 0])
+def test_slopes_of_pairs_have_the_strides_of_their_fakes(most: int | None, leaf: Callable[..., Any]) -> None:
     maps, target = fr.gram(leaf(3, 5, 2)).detach(), fr.gram(leaf(5, 2)).detach()
     ops = torch.ops.fastrenyi
-    grads = [torch.ones_like(part) for part in ops.pairs(maps, target, every, [1.01], 1.0)]
+    torch.library.opcheck(ops.sample_pairs, (maps, most, 3))
+    index, _ = ops.sample_pairs(maps, most, 3)
+    torch.library.opcheck(ops.pairs, (maps, target, index, [1.01, 2.0], 1.0))
+    torch.library.opcheck(ops.permuted_pairs, (maps, target, index, 2, 0, [1.01], 1.0))
+    grads = [torch.ones_like(part) for part in ops.pairs(maps, target, index, [1.01], 1.0)]
     turned = maps.movedim(0, 2).contiguous().movedim(2, 0)  # the same Grams, a dense array in another order
-    torch.library.opcheck(ops.pairs_backward, (*grads, turned, target, every, [1.01], 1.0))
+    torch.library.opcheck(ops.pairs_backward, (*grads, turned, target, index, [1.01], 1.0))
 
 
 @pytest.mark.filterwarnings("ignore:Skipping serialization")  # 2.6 itself
@@ -200,6 +204,9 @@ SLOPES: dict[str, Callable[[Any], Any]] = {
     "entropy": lambda x: fr.entropy(fr.gram(x), [1.01, 100]),
     "divergence": lambda x: fr.divergence(x, x[:4]),
     "layer_decomposition": lambda x: fr.layer_decomposition(fr.channel_grams(x), fr.gram(x)).tradeoff,
+    "layer_decomposition of some pairs": lambda x: (
+        fr.layer_decomposition(fr.channel_grams(x), fr.gram(x), null=2, max_pairs=2).tradeoff
+    ),
 }
 
 

@@ -48,7 +48,8 @@ def test_a_sequence_of_orders_is_the_last_axis(nx: Nx, draw: Draw) -> None:
     found = fr.layer_decomposition(maps, target, orders)
     for k, alpha in enumerate(orders):
         one = fr.layer_decomposition(maps, target, alpha)
-        for name in [field.name for field in dataclasses.fields(fr.LayerDecomposition) if field.name != "null"]:
+        others = {"null", "pairs"}
+        for name in {field.name for field in dataclasses.fields(fr.LayerDecomposition)} - others:
             every, single = nx.values(getattr(found, name)), nx.values(getattr(one, name))
             assert every.shape == (*single.shape, len(orders))
             tolerances.assert_bits(every[..., k], single, nx.dtype, terms=16)
@@ -123,6 +124,105 @@ def test_without_pairs(nx: Nx, draw: Draw) -> None:
     assert found.pairwise is None
     for name in ["tradeoff", "nonredundant", *SHARES]:
         assert np.isnan(nx.values(getattr(found, name)))
+
+
+def of_pairs(found: Any, nx: Nx) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Trade-off and non-redundant information of each pair that was measured, and which pairs these are."""
+    pairwise, single = nx.values(found.pairwise), nx.values(found.single)
+    rows, columns = np.triu_indices(len(single), 1)
+    there = ~np.isnan(pairwise[rows, columns])
+    rows, columns = rows[there], columns[there]
+    alone, both = single[rows] + single[columns], pairwise[rows, columns]
+    return alone - both, 2 * both - alone, np.stack([rows, columns], 1)
+
+
+@pytest.mark.parametrize("alpha", [1.01, 2])
+def test_a_sample_of_pairs_is_of_the_same_pairs_as_the_whole(alpha: float, nx: Nx, draw: Draw) -> None:
+    count, most, seed = 9, 14, int(draw.rng.integers(1000))
+    maps, target = draw.grams(count, 8), draw.grams(8)
+    expected = reference.layer_decomposition(maps, target, alpha)
+    some = fr.layer_decomposition(nx.array(maps), nx.array(target), alpha, seed=seed, max_pairs=most)
+    tradeoff, rest, which = of_pairs(some, nx)
+    assert some.pairs == len(which) == most
+    pairwise = nx.values(some.pairwise)
+    np.testing.assert_array_equal(pairwise, pairwise.T)
+    there = ~np.isnan(pairwise)
+    tolerances.assert_bits(pairwise[there], np.asarray(expected["pairwise"])[there], nx.dtype, alpha, n=8, terms=8)
+    for name in ("mmi", "entropy", "single"):
+        tolerances.assert_bits(nx.values(getattr(some, name)), expected[name], nx.dtype, alpha, n=8, terms=8)
+    factor = math.sqrt((1 - most / 36) / most)  # 36 pairs in all
+    for name, values in (("tradeoff", tradeoff), ("nonredundant", rest)):
+        tolerances.assert_bits(nx.values(getattr(some, name)), values.mean(), nx.dtype, alpha, n=8, terms=8)
+        error = nx.values(getattr(some, f"{name}_standard_error"))
+        tolerances.assert_bits(error, values.std(ddof=1) * factor, nx.dtype, alpha, n=8, terms=8)
+        share = nx.values(getattr(some, f"{name}_share")) * expected["mmi"]
+        tolerances.assert_bits(share, values.mean(), nx.dtype, alpha, n=8, terms=16)
+
+
+def test_samples_are_those_of_their_seed(draw: Draw) -> None:
+    maps, target = draw.grams(9, 6), draw.grams(6)
+    nx = Nx("numpy", "float64")
+    which = [
+        of_pairs(fr.layer_decomposition(maps, target, seed=seed, max_pairs=10), nx)[2].tolist() for seed in (3, 3, 4)
+    ]
+    assert which[0] == which[1] != which[2]
+    other = of_pairs(fr.layer_decomposition(draw.grams(9, 7), draw.grams(7), 2, seed=3, max_pairs=10), nx)[2]
+    assert other.tolist() == which[0]
+
+
+@pytest.mark.parametrize("most", [None, 15, 16, 10**6])
+def test_a_sample_of_all_pairs_is_the_whole(most: int | None, nx: Nx, draw: Draw) -> None:
+    maps, target = nx.array(draw.grams(6, 8)), nx.array(draw.grams(8))
+    found, whole = fr.layer_decomposition(maps, target, max_pairs=most), fr.layer_decomposition(maps, target)
+    assert found.pairs == 15
+    for name in ("tradeoff", "nonredundant"):
+        np.testing.assert_array_equal(nx.values(getattr(found, name)), nx.values(getattr(whole, name)))
+        assert nx.values(getattr(found, f"{name}_standard_error")) == 0
+    np.testing.assert_array_equal(nx.values(found.pairwise), nx.values(whole.pairwise))
+
+
+def test_no_error_is_known_of_a_sample_of_one(nx: Nx, draw: Draw) -> None:
+    maps, target = nx.array(draw.grams(4, 8)), nx.array(draw.grams(8))
+    found = fr.layer_decomposition(maps, target, max_pairs=1)
+    assert found.pairs == 1
+    assert np.isfinite(nx.values(found.tradeoff))
+    assert np.isnan(nx.values(found.tradeoff_standard_error))
+    two = fr.layer_decomposition(maps[:2], target, max_pairs=1)  # which is all of them
+    assert nx.values(two.tradeoff_standard_error) == 0
+    for one in (
+        fr.layer_decomposition(maps[:1], target, max_pairs=5),
+        fr.layer_decomposition(maps, target, pairs=False),
+    ):
+        assert one.pairs == 0
+        assert np.isnan(nx.values(one.nonredundant_standard_error))
+
+
+def test_the_standard_error_is_the_spread_over_samples(draw: Draw) -> None:
+    """Over many samples, the mean of the sampled means is that over all pairs, and their spread is the error."""
+    maps, target = fr.channel_grams(draw.samples(10, 12, 2)), draw.grams(10)
+    whole = fr.layer_decomposition(maps, target)
+    samples = [fr.layer_decomposition(maps, target, seed=seed, max_pairs=30) for seed in range(300)]
+    for name in ("tradeoff", "nonredundant"):
+        means = np.array([getattr(one, name) for one in samples])
+        errors = np.array([getattr(one, f"{name}_standard_error") for one in samples])
+        assert abs(means.mean() - getattr(whole, name)) < 5 * errors.mean() / math.sqrt(len(means))
+        assert (errors**2).mean() == pytest.approx(means.var(), rel=0.4)
+
+
+def test_nulls_of_a_sample_are_of_its_pairs(nx: Nx, draw: Draw) -> None:
+    maps, target = draw.grams(7, 9), draw.grams(9)
+    found = fr.layer_decomposition(nx.array(maps), nx.array(target), null=3, seed=5, max_pairs=8)
+    which = of_pairs(found, nx)[2]
+    rng = np.random.default_rng(5)
+    for k in range(3):
+        order = rng.permutation(9)
+        one = target[order][:, order]
+        single = np.array([reference.mutual_information(a, one) for a in maps])
+        both = np.array([reference.mutual_information([maps[i], maps[j]], one) for i, j in which])
+        alone = single[which].sum(1)
+        for name, values in (("tradeoff", alone - both), ("nonredundant", 2 * both - alone)):
+            result = nx.values(getattr(found.null, name).null)[k]
+            tolerances.assert_bits(result, values.mean(), nx.dtype, n=9, terms=8)
 
 
 @pytest.mark.parametrize("n", [1, 2])

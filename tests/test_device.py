@@ -130,6 +130,18 @@ def test_layers(alpha: float, dtype: str, on: On, draw: Draw) -> None:
         assert_bits(on.values(getattr(found, name), dtype), np.asarray(expected), dtype, alpha, n=8, terms=6)
 
 
+def test_a_sample_of_pairs(on: On, draw: Draw) -> None:
+    maps, target = grams(draw, "float64", 6, 8), grams(draw, "float64", 8)
+    found = fr.layer_decomposition(on.array(maps, "float64"), on.array(target, "float64"), max_pairs=5, seed=2, null=2)
+    host = fr.layer_decomposition(maps, target, max_pairs=5, seed=2)  # of which pairs: the numbers are the reference's
+    pairwise = on.values(found.pairwise, "float64")
+    there = ~np.isnan(pairwise)
+    np.testing.assert_array_equal(there, ~np.isnan(host.pairwise))
+    expected = np.asarray(reference.layer_decomposition(maps, target)["pairwise"])
+    assert_bits(pairwise[there], expected[there], "float64", 1.01, n=8, terms=6)
+    assert found.pairs == 5
+
+
 def test_labels(on: On) -> None:
     labels = on.array([0, 0, 1, 1, 2, 2], "int64")
     found = fr.entropy(fr.gram(labels, fr.Delta("float64")), alpha=1)

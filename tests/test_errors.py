@@ -354,6 +354,13 @@ def test_flags() -> None:
             refused(TypeError, "normalized", lambda flag=flag, m=measure: m(GRAM, OTHER, normalized=flag))
 
 
+def test_samples_of_pairs() -> None:
+    for most in ["2", 2.0, True, [3]]:
+        refused(TypeError, "max_pairs", lambda most=most: fr.layer_decomposition(MAPS, GRAM, max_pairs=most))
+    for most in [0, -1, 2**31]:
+        refused(ValueError, "max_pairs", lambda most=most: fr.layer_decomposition(MAPS, GRAM, max_pairs=most))
+
+
 def test_layer_shapes() -> None:
     for maps in [GRAM, MAPS[None], MAPS[:0]]:
         refused(ValueError, "maps", lambda maps=maps: fr.layer_decomposition(maps, GRAM))

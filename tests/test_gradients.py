@@ -89,13 +89,17 @@ def test_normalized_measures_and_divergence(leaf: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("alpha", [1.01, 2.0, [0.7, 3.0]], ids=str)
-@pytest.mark.parametrize("pairs", [True, False])
-def test_layer_decomposition(pairs: bool, alpha: Any, leaf: Callable[..., Any]) -> None:
+@pytest.mark.parametrize(("pairs", "most"), [(True, None), (True, 4), (False, None)])
+def test_layer_decomposition(pairs: bool, most: int | None, alpha: Any, leaf: Callable[..., Any]) -> None:
     def fields(maps: Any, x: Any) -> Any:
         grams, target = fr.channel_grams(maps, bandwidth=1.0), fr.gram(x, bandwidth=1.0)
-        found = fr.layer_decomposition(grams, target, alpha, pairs=pairs)
+        found = fr.layer_decomposition(grams, target, alpha, pairs=pairs, max_pairs=most)
+        assert not found.tradeoff_standard_error.requires_grad
         always = (found.mmi, found.single, found.entropy)
-        return (*always, found.tradeoff, found.nonredundant_share, found.pairwise) if pairs else always
+        if not pairs:
+            return always
+        measured = found.pairwise[~found.pairwise.isnan()]
+        return (*always, found.tradeoff, found.nonredundant_share, measured)
 
     assert torch.autograd.gradcheck(fields, (leaf(5, 4, 2), leaf(5, 3)))
 
@@ -174,7 +178,7 @@ def test_what_torch_asks_of_an_operation(leaf: Callable[..., Any]) -> None:
         for signs in ([], [1.0, -1.0]):
             entropies = ([a, a[0]], "a|b", [0, -1, 0, 1, -1], "a|a, b", signs, [1.01, 2.0], 1.0, keep)
             torch.library.opcheck(ops.entropies, entropies)
-    torch.library.opcheck(ops.pairs, (a, a[0], True, [1.01], 1.0))
+    torch.library.opcheck(ops.pairs, (a, a[0], ops.sample_pairs(a, None, 0)[0], [1.01], 1.0))
 
 
 def objective(x: Any, y: Any) -> Any:
@@ -191,6 +195,20 @@ def test_compiled_without_a_break(leaf: Callable[..., Any]) -> None:
     x, y = leaf(6, 2), leaf(6, 3)
     found, expected = (torch.autograd.grad(f(x, y), (x, y)) for f in (compiled, objective))
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("dynamic", [False, None])  # None: shapes that change become symbols
+def test_a_sample_of_pairs_compiled(dynamic: bool | None, leaf: Callable[..., Any]) -> None:
+    def sampled(x: Any) -> Any:
+        grams = fr.channel_grams(x, bandwidth=1.0)
+        return fr.layer_decomposition(grams, grams[0], seed=1, max_pairs=4).tradeoff
+
+    torch._dynamo.reset()
+    compiled = torch.compile(sampled, fullgraph=True, dynamic=dynamic, backend="aot_eager")
+    for count in (3, 5, 6):  # the first has but three pairs
+        x = leaf(6, count, 2)
+        found, expected = (torch.autograd.grad(f(x), x)[0] for f in (compiled, sampled))
+        torch.testing.assert_close(found, expected)
 
 
 def test_deterministic_mode(leaf: Callable[..., Any]) -> None:
@@ -213,6 +231,9 @@ MAPPED: dict[str, Callable[[Any, Any], Any]] = {
     "delta": lambda x, y: fr.joint_entropy(fr.gram((x > 0).long(), fr.Delta("float64")), fr.gram(y)),
     "divergence": lambda x, y: fr.divergence(x, y[:4, :1] + x[:4], bandwidth=1.0),
     "layer": lambda x, y: fr.layer_decomposition(fr.channel_grams(x[:, :, None]), fr.tensor_gram(y)).pairwise,
+    "sampled": lambda x, y: (
+        fr.layer_decomposition(fr.channel_grams(x[:, :, None]), fr.tensor_gram(y), max_pairs=2).tradeoff
+    ),
 }
 
 

@@ -54,6 +54,26 @@ def test_callback(tmp_path: Path) -> None:
         assert row["2/entropy"] == pytest.approx(frame[(frame.step == step) & (frame.layer == "2")].entropy.mean())
 
 
+def test_a_training_that_diverges(tmp_path: Path) -> None:
+    class Diverging(Module):
+        def configure_optimizers(self) -> Any:
+            return torch.optim.SGD(self.parameters(), lr=1e30)
+
+    x, y = torch.randn(24, 4), torch.arange(24) % 2
+    module = Diverging()
+    monitor = frt.Monitor(module.net, probe=[(x, y)], on_nan="record")
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=8)
+    trainer = pl.Trainer(
+        accelerator="cpu", max_epochs=3, logger=CSVLogger(tmp_path), callbacks=[MonitorCallback(monitor)],
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(module, loader)
+    assert monitor.steps == [0, 3, 6, 9]
+    frame = monitor.frame()
+    assert (frame.loc[frame["step"] == 0, "not_finite"] == "").all()
+    assert (frame.loc[frame["step"] == 9, "not_finite"] != "").all()
+
+
 @pytest.mark.parametrize(("precision", "dtype"), [("bf16-true", torch.bfloat16), ("64-true", torch.float64)])
 def test_a_trainer_that_casts_the_model(precision: Any, dtype: torch.dtype) -> None:
     """Lightning casts when the training starts, long after the Monitor was made."""

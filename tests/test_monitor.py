@@ -29,9 +29,10 @@ NULLS = [
     for name in ("mi_input", "mi_target", "mi_error", "tradeoff", "nonredundant")
     for of in ("", "_std")
 ]
-NUMBERS = [*QUANTITIES, *NULLS, "input_entropy", "target_entropy"]
-WORDS = ["layer", "part", "activation", "input_via", "error_via"]
-COUNTS = ["step", "batch", "depth", "channels", "channel_dim", "samples", "permutations", "pair_permutations"]
+ERRORS = ["tradeoff_standard_error", "nonredundant_standard_error"]
+NUMBERS = [*QUANTITIES, *NULLS, *ERRORS, "alpha", "input_entropy", "target_entropy"]
+WORDS = ["layer", "part", "activation", "input_via", "error_via", "not_finite"]
+COUNTS = ["step", "batch", "depth", "channels", "channel_dim", "samples", "permutations", "pair_permutations", "pairs"]
 FLAGS = ["saturated", "dead"]
 
 # The networks are random and the minibatches small: to narrow kernels all samples are apart.
@@ -193,7 +194,7 @@ def test_without_pairs_or_errors():
     pairs = probes()
     full = frt.Monitor(model, pairs).measure(0)
     bare = frt.Monitor(model, pairs, pairs=False, errors=False).measure(0)
-    gone = ["tradeoff", "nonredundant", "tradeoff_share", "nonredundant_share", "mi_error"]
+    gone = ["tradeoff", "nonredundant", "tradeoff_share", "nonredundant_share", "mi_error", *ERRORS]
     gone += [name for name in NULLS if name.startswith(("tradeoff", "nonredundant", "mi_error"))]
     assert bare[gone].isna().all(axis=None)
     kept = [name for name in NUMBERS if name not in gone]

@@ -67,7 +67,16 @@ def test_wrong_probe(probe, error, words):
         ({"store": ""}, ValueError, r"^store: .*path"),
         ({"alpha": -1}, ValueError, r"^alpha: "),
         ({"alpha": "1"}, TypeError, r"^alpha: "),
-        ({"alpha": [1.01, 2]}, TypeError, r"^alpha: .*one order.*list"),
+        ({"alpha": []}, ValueError, r"^alpha: expected at least one order"),
+        ({"alpha": [1.01, "2"]}, TypeError, r"^alpha: "),
+        ({"alpha": [2, 1.01, 2.0]}, ValueError, r"^alpha: expected orders that are different, got 2.0, 1.01, 2.0"),
+        ({"progress": 1}, TypeError, r"^progress: expected True or False"),
+        ({"existing": "append"}, ValueError, r"^existing: expected 'error', 'skip' or 'replace', got 'append'"),
+        ({"existing": None}, TypeError, r"^existing: "),
+        ({"on_nan": "ignore"}, ValueError, r"^on_nan: expected 'error' or 'record', got 'ignore'"),
+        ({"on_nan": True}, TypeError, r"^on_nan: "),
+        ({"max_pairs": 0}, ValueError, r"^max_pairs: expected an integer of at least 1"),
+        ({"max_pairs": 10.0}, TypeError, r"^max_pairs: expected an integer"),
         ({"bandwidth": -1}, ValueError, r"^bandwidth: .*above zero"),
         ({"bandwidth": "narrow"}, ValueError, r"^bandwidth: expected one of"),
         ({"bandwidth": torch.ones(3)}, TypeError, r"^bandwidth: .*one width.*Tensor"),
@@ -126,7 +135,7 @@ def test_an_error_that_is_not_finite_names_the_layer():
         return (output * float("inf")).sum()
 
     monitor = frt.Monitor(net(), probes(1), loss=infinite)
-    with pytest.raises(ValueError, match=r"^error of layer 'fc2', step 0, probe\[0\]: maps: expected finite"):
+    with pytest.raises(ValueError, match=r"^error of layer 'fc2', step 0, probe\[0\]: error: expected finite.*on_nan"):
         monitor.measure(0)
 
 
@@ -249,6 +258,13 @@ def test_pandas_is_named_where_it_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match=r"^Monitor needs pandas: pip install 'fastrenyi\[report\]'"):
         frt.Monitor(net(), probes(1))
+
+
+def test_tqdm_is_named_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    with pytest.raises(ImportError, match=r"^progress=True needs tqdm: pip install tqdm"):
+        frt.Monitor(net(), probes(1), progress=True)
+    assert len(frt.Monitor(net(), probes(1)).measure(0)) == 4
 
 
 def test_pyarrow_is_not_needed(tmp_path):

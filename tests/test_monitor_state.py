@@ -171,7 +171,7 @@ def test_activations_that_are_not_finite_name_the_layer_and_the_step():
     before = everything(model)
     with torch.no_grad():
         model.fc1.weight[0, 0] = float("nan")
-    with pytest.raises(ValueError, match=r"^layer 'fc1', step 4, probe\[0\]: maps: expected finite numbers, got nan"):
+    with pytest.raises(ValueError, match=r"^layer 'fc1', step 4, probe\[0\]: output: expected finite numbers, got nan"):
         monitor.measure(4)
     assert monitor.steps == []
     after = everything(model)

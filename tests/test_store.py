@@ -106,6 +106,7 @@ def test_the_settings_are_kept(path):
         "label_kernel": "Delta(dtype=None)",
         "activations": "after",
         "pairs": True,
+        "max_pairs": 1000,
         "errors": "before",
         "loss": None,
         "null": 10,
@@ -205,7 +206,7 @@ def test_what_is_no_store_is_refused_and_stays(path, kind):
         change = {
             "foreign": "PRAGMA application_id=1",
             "columns": "ALTER TABLE measurements DROP COLUMN mi_error",
-            "format": "PRAGMA user_version=2",
+            "format": "PRAGMA user_version=99",
         }
         stored(path, change[kind])
     elif kind == "device":
@@ -327,16 +328,16 @@ def test_an_interrupted_measurement_says_what_was_dropped(path, monkeypatch, whe
         raise KeyboardInterrupt
 
     def after_one(*args):
-        yield from [next(room_of_layers(*args))]
+        yield from [next(of_batch(*args))]
         raise KeyboardInterrupt
 
-    room_of_layers, append = room.of_layers, Store.append
+    of_batch, append = room.of_batch, Store.append
     with monkeypatch.context() as patch:
         if where == "layer":
-            patch.setattr(room, "of_layers", after_one)
+            patch.setattr(room, "of_batch", after_one)
             expected = r"^step 1 was dropped whole; Monitor\.measure\(1\) measures it again$"
         else:
-            patch.setattr(Store, "append", lambda *args: (append(*args), interrupted()))
+            patch.setattr(Store, "append", lambda *args, **more: (append(*args, **more), interrupted()))
             expected = "^step 1 was kept whole$"
         with pytest.raises(KeyboardInterrupt, match=expected):
             monitor.measure(1)
@@ -525,7 +526,15 @@ def test_the_folder_of_the_process_may_change(path, monkeypatch):
 def test_numbers_that_sqlite_does_not_keep_as_they_are(path):
     values = [-0.0, math.nan, math.inf, -math.inf, 5e-324, 1.0, -1e308]
     known = {"batch": 0, "layer": "fc", "depth": 0, "channels": 1, "samples": 2, "saturated": False, "dead": True}
-    known |= {"permutations": 0, "pair_permutations": 0, "activation": "", "input_via": "", "error_via": ""}
+    known |= {
+        "permutations": 0,
+        "pair_permutations": 0,
+        "pairs": 0,
+        "not_finite": "",
+        "activation": "",
+        "input_via": "",
+        "error_via": "",
+    }
     known |= {"part": "", "channel_dim": -1}
     frame = table([dict.fromkeys(COLUMNS, value) | known | {"step": k} for k, value in enumerate(values)])
     Store(path, {}).append(frame)

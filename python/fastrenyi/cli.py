@@ -139,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
         help="store of a Monitor, or its table in Parquet; run.json beside it is read",
     )
     report.add_argument("--out", type=Path, help="folder to write into (default: that of the table)")
+    report.add_argument("--alpha", type=float, help="which order, of a table of several")
 
     export = commands.add_parser("export", help="write a Monitor's table as Parquet or CSV", allow_abbrev=False)
     export.add_argument("store", type=Path, metavar="STORE", help="of a Monitor, or its table in Parquet")
@@ -186,9 +187,11 @@ def _demo(options: argparse.Namespace) -> None:
 
 def _report(options: argparse.Namespace) -> None:
     from fastrenyi.report.page import write_report
-    from fastrenyi.report.run import Run, read_table
+    from fastrenyi.report.run import Run, of_order, read_table
 
     frame = read_table(options.frame)
+    if options.alpha is not None:
+        frame = of_order(frame, options.alpha)
     page = write_report(frame, options.out or options.frame.parent, Run.load(options.frame))
     print(f"report: {page}")
 

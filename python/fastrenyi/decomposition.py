@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic
 
 from fastrenyi import _check, _dispatch
-from fastrenyi._array import Array, ArrayT
+from fastrenyi._array import Array, ArrayT, Home
 from fastrenyi._call import Alpha, rounding, share
 from fastrenyi.null import PermutationTest
 
@@ -59,9 +59,16 @@ class LayerDecomposition(Generic[ArrayT]):
     single : array
         (C,): I(X; Ti).
     pairwise : array or None
-        (C, C), symmetric: I(X; {Ti, Tj}), and I(X; Ti) on the diagonal; None with pairs=False.
+        (C, C), symmetric: I(X; {Ti, Tj}), NaN for pairs that are not in the sample, and I(X; Ti) on the diagonal; None
+        with pairs=False.
     entropy : array
         S(T_1, ..., T_C).
+    pairs : int
+        How many pairs were measured: C(C-1)/2, or max_pairs where that is less.
+    tradeoff_standard_error, nonredundant_standard_error : array
+        Standard error of tradeoff and nonredundant as means over a sample: s/sqrt(p) sqrt(1 - p/P) for p of P pairs, s
+        the standard deviation (divisor p - 1) over the sample. 0 where all pairs were measured, NaN for a sample of
+        one and where there are no pairs. Constants of the gradient.
     null : LayerNull or None
         The same with the target permuted; None unless asked for.
 
@@ -86,6 +93,9 @@ class LayerDecomposition(Generic[ArrayT]):
     single: ArrayT
     pairwise: ArrayT | None
     entropy: ArrayT
+    pairs: int
+    tradeoff_standard_error: ArrayT
+    nonredundant_standard_error: ArrayT
     null: LayerNull[ArrayT] | None
 
 
@@ -97,6 +107,7 @@ def layer_decomposition(
     pairs: bool = True,
     null: int | None = None,
     seed: int = 0,
+    max_pairs: int | None = None,
 ) -> LayerDecomposition[ArrayT]:
     """Return what the feature maps of a layer know of a target X: mmi = I(X; {T_1..T_C}), tradeoff and nonredundant.
 
@@ -120,13 +131,17 @@ def layer_decomposition(
     null : int, optional
         Measure the same with the target's samples in so many random orders, as ``permutation_test`` does.
     seed : int
-        Of the permutations.
+        Of the permutations, and of the sample of pairs.
+    max_pairs : int, optional
+        Measure no more pairs than that: where there are more, so many at random, each at most once. None measures all.
 
     Returns
     -------
     LayerDecomposition
         In the library, dtype and device of maps. tradeoff, nonredundant and the shares are NaN where there are no pairs
-        (C = 1 or ``pairs=False``); shares are NaN where mmi is zero to rounding.
+        (C = 1 or ``pairs=False``); shares are NaN where mmi is zero to rounding. Of a sample of pairs tradeoff and
+        nonredundant, their shares and nulls are means over the sample, whose standard errors stand beside them, and
+        pairwise is NaN for the other pairs; mmi, single and entropy are of all maps as ever.
 
     Raises
     ------
@@ -139,8 +154,8 @@ def layer_decomposition(
 
     Notes
     -----
-    Cost: C(C+1) spectra of O(n^3), and half of that for each permutation. Memory: the Grams and a workspace of at
-    most 64 MB; for permutations once more the Grams.
+    Cost: 2(C + p) spectra of O(n^3) for p pairs, C(C-1)/2 if that is all, and half of that for each permutation.
+    Memory: the Grams and a workspace of at most 64 MB; for permutations once more the Grams.
     Source: arXiv 1804.06537.
 
     Examples
@@ -151,6 +166,10 @@ def layer_decomposition(
     >>> xor = fr.layer_decomposition(maps, fr.gram(bits[0] ^ bits[1], kernel="delta"))
     >>> round(float(xor.mmi), 9), round(float(xor.tradeoff), 9), round(float(xor.nonredundant), 9)
     (1.0, -1.0, 2.0)
+    >>> layer = fr.channel_grams(np.random.default_rng(0).normal(size=(20, 60, 3)))  # 60 maps: 1,770 pairs
+    >>> some, every = (fr.layer_decomposition(layer, layer[0], max_pairs=p) for p in (300, None))
+    >>> some.pairs, every.pairs, bool(abs(some.tradeoff - every.tradeoff) < 3 * some.tradeoff_standard_error)
+    (300, 1770, True)
     """
     maps = _check.adopt(maps, "maps")
     home = _check.gram(maps, "maps")
@@ -165,12 +184,15 @@ def layer_decomposition(
     pairs = _check.flag(pairs, "pairs")
     permutations = None if null is None else _check.integer(null, "null", 1)
     seed = _check.integer(seed, "seed", 0)
+    most = None if max_pairs is None else _check.integer(max_pairs, "max_pairs", 1)
 
     operations = _dispatch.operations(home.library)
-    s_x, s_maps, s_all = operations.pairs(maps, target, pairs, orders, unit)
+    index, place = operations.sample_pairs(maps, most if pairs else 0, seed)
+    s_x, s_maps, s_all = operations.pairs(maps, target, index, orders, unit)
     mmi = s_x + s_all[0] - s_all[1]
     information = s_x + s_maps[0] - s_maps[1]
-    tradeoff, nonredundant = _of_pairs(information, mmi, pairs)
+    count = maps.shape[0]
+    (tradeoff, its_error), (nonredundant, error_of_rest) = _of_pairs(information, index, count, home)
 
     def leave(values: Array) -> ArrayT:
         found: ArrayT = home.leave(values[..., 0] if one_order else values)
@@ -181,18 +203,19 @@ def layer_decomposition(
             value, under_null = value[..., 0], under_null[..., 0]
         return PermutationTest.of(value, under_null, home)
 
-    listed: list[Array] = list(maps)  # type: ignore[call-overload]
-    count = len(listed)
     permuted: LayerNull[ArrayT] | None = None
     if permutations is not None:
         how = (permutations, seed, orders, unit)
+        listed: list[Array] = list(maps)  # type: ignore[call-overload]
         together = operations.permuted(
             [*listed, target], ["maps"] * count + ["target"], count, ["maps", "target"], *how
         )
         null_mmi = home.constant(s_x + s_all[0]) - together
-        null_information = home.constant(s_x + s_maps[0]) - operations.permuted_pairs(maps, target, pairs, *how)
-        null_pairs = [_of_pairs(each, one, pairs) for each, one in zip(null_information, null_mmi, strict=True)]
-        null_tradeoff, null_nonredundant = (home.xp().stack(part) for part in zip(*null_pairs, strict=True))
+        null_information = home.constant(s_x + s_maps[0]) - operations.permuted_pairs(maps, target, index, *how)
+        null_pairs = [_of_pairs(each, index, count, home) for each in null_information]
+        null_tradeoff, null_nonredundant = (
+            home.xp().stack([mean for mean, _ in part]) for part in zip(*null_pairs, strict=True)
+        )
         permuted = LayerNull(
             compared(mmi, null_mmi), compared(tradeoff, null_tradeoff), compared(nonredundant, null_nonredundant)
         )
@@ -204,25 +227,43 @@ def layer_decomposition(
         nonredundant=leave(nonredundant),
         tradeoff_share=leave(share(tradeoff, mmi, limits, home)),
         nonredundant_share=leave(share(nonredundant, mmi, limits, home)),
-        single=leave(_single(information, pairs)),
-        pairwise=leave(information) if pairs else None,
+        single=leave(information[:count]),
+        pairwise=leave(_square(information, place, home)) if pairs else None,
         entropy=leave(s_all[0]),
+        pairs=len(index) - count,
+        tradeoff_standard_error=leave(its_error),
+        nonredundant_standard_error=leave(error_of_rest),
         null=permuted,
     )
 
 
-def _single(information: Array, pairs: bool) -> Array:
-    """Return I(X; Ti) as (C, orders), of the informations of all pairs (C, C, orders) or of single maps."""
-    return information.diagonal(0, 0, 1).swapaxes(0, 1) if pairs else information
+def _of_pairs(information: Array, index: Array, count: int, home: Home) -> list[tuple[Array, Array]]:
+    """Return trade-off and non-redundant information, each with its standard error, all (orders,).
+
+    Of the informations (count + p, orders) of single maps and of pairs. NaN where there are no pairs.
+    """
+    single, both = information[:count], information[count:]
+    if len(both) == 0:
+        nothing = single[0] * math.nan
+        return [(nothing, home.constant(nothing))] * 2
+    alone = single[index[count:, 0]] + single[index[count:, 1]]
+    return [_mean(part, count * (count - 1) // 2, home) for part in (alone - both, 2 * both - alone)]
 
 
-def _of_pairs(information: Array, mmi: Array, pairs: bool) -> tuple[Array, Array]:
-    """Return the trade-off and the non-redundant information (orders,), NaN where there are no pairs."""
-    count = len(information)
-    if not pairs or count < 2:
-        return mmi * math.nan, mmi * math.nan
-    # Each pair stands twice in the square and its maps once on the diagonal; each map is in C - 1 pairs.
-    single = _single(information, pairs)
-    pairwise = (information.sum(axis=0).sum(axis=0) - single.sum(axis=0)) / (count * (count - 1))
-    alone = 2 * single.sum(axis=0) / count
-    return alone - pairwise, 2 * pairwise - alone
+def _mean(of_pairs: Array, total: int, home: Home) -> tuple[Array, Array]:
+    """Return the mean over a sample (p, orders) of so many pairs, drawn without repetition, and its standard error."""
+    mean, values = of_pairs.mean(0), home.constant(of_pairs)
+    sampled = len(values)
+    if sampled == total:
+        return mean, values[0] * 0
+    if sampled == 1:
+        return mean, values[0] * math.nan
+    squares = ((values - values.mean(0)) ** 2).sum(0) / (sampled - 1)
+    return mean, (squares / sampled * (1 - sampled / total)) ** 0.5
+
+
+def _square(information: Array, place: Array, home: Home) -> Array:
+    """Return the informations (C, C, orders) of pairs of maps, NaN for those that were not measured."""
+    with home.current(information):
+        xp = home.xp()
+        return xp.concatenate([information, home.constant(information[:1]) * math.nan])[place]

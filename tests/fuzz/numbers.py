@@ -223,10 +223,17 @@ def _layer(rng: np.random.Generator, library: str, dtype: str) -> None:
     orders, base = cases.orders(rng), float(rng.choice([2, math.e]))
     arrays = [laid_out(maps, dtype, library, rng), laid_out(target, dtype, library, rng)]
     alpha: Any = orders[0] if len(orders) == 1 else orders
-    call = f"fr.layer_decomposition(maps, target, alpha={alpha!r}, base={base!r})"
+    most = None if rng.random() < 0.5 else int(rng.integers(1, 12))
+    call = f"fr.layer_decomposition(maps, target, alpha={alpha!r}, base={base!r}, max_pairs={most})"
     arguments = {"maps": told(arrays[0]), "target": told(arrays[1]), "values": [_shown(maps), _shown(target)]}
     flat = [[v[None]] for v in (*maps, target)]
-    found = _called(call, arguments, lambda: fr.layer_decomposition(*arrays, alpha, base=base), flat, cases.UNIT[dtype])
+    found = _called(
+        call,
+        arguments,
+        lambda: fr.layer_decomposition(*arrays, alpha, base=base, max_pairs=most),
+        flat,
+        cases.UNIT[dtype],
+    )
     if found is None:
         return
     entropies = _Entropies(flat, orders, dtype)
@@ -235,7 +242,11 @@ def _layer(rng: np.random.Generator, library: str, dtype: str) -> None:
     def information(*subset: int) -> Terms:
         return [(1, of), (1, subset), (-1, (*subset, count))]
 
-    pairs = list(itertools.combinations(range(count), 2))
+    tail = () if len(orders) == 1 else (len(orders),)
+    pairwise = _values(f"{call}.pairwise", arguments, found.pairwise, library, dtype, (count, count, *tail))
+    pairwise = pairwise.reshape(count, count, -1)
+    pairs = [pair for pair in itertools.combinations(range(count), 2) if not np.isnan(pairwise[pair]).all()]
+    assert len(pairs) == found.pairs == min(count * (count - 1) // 2, most or 100)
     fields: dict[str, Terms] = {"mmi": information(*everything), "entropy": [(1, everything)]}
     if pairs:
         tradeoff, rest = [], []
@@ -244,13 +255,10 @@ def _layer(rng: np.random.Generator, library: str, dtype: str) -> None:
             tradeoff += [(sign / len(pairs), s) for sign, s in single + _negative(pair)]
             rest += [(sign / len(pairs), s) for sign, s in pair + pair + _negative(single)]
         fields |= {"tradeoff": tradeoff, "nonredundant": rest}
-    tail = () if len(orders) == 1 else (len(orders),)
     for field, terms in fields.items():
         result = _values(f"{call}.{field}", arguments, getattr(found, field), library, dtype, tail)
         _within(f"{call}.{field}", arguments, result.reshape(1, -1), entropies.result(terms, base))
     single = _values(f"{call}.single", arguments, found.single, library, dtype, (count, *tail)).reshape(count, -1)
-    pairwise = _values(f"{call}.pairwise", arguments, found.pairwise, library, dtype, (count, count, *tail))
-    pairwise = pairwise.reshape(count, count, -1)
     for i in everything:
         _within(f"{call}.single[{i}]", arguments, single[i][None], entropies.result(information(i), base))
     for i, j in pairs:

@@ -76,12 +76,11 @@ def permuted(
 
 
 def permuted_pairs(
-    maps: Array, target: Array, every: bool, count: int, seed: int, orders: Sequence[float], unit: float
+    maps: Array, target: Array, index: Array, count: int, seed: int, orders: Sequence[float], unit: float
 ) -> Array:
-    """Return S(Ti, Tj, P X P') for ``count`` random permutations P: (count, C, C, orders).
+    """Return S(Ti, Tj, P X P') for ``count`` random permutations P: (count, p, orders).
 
-    Maps are (C, n, n), the target (n, n); single maps stand on the diagonal, or for these alone, without ``every``
-    pair, (count, C, orders).
+    Maps are (C, n, n), the target (n, n), the pairs in ``index`` (p, 2) as ``sample_pairs`` gives them.
     """
 
     def measure(epsilon: float) -> Array:
@@ -93,24 +92,15 @@ def permuted_pairs(
             def name(i: int, j: int) -> str:
                 return f"{pair_name(i % length, j % length)}, target"
 
-            alone, above = on.pairs_alone(length) + length, on.pairs_above(length)
+            # Below, behind the maps stand these with the target: S(Ti, Tj, X) is that of map i and of map j with it,
+            # and of a map alone that of the map with it alone.
+            first, second = on.here(index, "int64").T
+            with_target = on.xp.stack([first + length * (first == second), second + length], 1)
             found = []
             for one in order:
-                # The maps, and each with the target: S(Ti, Tj, X) is that of map i and of map j with the target.
                 with_x = on.joint(Joints([grams, _in_order(on, x, one)], [[0, 1]], ["maps, target"]), 0)
                 both = on.xp.concatenate([grams, with_x])
-                index = alone
-                if every:
-                    apart = on.xp.stack([above[:, 0], above[:, 1] + length], 1)
-                    index = on.contiguous(on.xp.concatenate([alone, apart]))
-                part = on.pairs(both, None, index, orders, epsilon, unit, name)[0]
-                if every:
-                    square = on.empty((length, length, len(orders)), home_of(part).dtype)
-                    first, second = index[:, 0] % length, index[:, 1] % length
-                    square[first, second] = part
-                    square[second, first] = part
-                    part = square
-                found.append(part)
+                found.append(on.pairs(both, None, on.contiguous(with_target), orders, epsilon, unit, name)[0])
             return on.xp.stack(found)
 
     return judged([maps, target], measure)

@@ -236,8 +236,9 @@ def _kernels(frame: pd.DataFrame) -> list[Finding]:
     for mark, title, text in (
         ("saturated", "Kernels too narrow", "entropy is above 98 % of log2 n: to the kernel all samples are apart"),
         ("dead", "Layers that say nothing", "entropy is below 1e-4 bits: the layer puts out the same for all samples"),
+        ("not_finite", "Layers that were not finite", "output or error was not finite, and not measured"),
     ):
-        names = [layer for layer in layers(frame) if frame.loc[frame["layer"] == layer, mark].any()]
+        names = [layer for layer in layers(frame) if frame.loc[frame["layer"] == layer, mark].astype(bool).any()]
         if names:
             said.append(Finding(title, f"In {', '.join(names)}, at some step, the {text}.", None))
     return said
@@ -249,11 +250,13 @@ def _tradeoff(frame: pd.DataFrame, layer: str) -> Finding:
     traced = [trace(frame, layer, column)["mean"] for column in ("tradeoff", "tradeoff_share", "nonredundant_share")]
     if any(last not in values.index or math.isnan(values.loc[last]) for values in traced):
         return Finding(
-            title, "At the end pairs were not measured, or the layer puts out the same for all samples.", None
+            title,
+            "At the end pairs were not measured, or the layer puts out the same for all samples, or no finite numbers.",
+            None,
         )
     value, share, rest = (float(values.loc[last]) for values in traced)
     above = excess(frame, layer, "tradeoff").loc[last]
-    text = f"At the end the redundancy-synergy trade-off is {value:.3f} bits"
+    text = f"At the end the redundancy-synergy trade-off is {value:.3f} bits{_of_sample(frame, layer, last)}"
     shown: bool | None = None
     if above[["mean", "needed"]].isna().any():
         text += (
@@ -266,6 +269,17 @@ def _tradeoff(frame: pd.DataFrame, layer: str) -> Finding:
         text += f", {above['mean']:+.3f} ± {above['error']:.3f} above what it is with shuffled inputs."
     text += f" It is {share:.1%} of the multivariate mutual information; the non-redundant information is {rest:.1%}."
     return Finding(title, text, shown)
+
+
+def _of_sample(frame: pd.DataFrame, layer: str, step: int) -> str:
+    """Return what is to be said where not all pairs of maps were measured: the same ones at all minibatches."""
+    here = frame[(frame["layer"] == layer) & (frame["step"] == step)]
+    error = float(here["tradeoff_standard_error"].max())
+    if error == 0:
+        return ""
+    if math.isnan(error):
+        return " (of a single pair, drawn at random)"
+    return f" (± {error:.3f}, as a mean over {int(here['pairs'].iloc[0]):,} pairs drawn at random)"
 
 
 def _movement(frame: pd.DataFrame, layer: str, moments: dict[str, int]) -> Finding:

@@ -37,7 +37,8 @@ _CAPTIONS = {
         "What the maps of a convolutional layer say together and pair by pair",
         "Blue is the information that the layer holds about the input. For two maps at a time, orange is the mean of "
         "redundancy minus synergy, green what is not redundant: both unique parts and twice the synergy. Dashed, the "
-        "same with shuffled inputs: only what is above that has to do with the input. Bands are one standard deviation "
+        "same with shuffled inputs: only what is above that has to do with the input. Of wide layers the pairs are a "
+        "sample, the same one throughout. Bands are one standard deviation "
         "over the probe minibatches; the step axis is logarithmic beyond 1.",
     ),
     "shares": (
@@ -162,7 +163,8 @@ def _opening(frame: pd.DataFrame) -> str:
     size = f" of {sizes[0]} samples" if len(sizes) == 1 else ""
     return (
         f"{len(layers(frame))} layers, measured at {frame['step'].nunique()} moments of training on {batches} probe "
-        f"minibatch{'es' if batches > 1 else ''}{size} by the matrix-based Rényi entropy."
+        f"minibatch{'es' if batches > 1 else ''}{size} by the matrix-based Rényi entropy of order α = "
+        f"{frame['alpha'].iloc[0]:g}."
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastrenyi.table import files
-from fastrenyi.table.columns import COLUMNS
+from fastrenyi.table.columns import COLUMNS, ORDER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,7 +94,7 @@ def _is_number(value: object) -> bool:
 
 def digest(frame: pd.DataFrame) -> str:
     """Return what a record knows its table by: SHA-256 of the rows, whatever their order and file."""
-    ordered = frame[list(COLUMNS)].sort_values(["step", "batch", "depth"])
+    ordered = frame[list(COLUMNS)].sort_values(ORDER)
     return hashlib.sha256(ordered.to_csv(index=False, lineterminator="\n").encode()).hexdigest()
 
 
@@ -103,12 +103,33 @@ def read_table(path: Path) -> pd.DataFrame:
     if not path.exists():
         raise FileNotFoundError(f"frame: there is no {path}; give the store of a Monitor, or its table in Parquet")
     frame, _ = files.read(path)
-    check_table(frame)
+    _check_columns(frame)
     return frame
 
 
+def of_order(frame: pd.DataFrame, alpha: float) -> pd.DataFrame:
+    """Return the rows of one order; ValueError if it is none of the table's."""
+    _check_columns(frame)
+    if alpha not in set(frame["alpha"]):
+        raise ValueError(f"alpha: expected an order of the table, {_orders(frame)}, got {alpha}")
+    return frame[frame["alpha"] == alpha]
+
+
 def check_table(frame: pd.DataFrame) -> None:
-    """Raise ValueError unless `frame` has the columns of ``Monitor.frame()``, of their kinds, and at least one row."""
+    """Raise ValueError unless `frame` has the columns of ``Monitor.frame()``, of their kinds, and rows of one order."""
+    _check_columns(frame)
+    if frame["alpha"].nunique() > 1:
+        raise ValueError(
+            f"frame: expected rows of one order alpha, got {_orders(frame)}; give those of one, such as "
+            f"frame[frame.alpha == {frame['alpha'].iloc[0]}], or call fastrenyi report with --alpha"
+        )
+
+
+def _orders(frame: pd.DataFrame) -> str:
+    return ", ".join(str(alpha) for alpha in sorted(frame["alpha"].unique()))
+
+
+def _check_columns(frame: pd.DataFrame) -> None:
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
         raise ValueError(f"frame: expected the columns of Monitor.frame(), but {', '.join(missing)} are missing")

@@ -17,6 +17,7 @@ COLUMNS = {
     "layer": "str",
     "part": "str",
     "depth": "int64",
+    "alpha": "float64",
     "channels": "int64",
     "channel_dim": "int64",
     "samples": "int64",
@@ -28,8 +29,10 @@ COLUMNS = {
     "entropy": "float64",
     "saturated": "bool",
     "dead": "bool",
+    "not_finite": "str",
     "permutations": "int64",
     "pair_permutations": "int64",
+    "pairs": "int64",
     **{
         name: "float64"
         for quantity in ("mi_input", "mi_target", "mi_error", "tradeoff", "nonredundant")
@@ -37,9 +40,11 @@ COLUMNS = {
     },
     "tradeoff_share": "float64",
     "nonredundant_share": "float64",
+    "tradeoff_standard_error": "float64",
+    "nonredundant_standard_error": "float64",
 }
-ORDER = ["step", "batch", "depth"]
-"""What the rows are sorted by."""
+ORDER = ["step", "batch", "depth", "alpha"]
+"""What the rows are sorted by, and told apart."""
 
 
 def table(rows: Sequence[dict[str, Any] | tuple[Any, ...]]) -> pd.DataFrame:

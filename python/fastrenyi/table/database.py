@@ -28,7 +28,7 @@ EMPTY: Head = (0, 0)
 Content = tuple["pd.DataFrame", dict[str, Any], Head, int]
 """Rows, settings, head, and the checksum of the rows alone, from which that of more rows goes on."""
 
-_OURS, _FORMAT = 0x46524E59, 1  # application_id and user_version, by which SQLite's files are told apart
+_OURS, _FORMAT = 0x46524E59, 2  # application_id and user_version, by which SQLite's files are told apart
 _WAIT = 60.0  # seconds for which a writer waits for readers
 _CHUNK = 10_000
 _SQL = {"int64": "INTEGER", "bool": "INTEGER", "float64": "REAL", "str": "TEXT"}
@@ -64,8 +64,7 @@ def read(path: Path) -> Content:
             raise ValueError(f"is damaged ({problem})")
         settings = connection.execute("SELECT settings FROM store").fetchone()[0]
         frames, count, checksum = [table([])], 0, 0
-        cursor = connection.execute(f"SELECT {_NAMES} FROM measurements ORDER BY rowid")
-        while rows := cursor.fetchmany(_CHUNK):
+        for rows in _chunks(connection):
             checksum = _checksum(rows, checksum)
             count += len(rows)
             frames.append(table(rows))
@@ -96,21 +95,34 @@ def _reading(path: Path) -> Iterator[tuple[sqlite3.Connection, Head]]:
         yield connection, (rows, checksum)
 
 
+def _chunks(connection: sqlite3.Connection) -> Iterator[list[tuple[Any, ...]]]:
+    """The rows in the order in which they were written, which is that of the checksum."""
+    cursor = connection.execute(f"SELECT {_NAMES} FROM measurements ORDER BY rowid")
+    while rows := cursor.fetchmany(_CHUNK):
+        yield rows
+
+
 def _pragma(connection: sqlite3.Connection, name: str) -> Any:
     return connection.execute(f"PRAGMA {name}").fetchone()[0]
 
 
-def append(path: Path, frame: pd.DataFrame, settings: dict[str, Any], known: Head, checksum: int) -> tuple[Head, int]:
+def append(
+    path: Path,
+    frame: pd.DataFrame,
+    settings: dict[str, Any],
+    known: Head,
+    checksum: int,
+    instead_of: int | None = None,
+) -> tuple[Head, int]:
     """Add rows, and wait until they are on the disk: all of them or, after StoreError, none.
 
-    `known` is the head that the file has, EMPTY for one that is not there, `checksum` that of its rows.
+    `known` is the head that the file has, EMPTY for one that is not there, `checksum` that of its rows. In the same
+    transaction the rows of the step `instead_of` are removed, which takes a look at all others, for the checksum.
     """
     way_out = "the rows measured so far are in Monitor.frame(); make room or name another file"
     with naming(path, way_out), _opened(path, mode="rwc") as connection:
         rows = [_cells(row) for row in frame[list(COLUMNS)].itertuples(index=False, name=None)]
         text = json.dumps(settings)
-        checksum = _checksum(rows, checksum)
-        after = known[0] + len(rows), zlib.crc32(text.encode(), checksum)
         connection.execute("PRAGMA synchronous=EXTRA")  # the name of the journal, too, has to be off the disk
         connection.execute("BEGIN IMMEDIATE")
         if known == EMPTY and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
@@ -123,6 +135,14 @@ def append(path: Path, frame: pd.DataFrame, settings: dict[str, Any], known: Hea
             connection.execute(f"CREATE TABLE measurements ({_COLUMNS})")
             connection.execute("CREATE TABLE store (settings TEXT, rows INTEGER, checksum INTEGER)")
             connection.execute("INSERT INTO store VALUES ('', 0, 0)")
+        count = known[0]
+        if instead_of is not None:
+            connection.execute("DELETE FROM measurements WHERE step = ?", (instead_of,))
+            count = checksum = 0
+            for others in _chunks(connection):
+                count, checksum = count + len(others), _checksum(others, checksum)
+        checksum = _checksum(rows, checksum)
+        after = count + len(rows), zlib.crc32(text.encode(), checksum)
         places = ", ".join("?" * len(COLUMNS))
         connection.executemany(f"INSERT INTO measurements VALUES ({places})", rows)
         connection.execute("UPDATE store SET settings = ?, rows = ?, checksum = ?", (text, *after))

@@ -77,16 +77,21 @@ class Store:
                 self._refresh()
             yield
 
-    def append(self, rows: pd.DataFrame) -> None:
-        """Add rows, on the disk first: after StoreError they are nowhere, and can be measured again."""
+    def append(self, rows: pd.DataFrame, instead_of: int | None = None) -> None:
+        """Add rows, on the disk first: after StoreError they are nowhere, and can be measured again.
+
+        Those of the step ``instead_of`` go with it, or stay where it fails.
+        """
         with self.writing():
-            if self.path is None or self._writer is None:
-                self._add(rows)
-                return
-            self._writer.turns += 1  # seen where all that follows is done, whatever ends it
-            self._head, self._checksum = database.append(self.path, rows, self.settings, self._head, self._checksum)
+            if self.path is not None and self._writer is not None:
+                self._writer.turns += 1  # seen where all that follows is done, whatever ends it
+                known = self._head, self._checksum
+                self._head, self._checksum = database.append(self.path, rows, self.settings, *known, instead_of)
+            if instead_of is not None:
+                self._frames = [frame[frame["step"] != instead_of] for frame in self._frames]
             self._add(rows)
-            self._seen = self._writer.turns
+            if self._writer is not None:
+                self._seen = self._writer.turns
 
     @property
     def steps(self) -> list[int]:

@@ -38,7 +38,8 @@ class MonitorCallback(Callback):
     Notes
     -----
     Every logger of the trainer gets "layer/quantity" values. With several processes the first one measures. A step that
-    the monitor has measured, in a run that was resumed, is not measured again. Cost: that of ``Monitor.measure``.
+    the monitor has measured, in a run that was resumed, is not measured again, if it was not made with
+    ``existing="replace"``. Cost: that of ``Monitor.measure``.
 
     Examples
     --------
@@ -65,7 +66,8 @@ class MonitorCallback(Callback):
 
     def _measure(self, trainer: Trainer) -> None:
         step = int(trainer.global_step)
-        if not trainer.is_global_zero or step in self.monitor.steps:
+        again = step in self.monitor.steps and self.monitor.existing != "replace"
+        if not trainer.is_global_zero or again:
             return
         frame: Any = self.monitor.measure(step)
         for logger in trainer.loggers:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 import fastrenyi as fr
 from fastrenyi import _check
+from fastrenyi._call import Alpha
 from fastrenyi.bandwidths import BandwidthLike, as_bandwidth
 from fastrenyi.kernels import Kernel, KernelLike, Widthed, as_kernel
 from fastrenyi.torch.network.capture import Side, side_of
@@ -22,9 +23,9 @@ __all__ = ["Settings", "telling"]
 
 @dataclass(frozen=True)
 class Settings:
-    """Order, kernels with their widths, and what is measured besides; ``loss`` is None without errors."""
+    """Orders, kernels with their widths, and what is measured besides; ``loss`` is None without errors."""
 
-    alpha: float
+    orders: list[float]
     kernel: Kernel
     error_kernel: Kernel
     target_kernel: Kernel
@@ -33,18 +34,21 @@ class Settings:
     activations: Side
     errors_at: Side
     pairs: bool
+    max_pairs: int | None
     loss: Loss | None
     null: int
     seed: int
     links: dict[str, str] | None
+    on_nan: str
+    """Whether a layer that is not finite ends a measurement ("error") or is told in its row ("record")."""
     stored: dict[str, Any]
-    """The arguments as JSON can hold them and a later run can compare them."""
+    """The arguments that change numbers, as JSON can hold them and a later run can compare them."""
 
     @classmethod
     def accept(
         cls,
         *,
-        alpha: float,
+        alpha: Alpha,
         bandwidth: BandwidthLike | None,
         error_bandwidth: BandwidthLike | None,
         kernel: KernelLike,
@@ -52,17 +56,19 @@ class Settings:
         label_kernel: KernelLike,
         activations: Side,
         pairs: bool,
+        max_pairs: int | None,
         errors: bool | Side,
         loss: Loss | None,
         null: int,
         seed: int,
         links: Sequence[tuple[str, str]] | None,
+        on_nan: str,
         names: Sequence[str],
     ) -> Settings:
         """Check the arguments of a ``Monitor``."""
-        orders, one = _check.orders(alpha)
-        if not one:
-            _check.kind_error("alpha", "one order", type(alpha).__name__, "make a Monitor for each")
+        orders, _ = _check.orders(alpha)
+        if len(set(orders)) < len(orders):
+            _check.value_error("alpha", "orders that are different", ", ".join(map(repr, orders)))
         own = as_kernel(kernel)
         takes_width = isinstance(kernel, str) and isinstance(own, Widthed)
         for name, width in (("bandwidth", bandwidth), ("error_bandwidth", error_bandwidth)):
@@ -72,12 +78,13 @@ class Settings:
         _check.choice(kernel_on, "kernel_on", ("tensor", "maps"))
         side_of(activations, "activations")
         pairs = _check.flag(pairs, "pairs")
+        max_pairs = None if max_pairs is None else _check.integer(max_pairs, "max_pairs", 1)
         errors_at = side_of(errors, "errors", "before")
         null, seed = _check.integer(null, "null", 0), _check.integer(seed, "seed", 0)
         if loss is not None and not callable(loss):
             _check.kind_error("loss", "None or a function (output, y) -> scalar tensor", type(loss).__name__)
         return cls(
-            alpha=orders[0],
+            orders=orders,
             kernel=as_kernel(kernel, bandwidth),
             error_kernel=as_kernel(kernel, error_bandwidth),
             target_kernel=target_kernel,
@@ -85,12 +92,14 @@ class Settings:
             activations=activations,
             errors_at=errors_at or "before",
             pairs=pairs,
+            max_pairs=max_pairs,
             loss=(loss or default_loss) if errors_at else None,
             null=null,
             seed=seed,
             links=None if links is None else _links(links, names),
+            on_nan=_check.choice(on_nan, "on_nan", ("error", "record")),
             stored={
-                "alpha": orders[0],
+                "alpha": orders[0] if len(orders) == 1 else orders,
                 "bandwidth": _shown(bandwidth),
                 "error_bandwidth": _shown(error_bandwidth),
                 "kernel": _shown(kernel),
@@ -98,6 +107,7 @@ class Settings:
                 "label_kernel": _shown(label_kernel),
                 "activations": activations,
                 "pairs": pairs,
+                "max_pairs": max_pairs,
                 "errors": errors_at,
                 "loss": _shown(loss),
                 "null": null,

@@ -7,8 +7,10 @@ gradient of their own and say so.
 
 from fastrenyi.torch.ops.entropies import entropies
 from fastrenyi.torch.ops.gram import bandwidth, delta_gram, gram
-from fastrenyi.torch.ops.pairs import pairs
+from fastrenyi.torch.ops.pairs import pairs, sample_pairs
 from fastrenyi.torch.ops.permutations import permuted, permuted_pairs
 from fastrenyi.torch.ops.spectrum import spectrum
 
-__all__ = ["bandwidth", "delta_gram", "entropies", "gram", "pairs", "permuted", "permuted_pairs", "spectrum"]
+__all__ = [
+    "bandwidth", "delta_gram", "entropies", "gram", "pairs", "permuted", "permuted_pairs", "sample_pairs", "spectrum",
+]  # fmt: skip

@@ -14,10 +14,41 @@ from fastrenyi.torch.ops._joints import joint, of_joints, to_factors
 from fastrenyi.torch.ops._operation import once_only, operation
 from fastrenyi.torch.ops._shared import as_tensor, computed, computed_in, in_its_own_dtype, one_by_one
 
-__all__ = ["pairs"]
+__all__ = ["pairs", "sample_pairs"]
 
 _TILE_BYTES = 2**25
 """Memory of one tile of pairs, of which the backward pass holds some ten."""
+
+
+class _SamplePairs:
+    """``_ops.sample_pairs``."""
+
+    @staticmethod
+    def kernel(maps: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+        return tuple(as_tensor(part) for part in _ops.sample_pairs(maps, *rest))
+
+    @staticmethod
+    def fake(maps: Tensor, most: int | None, seed: int) -> tuple[Tensor, ...]:
+        count = maps.shape[0]
+        total = count * (count - 1) // 2
+        listed = count + (total if most is None else torch.sym_min(total, most))  # type: ignore[no-untyped-call]
+        return tuple(maps.new_empty(shape, dtype=torch.int64) for shape in ((listed, 2), (count, count)))
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Sequence[Any], maps: Tensor, *rest: Any) -> Any:
+        # The same pairs of each layer that is mapped over.
+        return _sample_pairs(maps if in_dims[0] is None else maps.select(in_dims[0], 0), *rest), (None, None)
+
+
+_sample_pairs = operation(
+    "sample_pairs(Tensor maps, int? most, int seed) -> (Tensor, Tensor)", "layer_decomposition", _SamplePairs
+)
+
+
+def sample_pairs(maps: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+    """Return which pairs of maps to measure and where each stands in that, as ``_ops.sample_pairs``."""
+    found: tuple[Tensor, Tensor] = _sample_pairs(maps.detach(), *rest)
+    return found
 
 
 class _Pairs:
@@ -28,28 +59,27 @@ class _Pairs:
         return tuple(as_tensor(part) for part in _ops.pairs(maps, *rest))
 
     @staticmethod
-    def fake(maps: Tensor, target: Tensor, every: bool, orders: list[float], unit: float) -> tuple[Tensor, ...]:
-        dtype, count, m = computed_in(maps), maps.shape[0], len(orders)
-        square = (2, count, count, m) if every else (2, count, m)
-        return tuple(maps.new_empty(shape, dtype=dtype) for shape in ((m,), square, (2, m)))
+    def fake(maps: Tensor, target: Tensor, index: Tensor, orders: list[float], unit: float) -> tuple[Tensor, ...]:
+        dtype, m = computed_in(maps), len(orders)
+        return tuple(maps.new_empty(shape, dtype=dtype) for shape in ((m,), (2, index.shape[0], m), (2, m)))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Sequence[Any], output: tuple[Tensor, ...]) -> None:
-        maps, target, ctx.every, ctx.orders, ctx.unit = inputs
-        ctx.save_for_backward(maps, target)
+        *tensors, ctx.orders, ctx.unit = inputs
+        ctx.save_for_backward(*tensors)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
-        found = _pairs_backward(*grads, *ctx.saved_tensors, ctx.every, ctx.orders, ctx.unit)
+        found = _pairs_backward(*grads, *ctx.saved_tensors, ctx.orders, ctx.unit)
         return *found, None, None, None
 
     @staticmethod
     def vmap(info: Any, in_dims: Sequence[Any], *args: Any) -> Any:
-        return one_by_one(pairs, 2, info, in_dims, args)
+        return one_by_one(pairs, 3, info, in_dims, args)
 
 
 pairs = operation(
-    "pairs(Tensor maps, Tensor target, bool every, float[] orders, float unit) -> (Tensor, Tensor, Tensor)",
+    "pairs(Tensor maps, Tensor target, Tensor index, float[] orders, float unit) -> (Tensor, Tensor, Tensor)",
     "layer_decomposition",
     _Pairs,
 )
@@ -62,13 +92,13 @@ def _to_layer(
     to_all: Tensor,
     maps: Tensor,
     target: Tensor,
-    every: bool,
+    index: Tensor,
     orders: Sequence[float],
     unit: float,
 ) -> tuple[Tensor, Tensor]:
-    """Return the gradients with respect to maps (C, n, n) and target (n, n) of the entropies of all pairs.
+    """Return the gradients with respect to maps (C, n, n) and target (n, n) of the entropies of pairs.
 
-    Cost: C(C+1) reductions and slopes, a tile of pairs at a time.
+    Cost: two reductions and slopes for each of them, a tile of pairs at a time.
     """
     epsilon = home_of(maps).epsilon
     a, x = computed(maps), computed(target)[None]
@@ -89,22 +119,23 @@ def _to_layer(
         for part in found[count:]:
             result_x += part
     # Each map alone, and with the target.
-    alone = to_maps.diagonal(dim1=1, dim2=2).movedim(-1, 1) if every else to_maps
-    result += back([a], alone[0])[0]
-    to_a, with_x = back([a, x.expand_as(a)], alone[1])
+    result += back([a], to_maps[0, :count])[0]
+    to_a, with_x = back([a, x.expand_as(a)], to_maps[1, :count])
     result += to_a
     result_x += with_x.sum(dim=0, keepdim=True)
-    if every and count > 1:
-        both = to_maps + to_maps.transpose(1, 2)
-        rows, cols = torch.triu_indices(count, count, 1, device=a.device)
-        step = max(1, _TILE_BYTES // (n * n * a.element_size()))
-        for i, j in zip(rows.split(step), cols.split(step), strict=True):
-            for grad, factors in ((both[0, i, j], [a[i], a[j]]), (both[1, i, j], [a[i], a[j], x.expand(len(i), n, n)])):
-                found = back(factors, grad)
-                result.index_add_(0, i, found[0])
-                result.index_add_(0, j, found[1])
-                for part in found[2:]:
-                    result_x += part.sum(dim=0, keepdim=True)
+    step = max(1, _TILE_BYTES // (n * n * a.element_size()))
+    for first in range(count, len(index), step):
+        some = slice(first, first + step)
+        i, j = index[some].unbind(1)
+        for grad, factors in (
+            (to_maps[0, some], [a[i], a[j]]),
+            (to_maps[1, some], [a[i], a[j], x.expand(len(i), n, n)]),
+        ):
+            found = back(factors, grad)
+            result.index_add_(0, i, found[0])
+            result.index_add_(0, j, found[1])
+            for part in found[2:]:
+                result_x += part.sum(dim=0, keepdim=True)
     return result.to(maps.dtype), result_x[0].to(target.dtype)
 
 
@@ -125,12 +156,12 @@ class _PairsBackward:
 
     @staticmethod
     def vmap(info: Any, in_dims: Sequence[Any], *args: Any) -> Any:
-        return one_by_one(_pairs_backward, 5, info, in_dims, args)
+        return one_by_one(_pairs_backward, 6, info, in_dims, args)
 
 
 _pairs_backward = operation(
-    "pairs_backward(Tensor to_x, Tensor to_maps, Tensor to_all, Tensor maps, Tensor target, bool every, "
-    "float[] orders, float unit) -> (Tensor, Tensor)",
+    "pairs_backward(Tensor to_x, Tensor to_maps, Tensor to_all, Tensor maps, Tensor target, "
+    "Tensor index, float[] orders, float unit) -> (Tensor, Tensor)",
     "layer_decomposition",
     _PairsBackward,
 )

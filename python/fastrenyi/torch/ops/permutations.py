@@ -63,20 +63,19 @@ class _PermutedPairs:
 
     @staticmethod
     def fake(
-        maps: Tensor, target: Tensor, every: bool, count: int, seed: int, orders: list[float], unit: float
+        maps: Tensor, target: Tensor, index: Tensor, count: int, seed: int, orders: list[float], unit: float
     ) -> Tensor:
-        length = maps.shape[0]
-        square = (length, length) if every else (length,)
-        return maps.new_empty((count, *square, len(orders)), dtype=computed_in(maps))
+        return maps.new_empty((count, index.shape[0], len(orders)), dtype=computed_in(maps))
 
     @staticmethod
-    def vmap(info: Any, in_dims: Sequence[Any], maps: Tensor, target: Tensor, *rest: Any) -> Any:
-        layers = (in_front(x, axis, info.batch_size) for x, axis in zip((maps, target), in_dims, strict=False))
+    def vmap(info: Any, in_dims: Sequence[Any], maps: Tensor, target: Tensor, index: Tensor, *rest: Any) -> Any:
+        layers = (in_front(x, axis, info.batch_size) for x, axis in zip((maps, target, index), in_dims, strict=False))
         return torch.stack([_permuted_pairs(*layer, *rest) for layer in zip(*layers, strict=True)]), 0
 
 
 _permuted_pairs = operation(
-    "permuted_pairs(Tensor maps, Tensor target, bool every, int count, int seed, float[] orders, float unit) -> Tensor",
+    "permuted_pairs(Tensor maps, Tensor target, Tensor index, int count, int seed, float[] orders, float unit) "
+    "-> Tensor",
     "layer_decomposition",
     _PermutedPairs,
 )
