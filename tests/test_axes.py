@@ -164,6 +164,14 @@ def test_samples_along_the_wrong_axis_are_said():
         frt.Monitor(model, [(randn(7, N, 4), None)], ["rnn"]).measure(0)
 
 
+def test_outputs_that_are_not_finite_leave_no_doubt_of_their_axes():
+    model = nn.Sequential(nn.Conv1d(1, N, 3), nn.Flatten(), nn.Linear(4 * N, 3)).double()
+    with torch.no_grad():
+        model[0].bias[0] = torch.nan
+    with pytest.raises(ValueError, match=r"finite numbers, got nan"):  # and no warning before
+        frt.Monitor(model, [(randn(N, 1, 6), Y)], errors=False).measure(0)
+
+
 def test_as_many_channels_as_samples():
     model = nn.Sequential(nn.Conv2d(1, N, 3), nn.BatchNorm2d(N), nn.ReLU(), nn.Flatten(1), nn.Linear(4 * N, N)).double()
     x = randn(N, 1, 4, 4)

@@ -58,7 +58,8 @@ def sample_axes(
             seen = [axis for axis in places[name] if there and follows(plain[name], exchanged[name], order, axis)]
             if not seen:
                 seen = [axis for axis in usual if axis in places[name]]
-                doubtful += [name] if seen else []
+                telling = there and bool(plain[name].isfinite().all())  # what is not finite equals nothing
+                doubtful += [name] if seen and telling else []
             if seen:
                 found[name] = seen[0]
     return found, doubtful
