@@ -68,6 +68,8 @@ def test_where_all_pairs_are_fewer_everything_is_exact():
 def test_wide_layers_are_sampled_by_default():
     rows = frt.Monitor(wide(46), probes(1), null=0, errors=False).measure(0)
     assert rows["pairs"].tolist() == [1000, 1, 0]  # of 1,035
+    paper = {**frt.PAPER, "errors": False}  # which means over all pairs
+    assert frt.Monitor(wide(46), probes(1), null=0, **paper).measure(0)["pairs"].tolist() == [1035, 1, 0]
 
 
 # ------------------------------------------------------------------------------------------------ several orders

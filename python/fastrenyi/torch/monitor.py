@@ -41,6 +41,7 @@ PAPER: dict[str, Any] = {
     "error_bandwidth": Silverman(0.1),
     "kernel_on": "maps",
     "errors": "after",
+    "max_pairs": None,
 }
 """The settings of the paper, where they are not the defaults: ``Monitor(model, probe, **frt.PAPER)``."""
 
