@@ -36,8 +36,9 @@ def table(rows=ORDERED, steps=(0, 10, 20), batches=2, change=None):
                 shift = 0.01 * batch
                 made.append(
                     {
-                        "step": step, "batch": batch, "layer": layer, "depth": depth,
-                        "alpha": 1.01, "channels": channels, "samples": 100, "activation": "relu",
+                        "step": step, "batch": batch, "layer": layer, "part": "", "depth": depth,
+                        "alpha": 1.01, "channels": channels, "channel_dim": 1 if channels > 1 else -1,
+                        "samples": 100, "activation": "relu",
                         "input_via": rows[depth - 1][0] if depth else "",
                         "error_via": rows[depth + 1][0] if depth + 1 < len(rows) else "",
                         "input_entropy": 6.0, "target_entropy": 3.2, "entropy": 6.2, "saturated": False, "dead": False,

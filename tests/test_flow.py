@@ -8,7 +8,9 @@ from torch.nn import functional as F  # noqa: E402
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 import fastrenyi.torch as frt  # noqa: E402
-from fastrenyi.torch.network.probe import default_loss, run  # noqa: E402
+from fastrenyi.torch.network.probe import default_loss  # noqa: E402
+from fastrenyi.torch.network.probe import run as run_pass  # noqa: E402
+from fastrenyi.torch.network.reading import Reading  # noqa: E402
 from networks import images, small  # noqa: E402
 
 LAYERS = dict.fromkeys("abcdef")
@@ -25,6 +27,11 @@ class Net(nn.Module):
 
     def forward(self, x):
         return self.way(self, x)
+
+
+def run(model, layers, batch, *settings):
+    """Outputs and links of one pass."""
+    return run_pass(model, Reading(layers), batch, len(batch[0]), *settings)[:2]
 
 
 def links(model, loss=lambda out, y: out.square().sum(), **settings):
@@ -216,23 +223,29 @@ def test_a_part_that_is_frozen_by_no_grad_has_no_error():
     found = links(Net(way))
     assert found.errors == {"c": "d"}
     batch = images(20), torch.randn(20, 1, 6, 6)
-    monitor = frt.Monitor(Net(way), [batch], pairs=False, null=0, label_kernel="gaussian")
+    monitor = frt.Monitor(Net(way), [batch], list("abcd"), pairs=False, null=0, label_kernel="gaussian")
     frame = monitor.measure(0).set_index("layer")
     assert frame.loc[["a", "b"], "mi_error"].isna().all()
     assert not frame.loc[["c"], "mi_error"].isna().any()
 
 
-def test_all_layers_that_put_out_other_numbers_of_samples_are_named():
+def test_layers_that_put_out_other_numbers_of_samples_are_left_out_and_links_go_past_them():
     class Windows(nn.Module):
         def __init__(self):
             super().__init__()
-            self.first, self.second, self.last = nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(6, 2)
+            self.start, self.first, self.second = nn.Linear(6, 6), nn.Linear(3, 3), nn.Linear(3, 3)
+            self.last = nn.Linear(6, 2)
 
         def forward(self, x):
-            return self.last(self.second(self.first(x.reshape(-1, 3))).reshape(len(x), 6))
+            h = self.start(x)
+            return self.last(self.second(self.first(h.reshape(-1, 3))).reshape(len(x), 6))
 
-    with pytest.raises(ValueError, match=r"shape \(40, 3\) from 'first'; leave out 'first', 'second'$"):
-        frt.Monitor(Windows(), [(torch.randn(20, 6), torch.arange(20) % 2)]).measure(0)
+    monitor = frt.Monitor(Windows(), [(torch.randn(20, 6), torch.arange(20) % 2)])
+    words = r"^layers: left out, as their outputs are not of 20 samples: 'first' \(40, 3\), 'second' \(40, 3\)$"
+    with pytest.warns(UserWarning, match=words):
+        rows = monitor.measure(0).set_index("layer")
+    assert list(rows.index) == ["start", "last"]
+    assert (rows.loc["last", "input_via"], rows.loc["start", "error_via"]) == ("start", "last")
 
 
 def test_frozen_and_deep():
@@ -243,7 +256,7 @@ def test_frozen_and_deep():
         return n.b(h)
 
     net = Net(way).requires_grad_(False)
-    assert links(net) == ({"b": "a"}, {"a": "b"})
+    assert links(net)[:2] == ({"b": "a"}, {"a": "b"})
 
 
 def test_many_layers_are_tried_in_blocks_of_a_minibatch():

@@ -31,8 +31,8 @@ NULLS = [
 ]
 ERRORS = ["tradeoff_standard_error", "nonredundant_standard_error"]
 NUMBERS = [*QUANTITIES, *NULLS, *ERRORS, "alpha", "input_entropy", "target_entropy"]
-WORDS = ["layer", "activation", "input_via", "error_via", "not_finite"]
-COUNTS = ["step", "batch", "depth", "channels", "samples", "permutations", "pair_permutations", "pairs"]
+WORDS = ["layer", "part", "activation", "input_via", "error_via", "not_finite"]
+COUNTS = ["step", "batch", "depth", "channels", "channel_dim", "samples", "permutations", "pair_permutations", "pairs"]
 FLAGS = ["saturated", "dead"]
 
 # The networks are random and the minibatches small: to narrow kernels all samples are apart.
@@ -292,7 +292,10 @@ def test_layers_called_twice_or_never_and_flat_outputs():
             return self.flat(self.out(self.twice(torch.tanh(self.twice(x)))))
 
     x, y = torch.randn(N, 4), torch.randn(N)
-    rows = frt.Monitor(Odd(), [(x, y)], ["never", "twice", "out", "flat"], label_kernel="gaussian").measure(0)
+    monitor = frt.Monitor(Odd(), [(x, y)], ["never", "twice", "out", "flat"], label_kernel="gaussian")
+    with pytest.warns(UserWarning, match=r"^layers: never called in a forward pass, so without rows: 'never'$"):
+        rows = monitor.measure(0)
+    monitor.measure(1)  # which says it no more
     assert list(rows["layer"]) == ["twice", "twice#2", "out", "flat"]
     assert list(rows["channels"]) == [1, 1, 1, 1]
     assert rows["mi_input"][2] == pytest.approx(rows["mi_input"][3], abs=1e-4)

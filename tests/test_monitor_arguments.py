@@ -9,7 +9,6 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("pandas")
 from torch import nn  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
 
 import fastrenyi as fr  # noqa: E402
 import fastrenyi.torch as frt  # noqa: E402
@@ -32,12 +31,19 @@ X, Y = torch.zeros(4, 1, 6, 6), torch.zeros(4, dtype=torch.int64)
     [
         ([], ValueError, r"^probe: .*at least one"),
         (X, TypeError, r"^probe: .*list"),
-        (iter([(X, Y)]), TypeError, r"^probe: .*list\(probe\)"),
+        (iter([]), ValueError, r"^probe: .*at least one"),
+        ({"x": X}, TypeError, r"^probe: .*list.*dict; pass \[\(x, y\)\]"),
         ((X, Y), TypeError, r"^probe\[0\]: .*pair.*probe=\[\(x, y\)\]"),
         ([(X, Y), (X,)], TypeError, r"^probe\[1\]: .*pair.*1 items"),
-        ([(X.numpy(), Y)], TypeError, r"^probe\[0\]: x: .*tensor.*ndarray"),
+        ([(X, Y, Y)], TypeError, r"^probe\[0\]: .*3 items.*several inputs are \(\(a, b\), y\)"),
+        ([([0.0, 1.0], Y)], TypeError, r"^probe\[0\]: x: .*tensor or NumPy array.*list without any"),
+        ([(None, Y)], TypeError, r"^probe\[0\]: x: .*tensor or NumPy array.*NoneType"),
+        ([({}, Y)], TypeError, r"^probe\[0\]: x: .*dict without any"),
         ([(X, [0, 1, 2, 3])], TypeError, r"^probe\[0\]: y: .*tensor.*list"),
-        ([(X.int(), Y)], TypeError, r"^probe\[0\]: x: .*real.*int32.*float\(\)"),
+        ([(X, Y.numpy().astype(str))], TypeError, r"^probe\[0\]: y: .*numbers.*<U"),
+        ([(X, Y), (X, None)], ValueError, r"^probe\[1\]: y: .*in all minibatches, or in none"),
+        ([(X.byte(), Y)], TypeError, r"^probe\[0\]: x: .*real.*tokens.*uint8.*input=lambda x: x\.float\(\)"),
+        ([(torch.zeros(6, 4), Y)], ValueError, r"^probe\[0\]: y: .*6 samples.*\(4,\); pass batch_dim=1"),
         ([(X[:1], Y[:1])], ValueError, r"^probe\[0\]: x: .*two samples"),
         ([(torch.tensor(1.0), Y)], ValueError, r"^probe\[0\]: x: .*two samples"),
         ([(X, Y), (X, Y[:3])], ValueError, r"^probe\[1\]: y: .*4 samples.*\(3,\)"),
@@ -82,7 +88,16 @@ def test_wrong_probe(probe, error, words):
         ({"kernel": "cosine", "bandwidth": None}, ValueError, r"^error_bandwidth: expected None"),
         ({"kernel": fr.Gaussian(2.0)}, ValueError, r"^bandwidth: expected None.*Gaussian"),
         ({"label_kernel": "square"}, ValueError, r"^label_kernel: expected one of"),
-        ({"label_kernel": "gaussian"}, TypeError, r"^probe\[0\]: y: .*label_kernel.*int64.*y\.float\(\)"),
+        ({"input": 1.0}, TypeError, r"^input: .*index, a key or a function.*float"),
+        ({"input": "tokens"}, ValueError, r"^input: .*part of what is there, one tensor, got 'tokens'"),
+        ({"input": lambda x: 3}, TypeError, r"^input: .*tensor.*int"),
+        ({"output": []}, TypeError, r"^output: .*list"),
+        ({"select": ["conv1"]}, TypeError, r"^select: .*dict.*list"),
+        ({"select": {"conv9": 0}}, ValueError, r"^select: .*'conv1'.*'conv9'"),
+        ({"select": {"conv1": 0.5}}, TypeError, r"^select: .*0\.5 for 'conv1'"),
+        ({"batch_dim": -1}, ValueError, r"^batch_dim: "),
+        ({"channel_dim": "last"}, TypeError, r"^channel_dim: "),
+        ({"channel_dim": {"conv9": 1}}, ValueError, r"^channel_dim: .*'conv1'.*'conv9'"),
         ({"pairs": 1}, TypeError, r"^pairs: .*True or False"),
         ({"errors": None}, TypeError, r"^errors: .*True or False"),
         ({"loss": "mse"}, TypeError, r"^loss: .*function.*str"),
@@ -96,12 +111,6 @@ def test_wrong_options(options, error, words):
 def test_wrong_model():
     with pytest.raises(TypeError, match=r"^model: .*Module.*function"):
         frt.Monitor(net, probes())
-
-
-def test_integer_targets_of_two_axes_have_no_default_loss():
-    x, y = probes(1)[0]
-    with pytest.raises(ValueError, match=r"^loss: .*labels.*\(12, 3\).*y\.float\(\)"):
-        frt.Monitor(net(), [(x, F.one_hot(y, 3))])
 
 
 @pytest.mark.parametrize(
@@ -150,6 +159,8 @@ def test_wrong_losses(loss, error, words):
         (torch.full((N,), -1), ValueError, r"probe: .*labels from 0 to 2, got -1 to -1"),
         # would broadcast to (n, n) or (n, 3)
         (torch.zeros(N, 1), ValueError, r"probe: .*\(12, 3\), got \(12, 1\)"),
+        (torch.full((N, 3), 2), ValueError, r"probe: .*zeros and ones.*\(12, 3\), got 2 to 2"),
+        (torch.zeros(N, 5, dtype=torch.int64), ValueError, r"loss: .*\(n, classes\).*\(12, 3\) for y of .*\(12, 5\)"),
     ],
 )
 def test_targets_that_do_not_fit_the_output(y, error, words):
@@ -171,8 +182,10 @@ def test_outputs_that_the_default_loss_cannot_take():
     with pytest.raises(TypeError, match=r"loss: .*function.*tuple"):
         frt.Monitor(Pair(), [(x, y)]).measure(0)
     frt.Monitor(Pair(), [(x, y)], errors=False).measure(0)
-    with pytest.raises(ValueError, match=r"loss: .*\(n, classes\).*\(12,\)"):
-        frt.Monitor(nn.Sequential(nn.Linear(4, 1), nn.Flatten(0)), [(x, y)]).measure(0)
+    with pytest.raises(ValueError, match=r"loss: .*\(n, classes\).*\(48,\)"):
+        frt.Monitor(nn.Sequential(nn.Linear(4, 4), nn.Flatten(0)), [(x, y)]).measure(0)
+    with pytest.raises(ValueError, match=r"output: .*\[0\], \[1\], got 'logits'"):
+        frt.Monitor(Pair(), [(x, y)], output="logits").measure(0)
 
 
 def test_outputs_of_other_than_the_samples():

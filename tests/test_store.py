@@ -112,6 +112,11 @@ def test_the_settings_are_kept(path):
         "null": 10,
         "seed": 0,
         "links": None,
+        "input": None,
+        "output": None,
+        "select": {},
+        "batch_dim": 0,
+        "channel_dim": None,
         "probe_sizes": [6, 6],
     }
 
@@ -530,6 +535,7 @@ def test_numbers_that_sqlite_does_not_keep_as_they_are(path):
         "input_via": "",
         "error_via": "",
     }
+    known |= {"part": "", "channel_dim": -1}
     frame = table([dict.fromkeys(COLUMNS, value) | known | {"step": k} for k, value in enumerate(values)])
     Store(path, {}).append(frame)
     pd.testing.assert_frame_equal(read(path)[0], frame)

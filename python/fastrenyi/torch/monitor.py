@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import reprlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,12 +19,16 @@ from fastrenyi.bandwidths import BandwidthLike, Median, Silverman
 from fastrenyi.kernels import KernelLike
 from fastrenyi.table.columns import table
 from fastrenyi.table.store import Store
+from fastrenyi.torch.network.batches import accept, fingerprint, follow, place_of, variable
 from fastrenyi.torch.network.capture import Side
-from fastrenyi.torch.network.probe import Links, Loss, accept, fingerprint, follow, place_of, run
-from fastrenyi.torch.network.select import Layers, select, unwrapped
+from fastrenyi.torch.network.probe import Links, Loss, run
+from fastrenyi.torch.network.reading import Reading
+from fastrenyi.torch.network.select import Layers, unwrapped, whole
+from fastrenyi.torch.network.select import select as choose
+from fastrenyi.torch.network.structure import Choice
 from fastrenyi.torch.notices import Notices
 from fastrenyi.torch.progress import Progress, bar_of_tqdm
-from fastrenyi.torch.rows import of_batch, target_gram
+from fastrenyi.torch.rows import input_gram, of_batch, target_gram
 from fastrenyi.torch.settings import Settings, telling
 
 if TYPE_CHECKING:
@@ -60,13 +65,21 @@ class Monitor:
         Only what the model's own forward does to other things stays: to parameters, to plain attributes, to a
         buffer that it makes, removes or gives another size, such as a cache. A compiled or DataParallel model is
         measured without its wrapper.
-    probe : list of (x, y)
-        Minibatches to measure on, of n >= 2 samples each (100 after the authors' code), on the model's device. x
-        is a floating tensor (n, ...) of the dtype that the model takes; y holds class labels (n,), integers, or
-        floating targets (n, ...). Copied, and cast and moved as the model is later.
+    probe : iterable of minibatches
+        A list or a DataLoader, read to its end (a few minibatches are enough: ``itertools.islice(loader, 2)``). A
+        minibatch of n >= 2 samples (100 after the authors' code) on the model's device is a pair (x, y), tensors or
+        NumPy arrays:
+
+        - x is what the model is called with: one tensor (n, ...), a tuple of arguments, or a dict of named ones.
+        - y holds class labels (n,), masks of classes (n, ...), several labels of zeros and ones (n, labels), floating
+          targets (n, ...), or is None: then `mi_target` is left out, and without a `loss` of its own `mi_error`.
+
+        A dict alone, as Hugging Face collates it, is x with y under "labels". Copied, and cast and moved as the model
+        is later.
     layers : optional
-        As in `capture`. An output (n, C, *spatial) is C feature maps, each a variable; an output (n, d) or (n,) is
-        one variable.
+        As in `capture`. Layers that are not called, or put out another number of samples, have no rows; a warning names
+        them. An output of three axes or more is feature maps, each a variable, along `channel_dim`; one (n, d) or (n,)
+        is one variable.
     store : path or None
         A file of SQLite, such as "run.db", which takes the rows of each measurement whole, on the disk before `measure`
         returns. One that is there is continued, if its settings (the data of `probe`, and all arguments that numbers
@@ -80,8 +93,9 @@ class Monitor:
         Kernel width for input and layers, and for errors: a number, or a rule as in `fastrenyi.gram`. Both None
         where `kernel` is not "gaussian" or "laplacian".
     kernel, label_kernel : str or Kernel
-        Of input, layers and errors; of y. For floating targets that do not repeat, take
-        ``label_kernel="gaussian"``.
+        Of input, layers and errors; of y. For floating targets that do not repeat, and for masks, take
+        ``label_kernel="gaussian"``. To a kernel of real numbers, integers are categories: the squared distance of two
+        samples is twice the number of places at which their tokens differ.
     kernel_on : "tensor" or "maps"
         What a layer of feature maps is as one variable: one kernel on the whole tensor, or, as in the paper, the
         product of one for each map. Trade-off and non-redundant information are always of maps.
@@ -98,7 +112,9 @@ class Monitor:
         function. False leaves out `mi_error` (NaN), and the backward pass.
     loss : callable (output, y) -> scalar tensor, optional
         The loss whose gradients are the errors; a sum over samples, so that a sample's error does not depend on the
-        size of the minibatch. Default: cross entropy for integer y, squared error for floating y, summed.
+        size of the minibatch. Default: squared error for floating y; for integers cross entropy, classes along the
+        axis of the output that y does not have (-100 is left out), or binary cross entropy for zeros and ones in the
+        output's shape; all summed, where the model puts out several tensors of its `logits`.
     null : int
         Permutations for the null of each information, at most two of them for quantities of pairs; 0 leaves the
         null out (NaN).
@@ -107,6 +123,21 @@ class Monitor:
     links : list of (source, target), optional
         Pairs of layers where all that the target gets of the input has come through the source, in place of those that
         are found in autograd's graph and tried by exchanging samples.
+    input : str, int or callable, optional
+        Which of several inputs is X: its name, its place, or a function of x that gives it, of real numbers or of
+        tokens (int64, int32). Default: the model's first argument.
+    output : str, int or callable, optional
+        Which part of the model's output the loss is given: its name, its place, or a function. Default: all of it.
+    select : dict from layer to str, int or callable, optional
+        As in `capture`: which tensor stands for a layer that puts out several. Default: the first.
+    batch_dim : int
+        The axis of samples in x: 1 for models that take time first. Where it is in a layer's output is seen from its
+        size, and, where that leaves doubt, by exchanging samples.
+    channel_dim : int or dict from layer to int, optional
+        The axis of a layer's output whose entries are the variables. Default, by the module: 1 for convolutions and
+        their normalisations; the last for linear, recurrent and attention layers, embeddings and layer normalisations,
+        so that of (n, tokens, d) it is d features and with 1 as many variables as tokens; for other modules what all
+        modules in them agree on, or else 1.
     on_nan : "error" or "record"
         What becomes of a layer whose outputs or errors are not all finite, as where a training diverges: an error, by
         which all of the step is lost, or NaN in its rows, with the column not_finite saying what was not ("output",
@@ -172,7 +203,7 @@ class Monitor:
     def __init__(
         self,
         model: nn.Module,
-        probe: Sequence[tuple[Tensor, Tensor]],
+        probe: Iterable[Any],
         layers: Layers = None,
         store: str | os.PathLike[str] | None = None,
         *,
@@ -190,6 +221,11 @@ class Monitor:
         null: int = 10,
         seed: int = 0,
         links: Sequence[tuple[str, str]] | None = None,
+        input: Choice | None = None,
+        output: Choice | None = None,
+        select: Mapping[str, Choice] | None = None,
+        batch_dim: int = 0,
+        channel_dim: int | Mapping[str, int] | None = None,
         on_nan: Literal["error", "record"] = "error",
         existing: Literal["error", "skip", "replace"] = "error",
         progress: bool = False,
@@ -198,13 +234,21 @@ class Monitor:
         _need_pandas()
         # Without a wrapper: what DataParallel and torch.compile add speeds up training, and disturbs here.
         self._model = unwrapped(model)
+        whole(self._model)
         self._batches = accept(probe)
         self._place = place_of(self._model)
-        names = list(select(self._model, layers).values())
-        self._layers = layers
+        names = list(choose(self._model, layers).values())
+        self._reading = Reading.accept(
+            names,
+            layers=layers,
+            input=input,
+            output=output,
+            select=select,
+            batch_dim=batch_dim,
+            channel_dim=channel_dim,
+        )
         path = _path(store)
         self._settings = Settings.accept(
-            [y for _, y in self._batches],
             alpha=alpha,
             bandwidth=bandwidth,
             error_bandwidth=error_bandwidth,
@@ -230,17 +274,21 @@ class Monitor:
         # The Grams of x and y, the same throughout the training. In float64, from which they go down to a layer's
         # dtype: the way up would keep the rounding of the trace.
         self._inputs: list[Tensor] = []
-        self._targets: list[Tensor] = []
-        for index, (x, y) in enumerate(self._batches):
+        self._targets: list[Tensor | None] = []
+        for index, batch in enumerate(self._batches):
+            x = variable(self._model, batch, self._reading.input, self._reading.batch_dim, f"probe[{index}]")
             with telling(f"probe[{index}]: x", instead_of="maps"):
-                self._inputs.append(fr.tensor_gram(x.double(), self._settings.kernel))
+                self._inputs.append(input_gram(x, self._settings.kernel))
             with telling(f"probe[{index}]: y", instead_of="maps"):
-                self._targets.append(target_gram(y, self._settings.target_kernel))
+                y = batch[1]
+                self._targets.append(None if y is None else target_gram(y, self._settings.target_kernel))
         self._notices = Notices()
         self._entropies: list[dict[float, dict[str, float]]] = [{} for _ in self._batches]  # by order
         for x, y, known in zip(self._inputs, self._targets, self._entropies, strict=True):
-            entropies = (fr.entropy(gram, alpha=self._settings.orders).tolist() for gram in (x, y))
-            for order, s_x, s_y in zip(self._settings.orders, *entropies, strict=True):
+            orders = self._settings.orders
+            of_x = fr.entropy(x, alpha=orders).tolist()
+            of_y = [math.nan] * len(orders) if y is None else fr.entropy(y, alpha=orders).tolist()
+            for order, s_x, s_y in zip(orders, of_x, of_y, strict=True):
                 known[order] = {"input_entropy": s_x, "target_entropy": s_y}
                 self._notices.of_variable("the input", s_x, len(x), stacklevel=3)
                 self._notices.of_labels(self._settings.target_kernel, s_y, len(x), stacklevel=3)
@@ -248,7 +296,8 @@ class Monitor:
             "version": version("fastrenyi"),
             "layers": names,
             **self._settings.stored,
-            "probe_sizes": [len(x) for x, _ in self._batches],
+            **self._reading.stored,
+            "probe_sizes": [len(x) for x in self._inputs],
             "probe_hash": fingerprint(self._batches),
         }
         self._store = Store(path, stored)
@@ -280,19 +329,20 @@ class Monitor:
     def frame(self) -> pd.DataFrame:
         """All rows measured so far, sorted by step, batch, depth and alpha: one row for each.
 
-        Columns: step, batch (index in `probe`), layer, depth (0, 1, ... in the order of execution), alpha (the order),
-        channels (1 for an output that is no feature maps), samples n, activation (the function behind which the layer
-        was kept, "" for its own output), input_via and error_via (the layer through which all that this one gets of the
-        input, or all of its error, has come, "" where there is none); in bits input_entropy S(X), target_entropy S(Y),
-        entropy S(T), mi_input I(X;T), mi_target I(T;Y), mi_error I(delta_K;delta_i), tradeoff and nonredundant, each of
-        these five with mean and standard deviation of its null (such as mi_input_null and mi_input_null_std);
-        tradeoff_share and nonredundant_share (shares of 1); pairs, how many pairs of maps these are means over, and
-        tradeoff_standard_error and nonredundant_standard_error, how far in bits from those over all pairs (0 where
-        these are all, NaN for a sample of one); saturated, where S(T) > 0.98 log2 n, and dead, where it is under 1e-4
-        bits; not_finite, what of the layer was not finite and so is NaN: "output", "error", or the error of the last
-        layer, "" where nothing was; permutations and pair_permutations of the nulls. NaN where a quantity does not
-        apply: pair quantities of one channel, shares of a dead layer, mi_error of the last layer itself and of layers
-        that the loss does not depend on.
+        Columns: step, batch (index in `probe`), layer, part (the tensor that was measured, such as "[0]", where it puts
+        out several), depth (0, 1, ... in the order of execution), alpha (the order), channels (1 for an output that is
+        no feature maps), channel_dim (their axis in the layer's output, -1 for none), samples n, activation (the
+        function behind which the layer was kept, "" for its own output), input_via and error_via (the layer through
+        which all that this one gets of the input, or all of its error, has come, "" where there is none); in bits
+        input_entropy S(X), target_entropy S(Y), entropy S(T), mi_input I(X;T), mi_target I(T;Y), mi_error
+        I(delta_K;delta_i), tradeoff and nonredundant, each of these five with mean and standard deviation of its null
+        (such as mi_input_null and mi_input_null_std); tradeoff_share and nonredundant_share (shares of 1); pairs, how
+        many pairs of maps these are means over, and tradeoff_standard_error and nonredundant_standard_error, how far in
+        bits from those over all pairs (0 where these are all, NaN for a sample of one); saturated, where S(T) > 0.98
+        log2 n, and dead, where it is under 1e-4 bits; not_finite, what of the layer was not finite and so is NaN:
+        "output", "error", or the error of the last layer, "" where nothing was; permutations and pair_permutations of
+        the nulls. NaN where a quantity does not apply: pair quantities of one channel, shares of a dead layer, mi_error
+        of the last layer itself and of layers that the loss does not depend on.
         """
         return self._store.frame.copy()
 
@@ -337,20 +387,30 @@ class Monitor:
 
     def _rows(self, step: int, progress: Progress) -> Iterator[dict[str, Any]]:
         links: Links | None = None  # found on the first minibatch of each step
+        whole(self._model)
         place = place_of(self._model)
         for batch in range(len(self._batches)):
             where = f"step {step}, probe[{batch}]"
             progress.at(batch)
             with telling(where):
-                acts, links = run(
+                acts, links, left_out, doubtful = run(
                     self._model,
-                    self._layers,
+                    self._reading,
                     follow(self._batches[batch], self._place, place),
+                    len(self._inputs[batch]),
                     self._settings.loss,
                     self._settings.activations,
                     self._settings.errors_at,
                     links,
                 )
+            called = {name.rpartition("#")[0] or name for name in [*acts, *left_out]}
+            self._notices.of_reading(
+                [name for name in self.settings["layers"] if name not in called],
+                left_out,
+                doubtful,
+                len(self._inputs[batch]),
+                stacklevel=3,
+            )
             x, y, entropies = self._inputs[batch], self._targets[batch], self._entropies[batch]
             for row in of_batch(self._settings, acts, links, x, y, where, progress):
                 self._notices.of_variable(f"layer {row['layer']!r}", row["entropy"], len(x), stacklevel=4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 
 from fastrenyi.kernels import Kernel
 
@@ -56,6 +57,25 @@ class Notices:
                 f"label_kernel: the targets are nearly all different to {kernel!r} (entropy {entropy:.3g} bits of "
                 f"log2 n = {math.log2(n):.3g}), so that I(T;Y) is S(T) whatever the layer knows; for values and codes "
                 "pass label_kernel='gaussian', for classes larger minibatches",
+                stacklevel,
+            )
+
+    def of_reading(
+        self, uncalled: list[str], left_out: Mapping[str, tuple[int, ...]], doubtful: list[str], n: int, stacklevel: int
+    ) -> None:
+        """Say which layers have no rows, and of which it stays in doubt where their samples are."""
+        if uncalled:
+            listed = ", ".join(map(repr, uncalled))
+            self._say("uncalled", f"layers: never called in a forward pass, so without rows: {listed}", stacklevel)
+        if left_out:
+            listed = ", ".join(f"{name!r} {shape}" for name, shape in left_out.items())
+            self._say("left out", f"layers: left out, as their outputs are not of {n} samples: {listed}", stacklevel)
+        if doubtful:
+            self._say(
+                "doubtful",
+                f"batch_dim: no axis of {', '.join(map(repr, doubtful))} is exchanged where the samples of the input "
+                "are, so that the first that is as long was taken for theirs; is the input's the right one? (pass "
+                "batch_dim=1 for a model that takes time first)",
                 stacklevel,
             )
 

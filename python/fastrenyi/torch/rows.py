@@ -18,8 +18,9 @@ from fastrenyi.torch.network.probe import Links
 from fastrenyi.torch.notices import saturated
 from fastrenyi.torch.progress import Progress
 from fastrenyi.torch.settings import Settings, telling
+from fastrenyi.torch.tokens import one_hot
 
-__all__ = ["of_batch", "target_gram"]
+__all__ = ["input_gram", "of_batch", "target_gram"]
 
 _DEAD = 1e-4  # bits, under which a layer says nothing
 _REAL = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
@@ -32,7 +33,7 @@ def of_batch(
     acts: Activations,
     links: Links,
     input_gram: Tensor,
-    target_gram: Tensor,
+    target_gram: Tensor | None,
     where: str,
     progress: Progress,
 ) -> Iterator[dict[str, Any]]:
@@ -51,8 +52,10 @@ def of_batch(
     for depth, name in enumerate(acts):
         layer = {
             "layer": name,
+            "part": acts.parts[name],
             "depth": depth,
             "channels": sizes[name][0],
+            "channel_dim": acts.channel_dims[name],
             "activation": acts.functions[name],
             "input_via": ways.get(name, ""),
             "error_via": links.errors.get(name, ""),
@@ -90,16 +93,19 @@ def _unmeasured(settings: Settings) -> list[dict[str, Any]]:
     return [{"alpha": alpha, "entropy": math.nan, **flags, **nothing} for alpha in settings.orders]
 
 
-def _of_layer(settings: Settings, output: Tensor, input_gram: Tensor, target_gram: Tensor) -> list[dict[str, Any]]:
+def _of_layer(
+    settings: Settings, output: Tensor, input_gram: Tensor, target_gram: Tensor | None
+) -> list[dict[str, Any]]:
     """What a layer knows of the input and of the target: a row for each order."""
     output = _computed(output)
     maps = _grams(output, settings.kernel, whole=settings.whole and not settings.pairs)
     # The variable: one kernel on the whole tensor, or the maps together.
     layer = list(_grams(output, settings.kernel, whole=True) if settings.whole else maps)
-    x, y = input_gram.to(maps), target_gram.to(maps)
+    x, y = input_gram.to(maps), None if target_gram is None else target_gram.to(maps)
+    without = [_compared("mi_target")] * len(settings.orders)
     known = [
         _information(settings, "mi_input", layer, x),
-        _information(settings, "mi_target", layer, y),
+        without if y is None else _information(settings, "mi_target", layer, y),
         _of_pairs(settings, maps, x),
     ]
     rows = []
@@ -197,14 +203,18 @@ def _grams(output: Tensor, kernel: Kernel, *, whole: bool) -> Tensor:
     return grams
 
 
+def input_gram(x: Tensor, kernel: Kernel) -> Tensor:
+    """The Gram of inputs, in float64; integers are tokens."""
+    gram: Tensor = fr.tensor_gram(x.double() if x.is_floating_point() else one_hot(x), kernel)
+    return gram
+
+
 def target_gram(y: Tensor, kernel: Kernel) -> Tensor:
-    """The Gram of targets, in float64."""
-    if y.is_floating_point():
-        y = y.double()
-    elif isinstance(kernel, Delta):
-        kernel = replace(kernel, dtype="float64")
+    """The Gram of targets, in float64; integers are classes."""
+    if isinstance(kernel, Delta):
+        kernel = kernel if y.is_floating_point() else replace(kernel, dtype="float64")
+        y = y.double() if y.is_floating_point() else y
     else:
-        way_out = "pass y.float(), or label_kernel='delta'"
-        _check.kind_error("maps", f"real numbers with the label_kernel {kernel!r}", f"dtype {y.dtype}", way_out)
+        y = y.double() if y.is_floating_point() else one_hot(y)
     gram: Tensor = fr.tensor_gram(y, kernel)
     return gram

@@ -47,7 +47,6 @@ class Settings:
     @classmethod
     def accept(
         cls,
-        targets: Sequence[Tensor],
         *,
         alpha: Alpha,
         bandwidth: BandwidthLike | None,
@@ -66,7 +65,7 @@ class Settings:
         on_nan: str,
         names: Sequence[str],
     ) -> Settings:
-        """Check the arguments of a ``Monitor``, for targets y of its minibatches."""
+        """Check the arguments of a ``Monitor``."""
         orders, _ = _check.orders(alpha)
         if len(set(orders)) < len(orders):
             _check.value_error("alpha", "orders that are different", ", ".join(map(repr, orders)))
@@ -84,10 +83,6 @@ class Settings:
         null, seed = _check.integer(null, "null", 0), _check.integer(seed, "seed", 0)
         if loss is not None and not callable(loss):
             _check.kind_error("loss", "None or a function (output, y) -> scalar tensor", type(loss).__name__)
-        for y in targets:
-            if errors_at and loss is None and not y.is_floating_point() and y.ndim > 1:
-                got = f"None with integer y of shape {tuple(y.shape)}"
-                _check.value_error("loss", "a function, or class labels (n,)", got, "pass y.float(), or errors=False")
         return cls(
             orders=orders,
             kernel=as_kernel(kernel, bandwidth),

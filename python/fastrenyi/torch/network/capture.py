@@ -7,34 +7,28 @@ operation would overwrite it), and the hooks are removed whatever happens.
 
 from __future__ import annotations
 
-import functools
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
 from fastrenyi import _check
+from fastrenyi.torch.network.axes import feature_axis
 from fastrenyi.torch.network.flow import Flow
-from fastrenyi.torch.network.select import COMPUTING, Layers, select, unwrapped
+from fastrenyi.torch.network.functions import NORMALISATIONS, Functions
+from fastrenyi.torch.network.hook import Hook
+from fastrenyi.torch.network.select import Layers, computes, unwrapped
+from fastrenyi.torch.network.select import select as choose
+from fastrenyi.torch.network.structure import Choice, chosen, first, is_choice
 
-__all__ = ["Activations", "Layers", "Side", "capture", "capture_with_flow", "side_of"]
+__all__ = ["Activations", "Layers", "Side", "capture", "capture_with_flow", "parts_of", "side_of"]
 
 Side: TypeAlias = Literal["before", "after"]
 """Of an activation function."""
-
-# By name, as the same function goes by several objects: torch.relu, torch.relu_, Tensor.relu, functional.relu.
-_ACTIVATIONS = {
-    "celu", "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log_sigmoid",
-    "logsigmoid", "mish", "prelu", "relu", "relu6", "rrelu", "selu", "sigmoid", "silu", "softplus", "softshrink",
-    "softsign", "tanh", "tanhshrink", "threshold",
-}  # fmt: skip
-_NORMALISATIONS = {"batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"}
-_LOOKS = {"get", "set", "detach", "clone", "register_hook", "requires_grad"}  # that nothing is made of
 
 
 class Activations(dict[str, Tensor]):
@@ -47,6 +41,13 @@ class Activations(dict[str, Tensor]):
     functions : dict
         By the same names, the activation function behind which a convolution or linear layer was kept, such as
         "relu"; "" for a module's own output.
+    parts : dict
+        By the same names, what was kept of a layer that puts out more than one tensor, such as "[0]" of an LSTM; ""
+        for one that puts out one.
+    channel_dims : dict
+        By the same names, the axis of features: 1 for what convolutions and their normalisations put out, -1 for
+        linear, recurrent and attention layers, embeddings and layer normalisations, whatever the number of axes; of
+        other modules what all modules in them agree on, or else 1.
 
     Notes
     -----
@@ -67,6 +68,13 @@ class Activations(dict[str, Tensor]):
         super().__init__()
         self.gradients: dict[str, Tensor] = {}
         self.functions: dict[str, str] = {}
+        self.parts: dict[str, str] = {}
+        self.channel_dims: dict[str, int] = {}
+
+    def drop(self, name: str) -> None:
+        """Take one layer away, with all that is known of it."""
+        for known in (self, self.gradients, self.functions, self.parts, self.channel_dims):
+            known.pop(name, None)
 
 
 def capture(
@@ -75,6 +83,7 @@ def capture(
     *,
     gradients: bool | Side = False,
     activations: Side = "after",
+    select: Mapping[str, Choice] | None = None,
 ) -> AbstractContextManager[Activations]:
     """Keep the outputs of layers of `model` for every forward pass inside a `with` block.
 
@@ -86,7 +95,8 @@ def capture(
         both. A compiled model runs uncompiled inside the block, since compiled code calls no hooks. What
         `torch.jit` has scripted or traced calls none at all: its layers cannot be kept.
     layers : optional
-        - None: every convolution and linear layer.
+        - None: every convolution and linear layer, those of Hugging Face (Conv1D), PyTorch Geometric (what passes
+          messages) and quantised ones among them.
         - a name or a list of names as `model.named_modules()` gives them, a module type or a tuple of types,
           or a predicate ``(name, module) -> bool``.
     gradients : bool, "before" or "after"
@@ -101,6 +111,10 @@ def capture(
         Softmax, which belongs to the loss, is none. Where no activation follows at once (but a pooling, or a clamp),
         where what goes into it is used once more behind it by an operation of its shape, as in ``x * sigmoid(x)``, and
         for all other modules, it is their own output; `acts.functions` says which.
+    select : dict from layer to str, int or callable, optional
+        For layers that put out several tensors (recurrent ones, attention, blocks of Hugging Face), by name, which of
+        them is kept: its index, its key or field, or a function of the output that returns it; of what the function
+        makes itself, such as a slice, no gradient is kept. Default: the first. `acts.parts` says which.
 
     Returns
     -------
@@ -114,9 +128,10 @@ def capture(
     ------
     TypeError
         `model` is not a module, or a scripted one; `layers` is none of the above, or a layer inside a scripted
-        module; the output of a chosen layer is not a tensor.
+        module; the output of a chosen layer has no tensor in it.
     ValueError
-        `layers` matches nothing (the message lists the names there are); `model` is a DataParallel that runs
+        `layers` matches nothing (the message lists the names there are); `select` names a layer or a part that is not
+        there; `model` is a DataParallel that runs
         a copy of each layer on several devices; with gradients=True, an output does not require grad.
 
     Notes
@@ -149,17 +164,39 @@ def capture(
             )
     side = side_of(activations, "activations")
     wanted = side_of(gradients, "gradients", side)
-    return capturing(model, _Recorder(select(model, layers), side, wanted))
+    names = choose(model, layers)
+    return capturing(model, Recorder(names, side, wanted, parts_of(select, names.values())))
 
 
 def capture_with_flow(
-    model: nn.Module, layers: Layers, gradients: Side | Literal[False], activations: Side, flow: Flow | None
+    model: nn.Module,
+    layers: Layers,
+    gradients: Side | Literal[False],
+    activations: Side,
+    select: Mapping[str, Choice] | None,
+    flow: Flow | None,
 ) -> AbstractContextManager[Activations]:
     """Return ``capture`` that also tells where the layers stand in autograd's graph.
 
     A layer that has none, under ``torch.no_grad`` in the model itself, has no gradient.
     """
-    return capturing(model, _Recorder(select(model, layers), activations, gradients, flow, demanding=False))
+    recorder = Recorder(choose(model, layers), activations, gradients, select or {}, flow, demanding=False)
+    return capturing(model, recorder)
+
+
+def parts_of(given: object, names: Collection[str]) -> dict[str, Choice]:
+    """Check what is to be kept of layers that put out more than one tensor."""
+    expected = "a dict from the name of a layer to an index, a key or a function"
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        _check.kind_error("select", expected, type(given).__name__)
+    for name, choice in given.items():
+        if name not in names:
+            _check.value_error("select", f"names of chosen layers, {', '.join(map(repr, names))}", repr(name))
+        if not is_choice(choice):
+            _check.kind_error("select", expected, f"{choice!r} for {name!r}")
+    return dict(given)
 
 
 def side_of(given: object, name: str, true: Side | None = None) -> Any:
@@ -174,28 +211,8 @@ def side_of(given: object, name: str, true: Side | None = None) -> Any:
     return given
 
 
-class Hook:
-    """A hook of ours, which does nothing in a copy of the model: an average of weights, or one that is saved."""
-
-    def __init__(self, act: Callable[..., Any]) -> None:
-        self._act = act
-
-    def __call__(self, *args: Any) -> Any:
-        return self._act(*args)
-
-    def __deepcopy__(self, memo: object) -> Callable[..., None]:
-        return nothing
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return functools.partial, (nothing,)
-
-
-def nothing(*args: object) -> None:
-    """Stand in a copy for what was hooked up to the model itself."""
-
-
 @contextmanager
-def capturing(model: nn.Module, recorder: _Recorder) -> Iterator[Activations]:
+def capturing(model: nn.Module, recorder: Recorder) -> Iterator[Activations]:
     """Hook a recorder up for the time of a block."""
     with ExitStack() as stack:
         stack.enter_context(torch.compiler.set_stance("force_eager"))
@@ -204,41 +221,11 @@ def capturing(model: nn.Module, recorder: _Recorder) -> Iterator[Activations]:
         for module in recorder.names:
             stack.callback(module.register_forward_hook(Hook(recorder.layer)).remove)
         if recorder.follows:
-            stack.enter_context(_Functions(recorder))
+            stack.enter_context(Functions(recorder))
         yield recorder.kept
 
 
-class _Functions(TorchFunctionMode):
-    """Sees the activation functions and normalisations that are called, by modules too."""
-
-    def __init__(self, recorder: _Recorder) -> None:
-        super().__init__()
-        self._recorder = recorder
-
-    def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        name = getattr(func, "__name__", "").strip("_")
-        given = (*args, *kwargs.values())
-        if name not in _ACTIVATIONS and name not in _NORMALISATIONS:
-            if name in _LOOKS or not self._recorder.through:
-                return func(*args, **kwargs)
-            twice = {key: x for x in given if (key := self._recorder.has_gone(x)) is not None}
-            output = func(*args, **kwargs)
-            for key, x in twice.items():
-                if isinstance(output, Tensor) and output.shape == x.shape:
-                    self._recorder.take_back(key, x)
-            return output
-        first: Any = next(iter(given), None)
-        key, twice_key = self._recorder.coming_into(first), self._recorder.has_gone(first)
-        output = func(*args, **kwargs)
-        if key is not None:
-            self._recorder.gone_through(name, key, first, output)
-        elif twice_key is not None:
-            self._recorder.take_back(twice_key, first)
-        return output
-
-
-class _Recorder:
+class Recorder:
     """The hooks of one `capture`, and what they know of the forward pass under way."""
 
     def __init__(
@@ -246,6 +233,7 @@ class _Recorder:
         names: dict[nn.Module, str],
         activations: Side,
         gradients: Side | Literal[False],
+        select: Mapping[str, Choice],
         flow: Flow | None = None,
         demanding: bool = True,
     ) -> None:
@@ -253,6 +241,7 @@ class _Recorder:
         self.names = names
         self.activations = activations
         self.gradients = gradients
+        self.select = select
         self.flow = flow
         self.follows = "after" in (activations, gradients)
         self.kept = Activations()
@@ -279,6 +268,8 @@ class _Recorder:
             self.kept.clear()
             self.kept.gradients.clear()
             self.kept.functions.clear()
+            self.kept.parts.clear()
+            self.kept.channel_dims.clear()
 
     def layer(self, module: nn.Module, args: object, output: object) -> None:
         """A chosen layer has put out."""
@@ -289,13 +280,26 @@ class _Recorder:
         while key in self.kept:
             calls += 1
             key = f"{name}#{calls}"
-        if not isinstance(output, Tensor):
-            got = f"a {type(output).__name__} from {key!r}"
-            _check.kind_error("layers", "layers that put out one tensor", got, "leave it out")
-        self.keep(key, output, "")
-        self.hook(key, output)
-        if self.follows and isinstance(module, COMPUTING):
-            self.watch(key, output)
+        self.kept.parts[key], tensor = self.part(name, output)
+        self.kept.channel_dims[key] = feature_axis(module)
+        self.keep(key, tensor, "")
+        self.hook(key, tensor)
+        if self.follows and computes(module):
+            self.watch(key, tensor)
+
+    def part(self, name: str, output: object) -> tuple[str, Tensor]:
+        """Return what stands for a layer that may put out more than one tensor, and the way to it."""
+        if name in self.select:
+            choice = self.select[name]
+            tensor = chosen(output, choice, f"select[{name!r}]")
+            if not isinstance(tensor, Tensor):
+                _check.kind_error(f"select[{name!r}]", "what names a tensor", f"a {type(tensor).__name__}")
+            return getattr(choice, "__name__", type(choice).__name__) if callable(choice) else f"[{choice!r}]", tensor
+        found = first(output)
+        if found is None:
+            got = f"a {type(output).__name__} from {name!r}"
+            _check.kind_error("layers", "layers that put out tensors", got, "leave it out")
+        return found
 
     def coming_into(self, tensor: object) -> str | None:
         """A function begins: the layer whose output comes into it, untouched since, if one does."""
@@ -314,7 +318,7 @@ class _Recorder:
 
     def gone_through(self, function: str, key: str, given: Tensor, output: Tensor) -> None:
         """It ends: a normalisation passes the layer's name on, an activation takes it."""
-        if function in _NORMALISATIONS:
+        if function in NORMALISATIONS:
             return self.watch(key, output)
         self.through[id(given)] = self.open[id(given)]
         self.open = {i: entry for i, entry in self.open.items() if entry[2] != key}
@@ -365,7 +369,9 @@ class _Recorder:
             self.handles[key].remove()
         found = self.kept.gradients
 
-        def add(gradient: Tensor) -> None:
+        def add(gradient: Tensor | None) -> None:
+            if gradient is None:  # what is behind has no derivative, as quantised layers
+                return
             gradient = gradient.detach()
             found[key] = found[key] + gradient if key in found else gradient.clone()
 

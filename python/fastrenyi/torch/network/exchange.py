@@ -4,6 +4,8 @@ Autograd's graph, which ``flow`` reads, does not show a way through integers, de
 made with the samples of the input exchanged, block by block; in another, of the samples as they are, a layer puts out
 in a block what it had put out in the first. If all that a later layer gets comes from there, its block is that of the
 first pass: in the same place it has been computed from the same numbers.
+
+In the same way it is seen on which axis of an output the samples stand, where several are as long.
 """
 
 from __future__ import annotations
@@ -11,92 +13,163 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from fastrenyi.torch.network.capture import Activations, Hook, Side, capture
-from fastrenyi.torch.network.select import Layers, select
+from fastrenyi.torch.network.axes import alike, follows, places_of_samples, takes_time_first
+from fastrenyi.torch.network.batches import call
+from fastrenyi.torch.network.capture import Activations, Side, capture
+from fastrenyi.torch.network.hook import Hook
+from fastrenyi.torch.network.reading import Reading
+from fastrenyi.torch.network.select import select
+from fastrenyi.torch.network.structure import chosen, first, mapped
 
-__all__ = ["confirmed"]
+__all__ = ["confirmed", "sample_axes"]
 
 _BLOCK = 16
 """Samples that are exchanged with each other: so many that what goes another way differs among them."""
-_CLOSE, _CLOSE_SPREAD, _LEAST_SPREAD = 1e-6, 3e-5, 0.3
-"""How far outputs may be from each other, in parts of each feature's largest and of its spread.
 
-The spread is no less than a part of the largest one: behind a ReLU a feature can be nearly zero in all samples. Where a
-layer looks at all of a minibatch (its mean, its spread), other samples in other blocks change the rounding.
-"""
+_Change = Callable[[Any], Any]
 
-_Change = Callable[[Tensor], Tensor | None]
+
+def sample_axes(
+    model: nn.Module, reading: Reading, inputs: Any, n: int, activations: Side, outputs: Mapping[str, Tensor]
+) -> tuple[dict[str, int], list[str]]:
+    """Return by layer the axis of samples, none for what has none, and the layers of which it stays in doubt.
+
+    One axis as long as there are samples, where they usually stand, is taken for theirs; of several, the one along
+    which an output is exchanged as the samples of the input are. Doubt leaves the usual one, if it is as long.
+    """
+    usual = (reading.batch_dim, 0)
+    places = {name: places_of_samples(output, n, reading.batch_dim) for name, output in outputs.items()}
+    places = {name: axes for name, axes in places.items() if axes}
+    unsure = takes_time_first(model) and reading.batch_dim == 0
+    asked = [name for name, axes in places.items() if unsure or len(axes) > 1 or axes[0] not in usual]
+    found = {name: axes[0] for name, axes in places.items() if name not in asked}
+    doubtful: list[str] = []
+    if asked:
+        order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
+        passed = partial(_pass, model, reading, activations, changes={})
+        plain, exchanged = passed(inputs), passed(_taken(inputs, n, reading.batch_dim, order))
+        for name in asked:
+            there = name in plain and name in exchanged
+            seen = [axis for axis in places[name] if there and follows(plain[name], exchanged[name], order, axis)]
+            if not seen:
+                seen = [axis for axis in usual if axis in places[name]]
+                telling = there and bool(plain[name].isfinite().all())  # what is not finite equals nothing
+                doubtful += [name] if seen and telling else []
+            if seen:
+                found[name] = seen[0]
+    return found, doubtful
 
 
 def confirmed(
-    model: nn.Module, layers: Layers, x: Tensor, activations: Side, links: Mapping[str, str]
+    model: nn.Module,
+    reading: Reading,
+    inputs: Any,
+    n: int,
+    activations: Side,
+    links: Mapping[str, str],
+    axes: Mapping[str, int],
 ) -> dict[str, str]:
     """Return those links, by target, where the target is exchanged with the source.
 
-    A pass is of as many samples as x, in blocks of some of them, from all over it; in each block another source is
-    given what it had put out for others.
+    A pass is of as many samples as there are, in blocks of some of them, from all over the minibatch; in each block
+    another source is given what it had put out for others.
     """
-    n = len(x)
     size = min(_BLOCK, n)
     blocks = [slice(start, start + size) for start in range(0, n - size + 1, size)]
-    chosen = torch.randperm(n, generator=torch.Generator().manual_seed(0))[:size]
-    some = x[chosen[torch.arange(n) % size].to(x.device)]
+    chosen_ones = torch.randperm(n, generator=torch.Generator().manual_seed(0))[:size]
+    some = chosen_ones[torch.arange(n) % size]
     others = some.clone()
     for block in blocks:
         others[block] = some[block].roll(1, 0)
     sources = list(dict.fromkeys(links.values()))
     put_out: dict[str, Tensor] = {}
-    passed = partial(_pass, model, layers, activations)
-    expected = passed(others, {source: partial(_note, put_out, source) for source in sources})
+    passed = partial(_pass, model, reading, activations)
+    taken = partial(_taken, inputs, n, reading.batch_dim)
+    noting = {source: partial(_note, put_out, reading, source) for source in sources}
+    expected = passed(taken(others), noting)
     found = {}
-    for first in range(0, len(sources), len(blocks)):
-        where = dict(zip(sources[first : first + len(blocks)], blocks, strict=False))
+    for start in range(0, len(sources), len(blocks)):
+        where = dict(zip(sources[start : start + len(blocks)], blocks, strict=False))
         where = {source: block for source, block in where.items() if source in put_out}
-        changes = {source: partial(_replaced, put_out[source], block) for source, block in where.items()}
-        changed = passed(some, changes)
+        changes = {
+            source: partial(_replaced, put_out[source], axes[source], block, reading, source)
+            for source, block in where.items()
+        }
+        changed = passed(taken(some), changes)
         for target, source in links.items():
             if source in where and target in expected and target in changed:
-                block = where[source]
-                if _same(changed[target][block], expected[target][block]):
+                block, axis = where[source], axes[target]
+                one, other = changed[target].movedim(axis, 0), expected[target].movedim(axis, 0)
+                if alike(one[block], other[block]):
                     found[target] = source
     return {target: found[target] for target in links if target in found}
 
 
-def _note(put_out: dict[str, Tensor], source: str, output: Tensor) -> None:
-    put_out[source] = output.detach().clone()
+def _taken(inputs: Any, n: int, batch_dim: int, index: Tensor) -> Any:
+    """The inputs with other samples in the place of theirs; what is not of n samples stays.
+
+    A mask has samples first also where time comes first elsewhere, and the state of a recurrent layer has them second.
+    """
+
+    def taken(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            for axis in places_of_samples(value, n, batch_dim):
+                if axis in (batch_dim, 0, 1):
+                    return value.index_select(axis, index.to(value.device))
+        return value
+
+    return mapped(inputs, taken)
 
 
-def _replaced(by: Tensor, block: slice, output: Tensor) -> Tensor | None:
-    if output.shape != by.shape:
+def _tensor(reading: Reading, source: str, output: Any) -> Tensor | None:
+    """The one that stands for a layer, of those it puts out; None where it is made of them."""
+    name = source if source in reading.select else source.rpartition("#")[0] or source
+    if name in reading.select:
+        tensor = chosen(output, reading.select[name], "select")
+        return tensor if isinstance(tensor, Tensor) else None
+    found = first(output)
+    return None if found is None else found[1]
+
+
+def _note(put_out: dict[str, Tensor], reading: Reading, source: str, output: Any) -> None:
+    tensor = _tensor(reading, source, output)
+    if tensor is not None:
+        put_out[source] = tensor.detach().clone()
+
+
+def _replaced(by: Tensor, axis: int, block: slice, reading: Reading, source: str, output: Any) -> Any:
+    tensor = _tensor(reading, source, output)
+    if tensor is None or tensor.shape != by.shape:
         return None
-    changed = output.clone()
-    changed[block] = by[block]
-    return changed
+    changed = tensor.clone()
+    changed.movedim(axis, 0)[block] = by.movedim(axis, 0)[block]
+    return mapped(output, lambda value: changed if value is tensor else value)
 
 
 def _pass(
-    model: nn.Module, layers: Layers, activations: Side, x: Tensor, changes: Mapping[str, _Change]
+    model: nn.Module, reading: Reading, activations: Side, inputs: Any, changes: Mapping[str, _Change]
 ) -> Activations:
     """Return what layers put out where the outputs of some of them are seen, or changed, on their way."""
-    modules = {name: module for module, name in select(model, layers).items()}
+    modules = {name: module for module, name in select(model, reading.layers).items()}
     by_module: dict[nn.Module, dict[int, _Change]] = {}
     for name, change in changes.items():
-        call = "1"
+        call_number = "1"
         if name not in modules:  # a later call of it
-            name, _, call = name.rpartition("#")
-        by_module.setdefault(modules[name], {})[int(call)] = change
+            name, _, call_number = name.rpartition("#")
+        by_module.setdefault(modules[name], {})[int(call_number)] = change
     with ExitStack() as stack:
         for module, calls in by_module.items():
             stack.callback(module.register_forward_hook(Hook(_OnCall(calls))).remove)
         # What a model draws is the same each time.
         stack.enter_context(torch.random.fork_rng(devices=[]))
         torch.manual_seed(0)
-        acts = stack.enter_context(capture(model, layers, activations=activations))
-        model(x.clone())
+        acts = stack.enter_context(capture(model, reading.layers, activations=activations, select=reading.select))
+        call(model, mapped(inputs, lambda value: value.clone() if isinstance(value, Tensor) else value))
     return acts
 
 
@@ -107,16 +180,7 @@ class _OnCall:
         self._changes = changes
         self._calls = 0
 
-    def __call__(self, module: nn.Module, args: object, output: Tensor) -> Tensor | None:
+    def __call__(self, module: nn.Module, args: object, output: Any) -> Any:
         self._calls += 1
         change = self._changes.get(self._calls)
         return None if change is None else change(output)
-
-
-def _same(a: Tensor, b: Tensor) -> bool:
-    if a.shape != b.shape:
-        return False
-    spread = b.amax(0) - b.amin(0)
-    spread = spread.clamp_min(_LEAST_SPREAD * spread.max())
-    allowed = _CLOSE * b.abs().amax(0) + _CLOSE_SPREAD * spread
-    return bool(((a - b).abs().amax(0) <= allowed).all())

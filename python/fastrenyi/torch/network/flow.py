@@ -24,13 +24,13 @@ class Flow:
 
     def __init__(self) -> None:
         """Nothing is known yet."""
-        self._source: Any = None
+        self._sources: list[Any] = []
         self._values: dict[str, Any] = {}
         self._errors: dict[str, Any] = {}
 
     def begin(self, x: Tensor) -> None:
-        """The input, as the network is given it."""
-        self._source = _vertex(x)
+        """One of the tensors by which the input comes in: as the network is given it, or looked up for its tokens."""
+        self._sources.append(_vertex(x))
 
     def value(self, name: str, output: Tensor) -> None:
         """A layer's variable, which replaces an earlier one of the name."""
@@ -40,10 +40,15 @@ class Flow:
         """What a layer's error is taken with respect to."""
         self._errors[name] = _vertex(output)
 
+    def forget(self, name: str) -> None:
+        """A layer that is left out."""
+        self._values.pop(name, None)
+        self._errors.pop(name, None)
+
     def values_via(self) -> dict[str, str]:
         """By layer, the closest one through which all it gets of the input has come; none for the others."""
         ancestors = _closure(self._values.values(), _before)
-        return _closest(_ordered(ancestors), ancestors, self._source, self._values)
+        return _closest(_ordered(ancestors), ancestors, self._sources, self._values)
 
     def errors_via(self, loss: Tensor) -> dict[str, str]:
         """By layer, the closest one through which all of its error has come; none for the others."""
@@ -54,7 +59,7 @@ class Flow:
             for one in earlier:
                 after[one].append(node)
         layers = dict(reversed(self._errors.items()))  # of one variable, the later layer is the closer one
-        return _closest(_ordered(ancestors)[::-1], after, source, layers)
+        return _closest(_ordered(ancestors)[::-1], after, [source], layers)
 
 
 def _vertex(tensor: Tensor) -> Any:
@@ -97,24 +102,24 @@ def _ordered(edges: Mapping[Any, list[Any]]) -> list[Any]:
 
 
 def _closest(
-    order: Iterable[Any], edges: Mapping[Any, list[Any]], source: Any, layers: Mapping[str, Any]
+    order: Iterable[Any], edges: Mapping[Any, list[Any]], sources: Iterable[Any], layers: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Return by layer the closest other one that stands on every way from the source to it.
+    """Return by layer the closest other one that stands on every way from the sources to it.
 
-    ``edges`` lead towards the source, ``order`` away from it. The layers on every way to a node follow each other, so
+    ``edges`` lead towards the sources, ``order`` away from it. The layers on every way to a node follow each other, so
     that a list in order says all. Layers of one node are the same variable, in the order in which they are given.
     """
     named: dict[Any, list[str]] = {}
     for name, node in layers.items():
         named.setdefault(node, []).append(name)
     named.pop(None, None)  # what depends on nothing that has a gradient
-    if source is None:
-        return {}
-    through: dict[Any, list[str]] = {source: []}  # by node that the source reaches: the layers on every way to it
+    # By node that a source reaches: the layers on every way to it.
+    through: dict[Any, list[str]] = {source: [] for source in sources if source is not None}
+    begun = set(through)
     via: dict[str, str] = {}
     for node in order:
         ways = [through[one] for one in edges.get(node, []) if one in through]
-        if node is not source:
+        if node not in begun:
             if not ways:
                 continue
             through[node] = [name for name in ways[0] if all(name in way for way in ways[1:])]

@@ -1,11 +1,10 @@
-"""The minibatches that a Monitor measures on, and a pass of a network over one that leaves no trace."""
+"""A pass of a network over a minibatch that leaves no trace: outputs, errors, and how the layers hang together."""
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -13,181 +12,228 @@ import torch
 from torch import Tensor, nn
 
 from fastrenyi import _check
+from fastrenyi.torch.network.axes import arranged
+from fastrenyi.torch.network.batches import Batch, as_bytes, call
 from fastrenyi.torch.network.capture import Activations, Side, capture_with_flow
-from fastrenyi.torch.network.exchange import confirmed
+from fastrenyi.torch.network.exchange import confirmed, sample_axes
 from fastrenyi.torch.network.flow import Flow
-from fastrenyi.torch.network.select import Layers
+from fastrenyi.torch.network.hook import Hook
+from fastrenyi.torch.network.reading import Reading
+from fastrenyi.torch.network.structure import chosen, mapped, tensors
 
-__all__ = ["Batch", "Links", "Loss", "Place", "accept", "default_loss", "fingerprint", "follow", "place_of", "run"]
+__all__ = ["Links", "Loss", "Pass", "default_loss", "run"]
 
-Batch: TypeAlias = tuple[Tensor, Tensor]
-Loss: TypeAlias = Callable[[Any, Tensor], Tensor]
+Loss: TypeAlias = Callable[[Any, Any], Tensor]
 
-
-def accept(probe: object) -> list[Batch]:
-    """Copies of the minibatches, checked."""
-    if not isinstance(probe, (list, tuple)):
-        _check.kind_error("probe", "a list of minibatches (x, y)", type(probe).__name__, "pass list(probe)")
-    if not probe:
-        _check.value_error("probe", "at least one minibatch (x, y)", "none")
-    batches = []
-    for index, pair in enumerate(probe):
-        name = f"probe[{index}]"
-        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
-            got = f"{len(pair)} items" if isinstance(pair, (list, tuple)) else type(pair).__name__
-            _check.kind_error(name, "a pair (x, y)", got, "one minibatch is probe=[(x, y)]")
-        x, y = pair
-        for part, value in (("x", x), ("y", y)):
-            if not isinstance(value, Tensor):
-                _check.kind_error(f"{name}: {part}", "a torch tensor", type(value).__name__)
-        if not x.is_floating_point():
-            _check.kind_error(f"{name}: x", "real numbers", f"dtype {x.dtype}", "pass x.float()")
-        if x.ndim == 0 or len(x) < 2:
-            _check.value_error(f"{name}: x", "at least two samples (n, ...)", f"shape {tuple(x.shape)}")
-        if y.ndim == 0 or len(y) != len(x):
-            _check.value_error(f"{name}: y", f"targets of {len(x)} samples", f"shape {tuple(y.shape)}")
-        if y.device != x.device:
-            _check.kind_error(f"{name}: y", f"a tensor on {x.device}, as x", str(y.device), "move one")
-        # Copied outside inference mode: what is made within it can never require grad.
-        with torch.inference_mode(False):
-            batches.append((x.detach().clone(), y.detach().clone()))
-    return batches
-
-
-class Place(NamedTuple):
-    """Where a model's numbers are, and of which dtype; None for a model without parameters."""
-
-    dtype: torch.dtype | None
-    device: torch.device | None
-
-
-def place_of(model: nn.Module) -> Place:
-    """Return that of the model's first floating parameter."""
-    for parameter in model.parameters():
-        if parameter.is_floating_point():
-            return Place(parameter.dtype, parameter.device)
-    return Place(None, None)
-
-
-def follow(batch: Batch, before: Place, now: Place) -> Batch:
-    """Return a minibatch of the dtype and device that the model had cast and moved as the model was, by a trainer."""
-    if before == now:
-        return batch
-    x, y = (
-        tensor.to(
-            dtype=now.dtype if tensor.dtype == before.dtype else None,
-            device=now.device if tensor.device == before.device else None,
-        )
-        for tensor in batch
-    )
-    return x, y
-
-
-def fingerprint(batches: list[Batch]) -> str:
-    """SHA-256 of the data, with dtypes and shapes."""
-    digest = hashlib.sha256()
-    for tensor in (tensor for batch in batches for tensor in batch):
-        digest.update(f"{tensor.dtype} {tuple(tensor.shape)};".encode())
-        # As bytes, since NumPy has no bfloat16.
-        digest.update(_bytes(tensor.cpu()).numpy().data)
-    return digest.hexdigest()
-
-
-def _bytes(tensor: Tensor) -> Tensor:
-    return tensor.contiguous().reshape(-1).view(torch.uint8)
+_IGNORED = -100
+"""A label that no loss is taken of, after PyTorch."""
 
 
 def default_loss(output: object, y: Tensor) -> Tensor:
-    """Cross entropy with class labels, squared error with floating targets; both summed over samples."""
+    """Return the cross entropy of classes or of labels of zeros and ones, or the squared error, summed over samples."""
     if not isinstance(output, Tensor):
-        got = f"None with a model that puts out a {type(output).__name__}"
-        _check.kind_error("loss", "a function where the model does not put out one tensor", got)
-    shape = tuple(output.shape)
+        output = _logits(output)
+    shape, own = tuple(output.shape), tuple(y.shape)
+    if _without_ones(shape) == _without_ones(own):  # (n,) is (n, 1): broadcasting would compare all with all
+        y = y.reshape(shape)
+        if y.is_floating_point():
+            return (output - y).square().sum()
+        if not 0 <= int(y.min()) <= int(y.max()) <= 1:
+            got = f"{int(y.min())} to {int(y.max())}"
+            _check.value_error("probe", f"y of zeros and ones for an output of its shape, {shape}", got)
+        return nn.functional.binary_cross_entropy_with_logits(output, y.to(output.dtype), reduction="sum")
     if y.is_floating_point():
-        if output.shape != y.shape:  # broadcasting would compare each sample with all others
-            _check.value_error("probe", f"y of the shape of the model's output, {shape}", f"{tuple(y.shape)}")
-        return (output - y).square().sum()
-    if len(shape) != 2 or shape[0] != len(y):
-        _check.value_error("loss", "a function where the model does not put out (n, classes)", f"None with {shape}")
-    if not 0 <= int(y.min()) <= int(y.max()) < shape[1]:
-        _check.value_error("probe", f"labels from 0 to {shape[1] - 1}", f"{int(y.min())} to {int(y.max())}")
-    return nn.functional.cross_entropy(output, y.long(), reduction="sum")
+        _check.value_error("probe", f"y of the shape of the model's output, {shape}", f"{own}")
+    # The axis of classes is the one that y does not have: the second, or the last, as language models have it.
+    places = [axis for axis in dict.fromkeys((1, len(shape) - 1)) if shape[:axis] + shape[axis + 1 :] == own]
+    if len(shape) < 2 or len(places) != 1:
+        got = f"None with {shape} for y of shape {own}"
+        expected = "a function where the model does not put out (n, classes), or classes for each number in y"
+        _check.value_error("loss", expected, got)
+    classes = shape[places[0]]
+    known = y[y != _IGNORED]
+    if known.numel() and not 0 <= int(known.min()) <= int(known.max()) < classes:
+        got = f"{int(known.min())} to {int(known.max())}"
+        _check.value_error("probe", f"labels from 0 to {classes - 1}", got)
+    output = output.movedim(places[0], 1)
+    return nn.functional.cross_entropy(output, y.long(), ignore_index=_IGNORED, reduction="sum")
+
+
+def _logits(output: object) -> Tensor:
+    found = [tensor for name, tensor in tensors(output) if name in (".logits", "['logits']")]
+    if not found:
+        there = ", ".join(name for name, _ in tensors(output))
+        got = f"None with a model that puts out a {type(output).__name__}" + (f" of {there}" if there else "")
+        expected = "a function where the model does not put out one tensor, or logits"
+        _check.kind_error("loss", expected, got, "name one with output=, or pass errors=False")
+    return found[0]
+
+
+def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size != 1)
 
 
 class Links(NamedTuple):
-    """By layer, the one through which all that it gets has come (see ``flow``)."""
+    """By layer, the one through which all that it gets has come (see ``flow``), and the axis of its samples."""
 
     values: dict[str, str]
     errors: dict[str, str]
+    axes: dict[str, int]
+
+
+class Pass(NamedTuple):
+    """What a pass has shown."""
+
+    acts: Activations
+    """Outputs and gradients with samples first and then features; `channel_dims` says where these were."""
+    links: Links
+    left_out: dict[str, tuple[int, ...]]
+    """Layers that put out other numbers of samples, with their shapes."""
+    doubtful: list[str]
+    """Layers of which it is not clear on which axis their samples are."""
 
 
 def run(
     model: nn.Module,
-    layers: Layers,
+    reading: Reading,
     batch: Batch,
+    n: int,
     loss: Loss | None,
     activations: Side,
     errors_at: Side,
     linked: Links | None = None,
-) -> tuple[Activations, Links]:
+) -> Pass:
     """Capture the layers' outputs, the gradients of the loss unless it is None, and how the layers hang together.
 
     Where the last is known it is not looked for, which takes more passes (``exchange``).
     """
-    x, y = batch
-    devices = {parameter.device for parameter in model.parameters()}
-    if devices and x.device not in devices:
-        home = ", ".join(map(str, devices))
-        _check.kind_error("probe", f"tensors on the model's device, {home}", str(x.device), "move one")
+    inputs, y = batch
+    if y is None and loss is default_loss:
+        loss = None
+    _check_devices(model, inputs)
     # Autograd's graph says how layers hang together; what was made in inference mode can have none.
     unmade = linked is None and not any(tensor.is_inference() for _, tensor in _tensors(model))
     recorded = loss is not None or unmade
     flow = Flow() if linked is None else None
     with _undisturbed(model), torch.set_grad_enabled(recorded):
-        # The input requires grad so that layers have errors also where all parameters are frozen. The model gets a
-        # copy: it may work in place, which a probe must survive and a leaf would refuse.
-        leaf = x.detach().requires_grad_(recorded)
         sides = False if loss is None else errors_at, activations
-        with capture_with_flow(model, layers, *sides, flow) as acts:
-            copy = leaf.clone()
-            if flow is not None:
-                flow.begin(copy)
-            output = _put_out(model, copy)
-            _check_outputs(acts, len(x))
+        with ExitStack() as stack:
+            sources = _Sources(n, reading.batch_dim, recorded, flow)
+            stack.enter_context(sources.looked_up(model))  # first, so that what is kept of an embedding has a gradient
+            acts = stack.enter_context(capture_with_flow(model, reading.layers, *sides, reading.select, flow))
+            output = _put_out(model, inputs, sources)
+            left_out = _leave_out(acts, n, flow)
             value = None
             if loss is not None:
-                value = loss(output, y)
+                value = loss(output if reading.output is None else chosen(output, reading.output, "output"), y)
                 _check_loss(value)
             if flow is not None:
-                linked = Links(flow.values_via(), {} if value is None else flow.errors_via(value))
+                found = flow.values_via(), {} if value is None else flow.errors_via(value)
             if value is not None:
                 # Unlike value.backward(), this leaves every .grad alone. The parameters are among the sources so
                 # that errors also reach layers that hang on them and not on the input.
-                sources = [leaf, *(p for p in model.parameters() if p.requires_grad)]
-                torch.autograd.grad(value, sources, allow_unused=True)
-    assert linked is not None
-    looked = flow is not None
-    del output, value, flow  # and with them autograd's graph
-    if looked and linked.values:
+                leaves = [*sources.leaves, *(p for p in model.parameters() if p.requires_grad)]
+                _go_back(value, leaves)
+    del output, value, sources, flow  # and with them autograd's graph
+    doubtful: list[str] = []
+    if linked is None:
+        values, errors = found
         with _undisturbed(model), torch.no_grad():
-            values = confirmed(model, layers, x, activations, linked.values)
-        linked = Links(values, linked.errors)
-    return acts, linked
+            axes, doubtful = sample_axes(model, reading, inputs, n, activations, acts)
+            values = {target: source for target, source in values.items() if target in axes and source in axes}
+            if values:
+                values = confirmed(model, reading, inputs, n, activations, values, axes)
+        linked = Links(values, errors, axes)
+    _arrange(acts, reading, linked.axes, n, left_out)
+    if not acts:
+        name, shape = next(iter(left_out.items()))
+        _check.value_error("layers", f"outputs of {n} samples", f"shape {shape} from {name!r}")
+    return Pass(acts, linked, left_out, doubtful)
 
 
-def _put_out(model: nn.Module, x: Tensor) -> object:
+def _go_back(value: Tensor, leaves: list[Tensor]) -> None:
+    try:
+        torch.autograd.grad(value, leaves, allow_unused=True)
+    except RuntimeError as error:
+        if "use_reentrant" in str(error):
+            expected = "checkpoints that leave parameters' .grad alone, as errors are taken by torch.autograd.grad"
+            way_out = "checkpoint with use_reentrant=False, or pass errors=False"
+            _check.value_error("model", expected, "torch.utils.checkpoint with use_reentrant=True", way_out)
+        raise
+
+
+class _Sources:
+    """The tensors by which the input comes into autograd's graph."""
+
+    def __init__(self, n: int, batch_dim: int, recorded: bool, flow: Flow | None) -> None:
+        self._n, self._batch_dim, self._recorded, self._flow = n, batch_dim, recorded, flow
+        self.leaves: list[Tensor] = []
+
+    def given(self, value: Any) -> Any:
+        """Return a copy for the model, which may work in place: a probe must survive that, and a leaf would refuse.
+
+        It requires grad so that layers have errors also where all parameters are frozen.
+        """
+        if not isinstance(value, Tensor):
+            return value
+        if not self._recorded or not value.is_floating_point():
+            return value.clone()
+        leaf = value.detach().requires_grad_()
+        self.leaves.append(leaf)
+        copy = leaf.clone()
+        self._begin(copy)
+        return copy
+
+    @contextmanager
+    def looked_up(self, model: nn.Module) -> Iterator[None]:
+        """Tokens have no gradient: what embeddings give for those of the samples stands in for them."""
+        with ExitStack() as stack:
+            if self._recorded:
+                for module in model.modules():
+                    if isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
+                        stack.callback(module.register_forward_hook(Hook(self._looked_up)).remove)
+            yield
+
+    def _looked_up(self, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor | None:
+        given = args[0] if args else None
+        axis = self._batch_dim
+        if isinstance(given, Tensor) and (given.ndim <= axis or given.shape[axis] != self._n):
+            return None  # of places in a sequence, which are the same for all samples
+        if output.requires_grad:
+            self._begin(output)
+            return None
+        leaf = output.detach().requires_grad_()
+        self.leaves.append(leaf)
+        copy = leaf.clone()
+        self._begin(copy)
+        return copy
+
+    def _begin(self, tensor: Tensor) -> None:
+        if self._flow is not None:
+            self._flow.begin(tensor)
+
+
+def _put_out(model: nn.Module, inputs: Any, sources: _Sources) -> Any:
     """The model's output; where it fails over the dtype of x or over inference tensors, an error that says so.
 
     Not checked beforehand, since a model may convert its input, and need not take part in autograd as a whole.
     """
     try:
-        return model(x)
+        return call(model, mapped(inputs, sources.given))
     except (RuntimeError, ValueError) as error:
         told = str(error).splitlines()[0] if str(error) else ""
         dtypes = sorted({str(p.dtype) for p in model.parameters() if p.is_floating_point()})
-        if dtypes and str(x.dtype) not in dtypes and "type" in str(error):
+        others = [
+            (name, tensor)
+            for name, tensor in tensors(inputs)
+            if tensor.is_floating_point() and str(tensor.dtype) not in dtypes
+        ]
+        if dtypes and others and "type" in str(error):
+            name, x = others[0]
             got = f"{x.dtype} ({told})"
-            _check.kind_error("probe", f"x of the model's dtype, {', '.join(dtypes)}", got, f"pass x.to({dtypes[0]})")
+            _check.kind_error(
+                "probe", f"x{name} of the model's dtype, {', '.join(dtypes)}", got, f"pass x{name}.to({dtypes[0]})"
+            )
         made = [name for name, tensor in _tensors(model) if tensor.is_inference()]
         if made and told.startswith("Inference tensor"):
             _check.value_error(
@@ -204,14 +250,41 @@ def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from model.named_buffers()
 
 
-def _check_outputs(acts: Activations, n: int) -> None:
+def _check_devices(model: nn.Module, inputs: Any) -> None:
+    devices = {parameter.device for parameter in model.parameters()}
+    for _, tensor in tensors(inputs):
+        if devices and tensor.device not in devices:
+            home = ", ".join(map(str, devices))
+            _check.kind_error("probe", f"tensors on the model's device, {home}", str(tensor.device), "move one")
+
+
+def _leave_out(acts: Activations, n: int, flow: Flow | None) -> dict[str, tuple[int, ...]]:
+    """Take away what is not of n samples, and return its shapes; a link goes past it."""
     if not acts:
         _check.value_error("layers", "layers that the model calls", "only others", "see frt.capture for what it calls")
-    others = [name for name, output in acts.items() if output.ndim == 0 or len(output) != n]
-    if others:
-        got = f"shape {tuple(acts[others[0]].shape)} from {others[0]!r}"
-        way_out = "leave the layer out" if len(others) == 1 else f"leave out {', '.join(map(repr, others))}"
-        _check.value_error("layers", f"outputs of {n} samples", got, way_out)
+    left_out = {name: tuple(output.shape) for name, output in acts.items() if n not in output.shape}
+    for name in left_out:
+        acts.drop(name)
+        if flow is not None:
+            flow.forget(name)
+    return left_out
+
+
+def _arrange(
+    acts: Activations, reading: Reading, axes: dict[str, int], n: int, left_out: dict[str, tuple[int, ...]]
+) -> None:
+    """Bring samples and features of what was kept to the front."""
+    for name, output in list(acts.items()):
+        samples = axes.get(name)
+        if samples is None or samples >= output.ndim or output.shape[samples] != n:
+            left_out[name] = tuple(output.shape)
+            acts.drop(name)
+            continue
+        features = reading.channel_dim_of(name, acts, samples)
+        acts[name] = arranged(output.dequantize() if output.is_quantized else output, samples, features)
+        if name in acts.gradients:
+            acts.gradients[name] = arranged(acts.gradients[name], samples, features)
+        acts.channel_dims[name] = features % output.ndim if output.ndim > 2 else -1
 
 
 def _check_loss(value: object) -> None:
@@ -259,6 +332,6 @@ def _restore(module: nn.Module, name: str, buffer: Tensor, values: Tensor) -> No
     if current is None or (current.shape, current.dtype) != (values.shape, values.dtype):
         return  # a cache that grew: plain attributes that we do not know may tell its size
     module._buffers[name] = buffer
-    if buffer.layout == torch.strided and torch.equal(_bytes(buffer.detach()), _bytes(values)):
+    if buffer.layout == torch.strided and torch.equal(as_bytes(buffer.detach()), as_bytes(values)):
         return
     buffer.data.copy_(values)  # .data: a graph of the training that holds an untouched buffer stays valid

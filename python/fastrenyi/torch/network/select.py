@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -14,16 +15,28 @@ from torch.nn.modules import conv
 from torch.optim.swa_utils import AveragedModel
 
 from fastrenyi import _check
+from fastrenyi.torch.network.axes import is_named
 
-__all__ = ["COMPUTING", "Layers", "select", "unwrapped"]
+__all__ = ["Layers", "computes", "select", "unwrapped", "whole"]
 
 Predicate: TypeAlias = Callable[[str, nn.Module], bool]
 Layers: TypeAlias = str | Sequence[str] | type[nn.Module] | Sequence[type[nn.Module]] | Predicate | None
 
-COMPUTING = (conv._ConvNd, nn.Linear)
-"""Layers whose output goes into an activation function: convolutions and linear ones."""
+_COMPUTING = (conv._ConvNd, nn.Linear)
+_COMPUTING_ELSEWHERE = {  # of libraries that are not imported to find out
+    "torch.ao.nn.quantized.modules.conv._ConvNd",
+    "torch.ao.nn.quantized.modules.linear.Linear",
+    "torch_geometric.nn.conv.message_passing.MessagePassing",
+    "torch_geometric.nn.dense.linear.Linear",
+    "transformers.pytorch_utils.Conv1D",
+}
 
 _WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel, AveragedModel)
+
+
+def computes(module: nn.Module) -> bool:
+    """Whether this is a layer whose output goes into an activation function: a convolution or a linear one."""
+    return isinstance(module, _COMPUTING) or is_named(module, _COMPUTING_ELSEWHERE)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -36,6 +49,30 @@ def unwrapped(model: nn.Module) -> nn.Module:
         got = f"a scripted model ({type(model).__name__} of {model.original_name})"
         _check.kind_error("model", "a torch.nn.Module that runs in Python", got, "pass the nn.Module it was made of")
     return model
+
+
+def whole(model: nn.Module) -> None:
+    """Refuse a model of which each process holds a part: one process that runs it alone waits for the others."""
+    if not torch.distributed.is_available() or not torch.distributed.is_initialized():
+        return
+    if torch.distributed.get_world_size() == 1:
+        return
+    # What shards a model has been imported by whoever did it.
+    sharding = sys.modules.get("torch.distributed.fsdp"), sys.modules.get("torch.distributed.tensor")
+    kinds = [
+        getattr(of, name, None) for of in sharding for name in ("FSDPModule", "FullyShardedDataParallel", "DTensor")
+    ]
+    sharded = tuple(kind for kind in kinds if kind is not None)
+    parts = [name for name, part in (*model.named_modules(), *model.named_parameters()) if isinstance(part, sharded)]
+    if parts:
+        which = f"{parts[0]!r} in it" if parts[0] else "it"
+        _check.kind_error(
+            "model",
+            "one that this process holds whole",
+            f"one that is sharded over {torch.distributed.get_world_size()} processes ({which} is)",
+            "on all of them gather its weights by torch.distributed.checkpoint.state_dict.get_model_state_dict with "
+            "StateDictOptions(full_state_dict=True), and measure a copy of the model that has loaded them",
+        )
 
 
 def _inside(module: nn.Module) -> tuple[str, nn.Module] | None:
@@ -84,7 +121,7 @@ def select(model: nn.Module, layers: Layers) -> dict[nn.Module, str]:
     given: Any = layers
     if given is None:
         wanted = "the convolution and linear layers, the default"
-        chosen = {m: name for m, name in first.items() if isinstance(m, COMPUTING)}
+        chosen = {m: name for m, name in first.items() if computes(m)}
     elif isinstance(given, str) or _all(given, str):
         wanted = "an empty list"
         for name in [given] if isinstance(given, str) else given:
