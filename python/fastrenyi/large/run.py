@@ -25,7 +25,8 @@ __all__ = ["Term", "estimated"]
 _BLOCKS, _NEXT = 4, 2  # blocks before the first look, and between two at least
 _FALLING = 0.7  # from one look to the next
 _AFTER_DRAW = 3  # blocks of which the new one is the first
-_HEAVY = 1.25  # Student's t is too light where few eigenvalues carry what is left, from order 2 on
+_HEAVY = 1.25  # Student's t is too light where few eigenvalues carry what is left, from order 2 on, or few probes are
+_FEW = 32  # probes
 _AT_ONCE = 2048  # samples of which a spectrum costs less than the rest
 _AT_LAST = 8192  # where a space of a quarter of them does not suffice
 _COPIES = 4  # of a dense Gram, that its spectrum takes
@@ -189,7 +190,7 @@ class _Sum:
             return 0.0
         fewest = min(len(part.departures) for _, part in parts if len(part.departures))
         quantile = float(stdtrit(fewest - 1, (1 + self._how.confidence) / 2))
-        return quantile * (_HEAVY if order >= 2 else 1.0) * math.sqrt(squares)
+        return quantile * (_HEAVY if order >= 2 or fewest < _FEW else 1.0) * math.sqrt(squares)
 
     @property
     def _widest(self) -> _Interval:

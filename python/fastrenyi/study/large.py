@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import functools
 import gzip
+import io
+import math
 import sys
 import time
 import warnings
@@ -123,21 +125,21 @@ def cost(n: int, tolerances: Sequence[float]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
-def peers(n: int) -> pd.DataFrame:
+def peers(n: int, alphas: Sequence[float] = (1.01, 1.5, 2.5)) -> pd.DataFrame:
     """Return errors and times of others' estimators, and of ours; a dense Gram's time is in those that need it."""
     sets = {"digits, Silverman h = 5": _digits(n).astype(np.float64), "two Gaussians, sigma = 1": _two(n)}
     rows = []
     for name, x in sets.items():
         width = 5.0 * n ** (-1 / (4 + x.shape[1])) if name.startswith("digits") else 1.0
-        for alpha in (1.01, 1.5, 2.5):
+        for alpha in alphas:
             begun = time.perf_counter()
             a = _dense(x, width)
             gram_seconds = time.perf_counter() - begun
             exact, whole = _timed(fr.entropy, a, alpha)
-            rows.append((name, n, alpha, "spectrum", exact, 0.0, gram_seconds + whole))
+            rows.append((name, n, alpha, "spectrum", exact, 0.0, gram_seconds + whole, math.nan))
             for told, peer in ESTIMATORS.items():
                 value, seconds = _timed(peer, a, alpha)
-                rows.append((name, n, alpha, told, value, value - exact, gram_seconds + seconds))
+                rows.append((name, n, alpha, told, value, value - exact, gram_seconds + seconds, math.nan))
             del a
             others: dict[str, Callable[..., float]] = {
                 "1,000 random features": random_features,
@@ -146,14 +148,42 @@ def peers(n: int) -> pd.DataFrame:
             }
             for told, other in others.items():
                 value, seconds = _timed(other, x, width, alpha)
-                rows.append((name, n, alpha, told, value, value - exact, seconds))
+                rows.append((name, n, alpha, told, value, value - exact, seconds, math.nan))
             for tol in (0.01, 0.001):
                 lazy = fr.lazy_gram(x, bandwidth=width)
                 found = _estimated([lazy], [alpha], fr.Estimation(tol=tol, solve=0))
                 half = (found.high[0] - found.low[0]) / 2
-                told = f"fastrenyi, {tol:g} (interval {half:.1g} to each side)"
-                rows.append((name, n, alpha, told, found.value[0], found.value[0] - exact, found.seconds))
-    return pd.DataFrame(rows, columns=["workload", "n", "order", "estimator", "S", "off by", "seconds"])
+                rows.append((name, n, alpha, f"fastrenyi, within {tol:g}", found.value[0], found.value[0] - exact,
+                             found.seconds, half))  # fmt: skip
+    return pd.DataFrame(rows, columns=["workload", "n", "order", "estimator", "S", "off by", "seconds", "half-width"])
+
+
+def drawn(table: pd.DataFrame, path: Path) -> None:
+    """Draw error and time against n, a column for each workload."""
+    from matplotlib.figure import Figure
+
+    names = list(dict.fromkeys(table["workload"]))
+    figure = Figure(figsize=(4.2 * len(names), 6.4), layout="constrained")
+    axes = figure.subplots(2, len(names), sharex=True, sharey="row", squeeze=False)
+    for column, name in zip(axes.T, names, strict=True):
+        for estimator, rows in table[table["workload"] == name].groupby("estimator", sort=False):
+            ours = str(estimator).startswith("fastrenyi")
+            style: dict[str, Any] = {"marker": "o" if ours else "x", "linewidth": 2 if ours else 1, "label": estimator}
+            line = column[1].plot(rows["n"], rows["seconds"], **style)[0]
+            if estimator == "spectrum":
+                continue
+            column[0].plot(rows["n"], rows["off by"].abs(), color=line.get_color(), **style)
+            if ours:  # how far off it may be
+                column[0].plot(rows["n"], rows["half-width"], ":", color=line.get_color())
+        column[0].set(title=name, yscale="log", xscale="log")
+        column[1].set(xlabel="samples n", yscale="log")
+    axes[0, 0].set_ylabel("error in bits (dotted: half the interval)")
+    axes[1, 0].set_ylabel("seconds")
+    handles, labels = axes[1, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize="small")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    write_whole(path, buffer.getvalue())
 
 
 def _dense(x: Any, width: float) -> Any:
@@ -180,17 +210,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one of the studies, and print its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=("coverage", "cost", "peers"))
-    parser.add_argument("--n", type=int, help="samples (default: 2,000, 10,000, 4,000 and 10,000)")
+    parser.add_argument("--n", type=int, nargs="+", help="samples (default: 2,000, 10,000, 4,000 and 10,000)")
+    parser.add_argument("--alpha", type=float, nargs="+", default=[1.01, 1.5, 2.5], help="orders of peers")
+    parser.add_argument("--figure", type=Path, help="draw peers' errors and times against n, of the first order")
     parser.add_argument("--seeds", type=int, default=200, help="intervals of each kind for coverage (default: 200)")
     parser.add_argument("--tol", type=float, nargs="+", help="half-widths wanted (default: 0.005; 0.01 and 0.001)")
     parser.add_argument("--csv", type=Path, help="write the table as well")
     given = parser.parse_args(arguments)
     if given.study == "coverage":
-        table = coverage(given.n or 2000, given.seeds, (given.tol or [0.005])[0])
+        table = coverage((given.n or [2000])[0], given.seeds, (given.tol or [0.005])[0])
     elif given.study == "peers":
-        table = pd.concat([peers(n) for n in ([given.n] if given.n else (4000, 10_000))])
+        table = pd.concat([peers(n, given.alpha) for n in (given.n or [4000, 10_000])])
+        if given.figure:
+            drawn(table[table["order"] == given.alpha[0]], given.figure)
     else:
-        table = cost(given.n or 10_000, given.tol or [0.01, 0.001])
+        table = pd.concat([cost(n, given.tol or [0.01, 0.001]) for n in (given.n or [10_000])])
     if given.csv:
         write_whole(given.csv, table.to_csv(index=False).encode())
     print(markdown_rows(table))
