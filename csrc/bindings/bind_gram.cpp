@@ -22,9 +22,9 @@ py::object gram(const py::array& x, const std::string& kind, const std::optional
         T* result = out.mutable_data();
         {
             const Released released;
-            cpu::gram(samples, kernel, result, threads);
+            if (cpu::gram(samples, kernel, result, threads)) return out;
         }
-        return out;
+        return py::none();
     });
 }
 

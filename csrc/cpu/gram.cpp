@@ -1,32 +1,35 @@
 #include "ops/gram.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include "common/parallel.hpp"
 #include "cpu/dispatch.hpp"
+#include "cpu/sample_sums.hpp"
+#include "ops/inspect.hpp"
 
 namespace fastrenyi::cpu {
 namespace {
 
-constexpr index_t block_rows = 16;       // rows that share one pass over the others
-constexpr index_t block_features = 512;  // features of a block that stay in cache during that pass
+/// Of small matrices or few features the work beside the products is most of it; measured, see benchmarks/README.md.
+bool by_products_is_quicker(index_t n, index_t d) {
+    return n >= 32 && d >= 16;
+}
 
-/// A policy says how two samples are compared: `core` is summed over features, finish() turns the n sums of a row into
-/// entries.
+/// A policy turns the n sums of a row into entries.
 struct Exponential {
     Core core;
     double scale, exponent, weight;
-    void finish(double* row, index_t n) const { engine<double>().exponentials(row, n, exponent, weight); }
+    void finish(double* row, index_t n) const {  // whole vectors: a row of sums has room after it
+        engine<double>().exponentials(row, (n + 7) / 8 * 8, exponent, weight);
+    }
 };
 
 struct Power {
     int degree;
     double weight;
-    Core core = Core::product;
-    double scale = 1.0;
     void finish(double* row, index_t n) const {
         for (index_t j = 0; j < n; ++j) row[j] = std::pow(row[j], degree) * weight;
     }
@@ -34,7 +37,6 @@ struct Power {
 
 struct Euclidean {
     double scale;
-    Core core = Core::scaled_squared;
     void finish(double* row, index_t n) const {
         for (index_t j = 0; j < n; ++j) row[j] = std::sqrt(row[j]) / scale;
     }
@@ -42,55 +44,43 @@ struct Euclidean {
 
 struct Manhattan {
     double scale;
-    Core core = Core::absolute;
     void finish(double* row, index_t n) const {
         for (index_t j = 0; j < n; ++j) row[j] /= scale;
     }
 };
 
-/// Rows [first, first + 16) of one matrix against all rows from `first` on, and the mirror image.
-/// `rows` are contiguous features with a stride between samples.
-template <class In, class T, class Policy>
-void fill_block(const Policy& policy, const In* rows, index_t row_stride, index_t n, index_t d, index_t first,
-                double diagonal, T* out) {
-    const index_t height = std::min(block_rows, n - first), width = n - first, ld = width + 3;
-    std::vector<double> sums(static_cast<std::size_t>(block_rows * ld), 0.0);
-    for (index_t k = 0; k < d; k += block_features) {
-        if (k > 0) stop_if_asked();
-        engine<In>().add_block(policy.core, rows + first * row_stride + k, row_stride, height, width,
-                               std::min(block_features, d - k), policy.scale, sums.data(), ld);
-    }
+/// Rows [first, first + height) of one matrix from `first` on, and the mirror image.
+template <class T, class Sums, class Policy>
+void fill_block(const Policy& policy, const Sums& source, index_t n, index_t first, double diagonal, T* out) {
+    const index_t height = std::min(Sums::rows, n - first), width = n - first, ld = width + 15;
+    std::vector<double> sums(static_cast<std::size_t>(Sums::rows * ld), 0.0);
+    source.add(first, height, sums.data(), ld);
     for (index_t i = 0; i < height; ++i) {
         double* const entries = &sums[i * ld];
         T* const row = out + (first + i) * n + first;
         policy.finish(entries + i + 1, width - i - 1);
         entries[i] = diagonal;
-        for (index_t j = 0; j < i; ++j) row[j] = static_cast<T>(sums[j * ld + i]);
-        for (index_t j = i; j < width; ++j) row[j] = static_cast<T>(entries[j]);
+        for (index_t j = 0; j < i; ++j) entries[j] = sums[j * ld + i];
+        for (index_t j = 0; j < width; ++j) row[j] = static_cast<T>(entries[j]);
     }
-    for (index_t j = height; j < width; ++j) {  // the mirror image, row by row: a line of cache at a time
-        T* const mirrored = out + (first + j) * n + first;
-        for (index_t i = 0; i < height; ++i) mirrored[i] = static_cast<T>(sums[i * ld + j]);
-    }
+    engine<T>().mirror(sums.data(), ld, height, width, out + first * (n + 1), n);
 }
 
-template <class In, class T, class Policy>
-void fill(const Policy& policy, const In* rows, index_t row_stride, index_t n, index_t d, double diagonal, T* out,
-          int threads) {
-    parallel_for((n + block_rows - 1) / block_rows, threads, [&](index_t block, int) {
-        fill_block(policy, rows, row_stride, n, d, block * block_rows, diagonal, out);
-    });
+template <class T, class Sums, class Policy>
+void fill(const Policy& policy, const Sums& source, index_t n, double diagonal, T* out, int threads) {
+    parallel_for((n + Sums::rows - 1) / Sums::rows, threads,
+                 [&](index_t block, int) { fill_block(policy, source, n, block * Sums::rows, diagonal, out); });
 }
 
-/// Calls with_rows(pointer, row_stride): the samples as they lie if their features are contiguous, else a packed copy.
+/// Calls with_rows(samples): as they lie if their features are contiguous, else a packed copy.
 template <class T, class F>
 void with_contiguous_rows(const View<T>& x, F with_rows) {
-    if (x.col_stride == 1 || x.cols == 1) return with_rows(x.data, x.row_stride);
+    if (x.col_stride == 1 || x.cols == 1) return with_rows(Samples<T>{x.data, x.row_stride, x.rows, x.cols});
     std::vector<T> packed(static_cast<std::size_t>(x.rows * x.cols));
     serial_for(x.rows, [&](index_t i) {
         for (index_t k = 0; k < x.cols; ++k) packed[i * x.cols + k] = x.at(i, k);
     });
-    with_rows(packed.data(), x.cols);
+    with_rows(Samples<T>{packed.data(), x.cols, x.rows, x.cols});
 }
 
 /// Rows (sqrt(gamma) x, sqrt(coef0)) scaled to length one: their inner products are the polynomial kernel of degree
@@ -171,35 +161,47 @@ void for_each_matrix(const View<T>& x, int threads, F body) {
 }  // namespace
 
 template <class T>
-void gram(const View<T>& x, const KernelSpec& kernel, T* out, int threads) {
+bool gram(const View<T>& x, const KernelSpec& kernel, T* out, int threads) {
     const index_t n = x.rows, d = x.cols;
+    std::atomic<bool> finite{true};
     const double weight = 1.0 / static_cast<double>(n);
     for_each_matrix(x, threads, [&](index_t b, int inner) {
         const View<T> samples = x.matrix(b);
         T* result = out + b * n * n;
+        if (!finite || first_not_finite(samples, inner) >= 0) {  // which brings them into the cache
+            finite = false;
+            return;
+        }
         if (kernel.kind == Kernel::polynomial) {
             const std::vector<double> rows = unit_rows(samples, kernel.gamma, kernel.coef0);
-            fill(Power{kernel.degree, weight}, rows.data(), d + 1, n, d + 1, weight, result, inner);
+            const Samples<double> units{rows.data(), d + 1, n, d + 1};
+            fill(Power{kernel.degree, weight}, ByFeatures<double>{units, Core::product, 1.0}, n, weight, result, inner);
             return;
         }
         if (kernel.width[b] == 0.0) return fill_delta(samples, result, inner);
         const Exponential policy = exponential<T>(kernel.kind, kernel.width[b], weight);
-        with_contiguous_rows(
-            samples, [&](const T* rows, index_t stride) { fill(policy, rows, stride, n, d, weight, result, inner); });
+        with_contiguous_rows(samples, [&](const Samples<T>& rows) {
+            if (policy.core == Core::squared && by_products_is_quicker(n, d))
+                fill(policy, ByProducts<T>(rows, inner), n, weight, result, inner);
+            else
+                fill(policy, ByFeatures<T>{rows, policy.core, policy.scale}, n, weight, result, inner);
+        });
     });
+    return finite;
 }
 
 template <class T>
 void distances(const View<T>& x, Metric metric, T* out, int threads) {
-    const index_t n = x.rows, d = x.cols;
+    const index_t n = x.rows;
     for_each_matrix(x, threads, [&](index_t b, int inner) {
         const View<T> samples = x.matrix(b);
         const double scale = normalizer(samples);
-        with_contiguous_rows(samples, [&](const T* rows, index_t stride) {
+        with_contiguous_rows(samples, [&](const Samples<T>& rows) {
             if (metric == Metric::euclidean)
-                fill(Euclidean{scale}, rows, stride, n, d, 0.0, out + b * n * n, inner);
+                fill(Euclidean{scale}, ByFeatures<T>{rows, Core::scaled_squared, scale}, n, 0.0, out + b * n * n,
+                     inner);
             else
-                fill(Manhattan{scale}, rows, stride, n, d, 0.0, out + b * n * n, inner);
+                fill(Manhattan{scale}, ByFeatures<T>{rows, Core::absolute, scale}, n, 0.0, out + b * n * n, inner);
         });
     });
 }
@@ -210,8 +212,8 @@ void delta_gram(const View<T>& x, double* out, int threads) {
                     [&](index_t b, int inner) { fill_delta(x.matrix(b), out + b * x.rows * x.rows, inner); });
 }
 
-template void gram(const View<float>&, const KernelSpec&, float*, int);
-template void gram(const View<double>&, const KernelSpec&, double*, int);
+template bool gram(const View<float>&, const KernelSpec&, float*, int);
+template bool gram(const View<double>&, const KernelSpec&, double*, int);
 template void distances(const View<float>&, Metric, float*, int);
 template void distances(const View<double>&, Metric, double*, int);
 template void delta_gram(const View<float>&, double*, int);

@@ -4,8 +4,10 @@
 //   out     (b, n, n), dense, owned by the caller, every element written, exactly symmetric
 //
 // Gram: A_ij = K_ij / (n sqrt(K_ii K_jj)). The diagonal is exactly 1/n, rounded once.
-// Sums run in double from explicit differences of the samples, never from an expanded square, so they are right for
-// data far from the origin. (Squares of floats are all of one sign: 512 of them at a time are summed as floats.)
+// Sums run in double from explicit differences of the samples, so they are right for data far from the origin.
+// (Squares of floats are all of one sign: 512 of them at a time are summed as floats.) Gaussian Grams of 32 samples of
+// 16 features or more take products of samples about their mean instead, and differences where those would lose digits:
+// squared distances are right to 1e-12 relative in double, and to some roundings of a float in float.
 // Where a width is so far from one that squares could leave the range, differences are divided by it first.
 #pragma once
 #include "common/stream.hpp"
@@ -31,9 +33,10 @@ enum class Metric { euclidean, manhattan };
 
 namespace cpu {
 
-/// Workspace: per thread 16 n doubles, and n d elements of x where rows must be packed.
+/// Workspace: per thread 32 n doubles, n d elements of x where they are packed for products, and as many where rows
+/// must be packed. False where a sample is not finite: then `out` is of no use.
 template <class T>
-void gram(const View<T>& x, const KernelSpec& kernel, T* out, int threads);
+bool gram(const View<T>& x, const KernelSpec& kernel, T* out, int threads);
 
 /// Distances themselves, right to 1e-12 relative in double at any offset and scale, for differences within a factor of
 /// 1e150 of the largest magnitude.

@@ -92,8 +92,8 @@ def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | N
 
     Notes
     -----
-    Cost O(n^2 d) per sample set. Distances come from differences, not from an expanded square: exact for duplicates and
-    far from the origin. Half precision is computed in single.
+    Cost O(n^2 d) per sample set. Distances come from differences, or from products of centred samples where no digit is
+    lost by that: exact for duplicates and far from the origin. Half precision is computed in single.
     Source: Sanchez Giraldo, Rao, Principe, IEEE TIT 61(1), 2015; arXiv 1804.06537.
 
     Examples

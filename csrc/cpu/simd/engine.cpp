@@ -4,6 +4,7 @@
 #include "cpu/simd/dense.hpp"
 #include "cpu/simd/gram.hpp"
 #include "cpu/simd/interleave.hpp"
+#include "cpu/simd/panels.hpp"
 #include "cpu/simd/power.hpp"
 #include "cpu/simd/ql.hpp"
 #include "cpu/simd/resolvent.hpp"
@@ -163,6 +164,12 @@ constexpr Engine<T> table = {FASTRENYI_TEXT(FASTRENYI_ISA),
                              &sum_p_log_p,
                              &sum_power_excess,
                              &add_block<T>,
+                             &add_rows<T>,
+                             &pack<T>,
+                             &add_products<T>,
+                             &distances_of_products,
+                             &squared_distance<T>,
+                             &mirror<T>,
                              &exponentials};
 
 }  // namespace

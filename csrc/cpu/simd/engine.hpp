@@ -94,6 +94,25 @@ struct Engine {
     void (*add_block)(Core core, const T* rows, std::int64_t stride, std::int64_t height, std::int64_t width,
                       std::int64_t d, double scale, double* sums, std::int64_t ld);
 
+    /// See panels.hpp. Adds up `n` samples; packs `lanes` of them, of which n >= 1 are there, less the centre, with the
+    /// squares of their lengths.
+    void (*add_rows)(const T* rows, std::int64_t stride, std::int64_t n, std::int64_t d, double* sums);
+    void (*pack)(const T* rows, std::int64_t stride, std::int64_t n, std::int64_t d, const T* centre, T* panel,
+                 double* squares);
+    /// Adds to sums (height rounded up to 8 rows) the inner products, over features [from, to) of d, of the first
+    /// `height` samples of `count` panels with all of them. What stands left of the diagonal is of no use.
+    void (*add_products)(const T* panels, std::int64_t count, std::int64_t d, std::int64_t height, std::int64_t from,
+                         std::int64_t to, double* sums, std::int64_t ld);
+    /// row_j = own + squares_j - 2 row_j, n rounded up to 8 of them; -1, and false is returned, where that is below
+    /// `least` of the sum of the squares, or the sum near the end of the range.
+    bool (*distances_of_products)(double* row, const double* squares, double own, std::int64_t n, double least);
+    /// From differences; over at most 512 features.
+    double (*squared_distance)(const T* x, const T* y, std::int64_t d);
+    /// out (width, stride) at (j, i) = sums (height, ld) at (i, j), for j >= height, a multiple of 8 if that is less
+    /// than width; sums has room for 8 more after a row.
+    void (*mirror)(const double* sums, std::int64_t ld, std::int64_t height, std::int64_t width, T* out,
+                   std::int64_t stride);
+
     /// x_i = weight exp(exponent x_i), for exponent x_i <= 0.
     void (*exponentials)(double* x, std::int64_t n, double exponent, double weight);
 };

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -98,7 +98,7 @@ class OnDevice(Device):
             self.run("not_finite", self.view(_check.flat_batch(values, 2)), _dtype(values), word)
         return values
 
-    def watched(self, x: Array, name: str) -> tuple[Array, int]:
+    def watched(self, x: Array, name: str) -> tuple[Array, Any]:
         """Return samples (..., n, d) in the dtype they are computed in, and the word for a kernel that looks at all.
 
         What is not finite is refused if it is found. Integers have no word: they are finite.
@@ -151,7 +151,7 @@ class OnDevice(Device):
         self.run("distances", self.view(x), _dtype(x), metric, self.address(found))
         return found
 
-    def grams(self, x: Array, kernel: KernelSpec, widths: float | Array | None, word: int = 0) -> Array:
+    def grams(self, x: Array, kernel: KernelSpec, widths: float | Array | None, word: Any = 0) -> Array:
         """Return the Grams (b, n, n) of samples (b, n, d); ``word`` as ``watched`` gave it."""
         b, n, _ = x.shape
         found = self.empty((b, n, n), _dtype(x))

@@ -36,9 +36,10 @@ class Host:
         _check.finite(values, name)
         return values
 
-    def watched(self, x: Array, name: str) -> tuple[Values, int]:
-        """Return what ``finite`` does; no kernel needs to look again."""
-        return self.finite(x, name), 0
+    def watched(self, x: Array, name: str) -> tuple[Values, Any]:
+        """Return samples that were not looked at, and what ``grams`` calls to refuse those that are not finite."""
+        values = wrap(x)
+        return values, lambda: _check.finite(values, name)
 
     def nonzero_rows(self, values: Values, name: str, kind: str) -> None:
         """Refuse samples that are zero in every feature."""
@@ -99,11 +100,15 @@ class Host:
         """Return the distances (b, n, n) of samples (b, n, d)."""
         return _core.distances(x, metric, threads())
 
-    def grams(self, x: Values, kernel: KernelSpec, widths: Any, word: int = 0) -> Values:
-        """Return the Grams (b, n, n) of samples (b, n, d), whose widths are those of ``widths``."""
+    def grams(self, x: Values, kernel: KernelSpec, widths: Any, word: Any = None) -> Values:
+        """Return the Grams (b, n, n) of samples (b, n, d) and their ``widths``; ``word`` as ``watched`` gave it."""
         kind = kernel.kind if kernel.widthed else "polynomial"
         announce_gram(x.shape, x.itemsize)
-        return _core.gram(x, kind, widths, *kernel[1:], threads())
+        found = _core.gram(x, kind, widths, *kernel[1:], threads())
+        if found is None:  # only where nobody has looked before
+            word()
+            raise AssertionError("the samples were changed while they were read")
+        return found
 
     def delta_grams(self, x: Values) -> Values:
         """Return the float64 Grams (b, n, n) of the Delta kernel, of samples (b, n, d) that may be integers."""
