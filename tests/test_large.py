@@ -384,7 +384,7 @@ def test_progress_is_told(rng: np.random.Generator, estimating: None, capsys: py
     lazy = fr.lazy_gram(samples(rng, 2000), bandwidth=1.0)
     quiet(fr.entropy, lazy, estimate=fr.Estimation(tol=1e-6, progress=True))
     told = capsys.readouterr().err
-    assert "fastrenyi: n = 2,000, 256 columns" in told
+    assert "fastrenyi: n = 2,000, " in told
     assert "s left" in told
 
 

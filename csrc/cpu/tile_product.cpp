@@ -12,7 +12,7 @@ namespace fastrenyi::cpu {
 namespace {
 
 constexpr index_t block_rows = 256;  // of a result, whose part of the tile stays in cache
-constexpr index_t summed = 128;      // products between two sums in double
+constexpr index_t summed = 64;       // products between two sums in double
 
 /// Adds (part of the tile) times vectors (inner, p) to `rows` rows of a result; `next` is the step from one of the
 /// tile's entries in the sum to the following one, in memory: 1, or the length of its rows where it is transposed.

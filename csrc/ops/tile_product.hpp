@@ -5,7 +5,7 @@
 //   to_rows      (m, p), dense: tile y is added
 //   to_columns   (k, p), dense: tile' x is added, what stands below the diagonal; null for a tile on the diagonal
 //
-// Products are in T over at most 128 entries; their sums are in double, so that single precision loses no more to long
+// Products are in T over at most 64 entries; their sums are in double, so that single precision loses no more to long
 // sums than to short ones. Each tile is one thread's as little as another's: rows, then columns, are shared out.
 #pragma once
 #include "common/view.hpp"

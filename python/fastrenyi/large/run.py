@@ -24,6 +24,8 @@ __all__ = ["Term", "estimated"]
 
 _BLOCKS, _NEXT = 4, 2  # blocks before the first look, and between two at least
 _FALLING = 0.7  # from one look to the next
+_SHARE, _STEEPNESS = 0.8, 1.5  # of the tolerance, for chance; by how many more columns it falls: seen of digits
+_AGAIN = 6  # blocks that new signs take until the bracket is what it was
 _AFTER_DRAW = 3  # blocks of which the new one is the first
 _HEAVY = 1.25  # Student's t is too light where few eigenvalues carry what is left, from order 2 on, or few probes are
 _FEW = 32  # probes
@@ -31,6 +33,7 @@ _AT_ONCE = 2048  # samples of which a spectrum costs less than the rest
 _AT_LAST = 8192  # where a space of a quarter of them does not suffice
 _COPIES = 4  # of a dense Gram, that its spectrum takes
 _SINGLE = 1e-4  # bits, from which on single precision may do
+_FINE, _SLOW = 5e-3, 1.5  # bits and an order, below which chance decides: more signs to begin with
 _ROUNDED = 0.25  # of what is wanted, that its rounding may take
 _UNKNOWN = 4 * 2.0**30
 
@@ -120,8 +123,9 @@ class _Sum:
     ) -> None:
         kept = 0.0 if set(orders) == {2.0} else 0.6 * memory / len(terms)  # order 2 is one pass over the tiles
         solved = _AT_ONCE if how.solve is None else how.solve
+        signs = 64 if how.tol < _FINE * unit and min(orders) < _SLOW else 32
         self.variables = [
-            Variable(Matrix(term.factors, kept, dtype, rows), orders, term.name, how.seed, solved, rows)
+            Variable(Matrix(term.factors, kept, dtype, rows), orders, term.name, how.seed, signs, solved, rows)
             for term in terms
         ]
         self._signs, self._orders, self._unit, self._how = [term.sign for term in terms], orders, unit, how
@@ -199,8 +203,6 @@ class _Sum:
     def step(self) -> bool:
         """Narrow the widest interval; return False where nothing more can be done."""
         widest = self._widest
-        # More blocks make what is left to chance small as well, for a while.
-        falling = len(self._looks) < 2 or self._looks[-1].chance < _FALLING * self._looks[-2].chance
         by_chance = widest.chance > widest.bracket
         growing = [variable for variable in self.open if not variable.finished or by_chance]
         if not growing or any(variable.columns + _NEXT * variable.width > self._most for variable in growing):
@@ -210,7 +212,7 @@ class _Sum:
                 variable.solve()
             return True
         for variable in growing:
-            if by_chance and (variable.finished or not falling):
+            if by_chance and (variable.finished or self._drawing(variable, widest.chance)):
                 variable.draw()
                 variable.grow(_AFTER_DRAW - 1)
             else:
@@ -218,6 +220,12 @@ class _Sum:
                 variable.grow(max(_NEXT, variable.columns // (4 * variable.width)))
             variable.look()
         return True
+
+    def _drawing(self, variable: Variable, chance: float) -> bool:
+        """Whether new signs narrow what is left to chance by fewer columns than more blocks do."""
+        falling = len(self._looks) < 2 or self._looks[-1].chance < _FALLING * self._looks[-2].chance
+        growth = variable.columns * ((chance / (_SHARE * self._how.tol)) ** _STEEPNESS - 1)
+        return not falling and growth > _AGAIN * variable.next_width
 
     def note(self, seconds: float) -> None:
         """Remember how far it is, and tell it where that is wanted."""

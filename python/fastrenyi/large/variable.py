@@ -19,11 +19,12 @@ from fastrenyi.large.rows import ALONE, Rows
 
 __all__ = ["Bounds", "Variable"]
 
-_FIRST = 32  # signs of a sample to begin with, few, as more products of few narrow the bracket most; half deflate
-_FIRST_DEAR = 128  # where a product costs less than the tiles that are made for it
+_MANY = 128  # signs of a sample to begin with where a product costs less than the tiles that are made for it
 _NEXT = 64
 _WORD = 64  # signs are bits
 _POWER_STEPS = 8
+_TIGHT = 1e-6  # between bounds of the largest eigenvalue
+_MEASURED = 64  # rows
 _STEEP = 1e100  # beyond which numbers say nothing
 
 
@@ -49,20 +50,21 @@ class Variable:
     """The Gram A (n, n) of a joint variable, and what is known of its entropies."""
 
     def __init__(
-        self, matrix: Matrix, orders: Sequence[float], name: str, seed: int, solved: int, rows: Rows = ALONE
+        self, matrix: Matrix, orders: Sequence[float], name: str, seed: int, signs: int, solved: int, rows: Rows = ALONE
     ) -> None:
-        """Take the orders whose entropies need no space; the others follow as it grows.
+        """Take the orders whose entropies need no space; the others follow as it grows, first by so many signs.
 
         All are taken from the spectrum where that costs no more than the one of so many samples.
         """
         self._a, self._orders, self._name, self._seed, self._rows = matrix, list(orders), name, seed, rows
         self._space = Space(matrix, rows)
-        self._first = _FIRST_DEAR if matrix.dear else _FIRST
+        self._first = _MANY if matrix.dear else signs
         self._blocks = 0
         self._draw = -1
         self._signs = np.empty((0, 0))  # coordinates of deflators and probes
         self._inside = 0  # coordinates of the space that a later draw deflates by
-        self._powered: tuple[float, float] | None = None
+        self._lost: float | None = None  # share of the largest eigenvalue, as measured
+        self._powered = 0.0, math.inf  # bounds of the largest eigenvalue
         self.products = 0
         self.bounds: dict[float, Bounds] = {}
         if sum(len(block) ** 3 for block in matrix.blocks) <= solved**3:
@@ -87,6 +89,11 @@ class Variable:
     def width(self) -> int:
         """Vectors that are added at a time."""
         return self._first + _NEXT * self._draw
+
+    @property
+    def next_width(self) -> int:
+        """Vectors that are added at a time once new signs are drawn."""
+        return self.width + _NEXT
 
     @property
     def finished(self) -> bool:
@@ -151,10 +158,25 @@ class Variable:
         size = self._a.squares() ** 0.5
         # Entries are rounded at random, sums of as many equal ones all alike.
         absolute = max(4 * unit * self._a.rounded() / self._a.n**0.5, 2.0**-50 * size) + self._a.error
-        return Noise(32 * unit, self._a.rounded(), absolute)
+        if self._lost is not None:
+            return Noise(self._lost, size, absolute)
+        return Noise(16 * unit, self._a.rounded(), absolute)
+
+    def _measure(self) -> None:
+        """Measure what single precision does to the largest eigenvalue, where its rounding is most, on some rows."""
+        directions = self._rows.once(lambda: np.linalg.eigh(self._space.inner)[1][:, -1:])
+        v = self._space.vector(directions)
+        some = np.arange(0, self._a.n, max(1, self._a.n // _MEASURED))
+        exact = v[some] * (self._a.entries(some, np.arange(self._a.n)) @ v)
+        lost = v[some] * (self._a @ v)[some] - exact
+        self.products += 1
+        alike, scattered = abs(float(lost.sum())), 3 * float(np.linalg.norm(lost))
+        self._lost = self._rows.once(lambda: 2 * (alike + scattered) / float(exact.sum()))
 
     def look(self) -> None:
         """Find the bounds that the space gives now."""
+        if self._lost is None and self._a.dtype == np.float32 and not self._a.dear:
+            self._measure()
         self.bounds.update(self._rows.once(self._between))
         if math.inf in self._orders:
             self.bounds[math.inf] = self._largest()
@@ -235,9 +257,10 @@ class Variable:
         ritz, directions = self._rows.once(lambda: np.linalg.eigh(self._space.inner))
         low = float(ritz[-1])
         high = math.sqrt(max(self._a.squares() - float((ritz[:-1] ** 2).sum()), low**2))
-        if self._a.nonnegative and high > low * (1 + 1e-6):
-            if self._powered is None:
-                self._powered = self._power(self._space.vector(directions[:, -1:]))
+        if self._a.nonnegative and high > low * (1 + _TIGHT):
+            if self._powered[1] > low * (1 + _TIGHT):
+                found = self._power(self._space.vector(directions[:, -1:]))
+                self._powered = max(found[0], self._powered[0]), min(found[1], self._powered[1])
             low, high = max(low, self._powered[0]), min(high, self._powered[1])
         value = -math.log2(low)
         return Bounds(value, -math.log2(high), value, 4 * self._noise.share(low))
@@ -252,5 +275,7 @@ class Variable:
             self.products += 1
             ratios = image / v
             low, high = max(low, float(ratios.min())), min(high, float(ratios.max()))
+            if high <= low * (1 + _TIGHT):
+                break
             v = image / image.max()
         return low, high
