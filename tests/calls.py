@@ -56,6 +56,7 @@ def of_package() -> dict[str, Call]:
         "interaction_information": {"grams": [G, G, G]}, "divergence": {"x": X, "y": X},
         "lazy_gram": {"x": X}, "Estimation": {},
         "layer_decomposition": {"maps": np.stack([G, G]), "target": G}, "permutation_test": {"a": G, "b": G, "n": 3},
+        "rank_maps": {"maps": np.stack([G, G]), "target": G},
         "Gaussian": {}, "Laplacian": {}, "Polynomial": {}, "Cosine": {}, "Delta": {}, "Silverman": {}, "Scott": {},
         "Median": {}, "NearestNeighbours": {}, "Alignment": {"target": G},
     }  # fmt: skip
@@ -161,7 +162,7 @@ def _numbers(result: Any, place: str) -> Iterator[tuple[str, Any]]:
             yield place, np.asarray(result.detach().double() if hasattr(result, "detach") else result)
         return
     names: Any = getattr(result, "_fields", None)
-    if names is None and dataclasses.is_dataclass(result) and type(result).__name__ == "LayerDecomposition":
+    if isinstance(result, (fr.LayerDecomposition, fr.MapRanking)):
         names = [part.name for part in dataclasses.fields(result)]
     for name in names or ():
         if name not in NAN_OF_NOTHING:

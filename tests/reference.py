@@ -345,3 +345,28 @@ def layer_decomposition(
         "pairwise": pairwise,
         "entropy": joint_entropy(grams, alpha=alpha, base=base),
     }
+
+
+def rank_maps(
+    maps: Sequence[Any] | Array, target: ArrayLike, alpha: float = 1.01, base: float = 2
+) -> dict[str, list[Any]]:
+    """Maps chosen one after the other, each for the largest gain; relevance and redundancy of each map."""
+    grams, count = list(maps), len(maps)
+
+    def known(chosen: list[int]) -> float:
+        return mutual_information([grams[i] for i in chosen], target, alpha, base) if chosen else 0.0
+
+    order: list[int] = []
+    gain: list[float] = []
+    while len(order) < count:
+        left = [f for f in range(count) if f not in order]
+        gains = [known([*order, f]) - known(order) for f in left]
+        best = int(np.argmax(gains))
+        order.append(left[best])
+        gain.append(gains[best])
+    relevance = [known([f]) for f in range(count)]
+    redundancy = [
+        float(np.mean([relevance[f] + relevance[j] - known([f, j]) for j in range(count) if j != f] or np.nan))
+        for f in range(count)
+    ]
+    return {"order": order, "relevance": relevance, "gain": gain, "redundancy": redundancy}

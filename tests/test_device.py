@@ -142,6 +142,18 @@ def test_a_sample_of_pairs(on: On, draw: Draw) -> None:
     assert found.pairs == 5
 
 
+def test_ranked_maps(on: On, draw: Draw) -> None:
+    maps, target = grams(draw, "float64", 5, 8), grams(draw, "float64", 8)
+    found = fr.rank_maps(on.array(maps, "float64"), on.array(target, "float64"), null=2)
+    right = reference.rank_maps(maps, target)
+    assert [int(f) for f in found.order] == right["order"]
+    for name in ("relevance", "gain", "redundancy"):
+        assert_bits(on.values(getattr(found, name), "float64"), np.array(right[name]), "float64", n=8, terms=6)
+    host = fr.rank_maps(maps, target, null=2)
+    assert_bits(on.values(found.null.gain.null, "float64"), host.null.gain.null, "float64", n=8, terms=6)
+    assert int(found.informative) == int(host.informative)
+
+
 def test_labels(on: On) -> None:
     labels = on.array([0, 0, 1, 1, 2, 2], "int64")
     found = fr.entropy(fr.gram(labels, fr.Delta("float64")), alpha=1)

@@ -65,6 +65,7 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     "o_information": (fr.o_information, (GRAM, MAPS[1], GRAM)),
     "interaction_information": (fr.interaction_information, (GRAM, MAPS[1])),
     "layer_decomposition": (lambda maps, target: fr.layer_decomposition(maps, target).pairwise, (MAPS, GRAM)),
+    "rank_maps": (lambda maps, target: fr.rank_maps(maps, target).gain, (MAPS, GRAM)),
     "Alignment": (lambda target: fr.gram(X, bandwidth=fr.Alignment(target)), (GRAM,)),
 }
 

@@ -205,6 +205,8 @@ OF_GRAMS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "interaction_information": ("grams[0]", lambda a: fr.interaction_information(a, GRAM, GRAM)),
     "layer_decomposition maps": ("maps", lambda a: fr.layer_decomposition(a, GRAM)),
     "layer_decomposition target": ("target", lambda a: fr.layer_decomposition(MAPS, a)),
+    "rank_maps maps": ("maps", lambda a: fr.rank_maps(a, GRAM)),
+    "rank_maps target": ("target", lambda a: fr.rank_maps(MAPS, a)),
 }
 GRAM_KINDS = {name: KINDS[name] for name in KINDS if name not in ("list", "tuple")}
 GRAM_SHAPES = {
@@ -324,6 +326,7 @@ MEASURES: dict[str, Callable[..., Any]] = {
     "interaction_information": lambda **o: fr.interaction_information(GRAM, OTHER, **o),
     "divergence": lambda **o: fr.divergence(X, X + 1, **o),
     "layer_decomposition": lambda **o: fr.layer_decomposition(MAPS, GRAM, **o),
+    "rank_maps": lambda **o: fr.rank_maps(MAPS, GRAM, **o),
 }
 
 

@@ -147,6 +147,7 @@ def test_every_kind_of_value_can_be_made_and_shown(rng: np.random.Generator) -> 
 def test_every_measure_is_fuzzed() -> None:
     measured = {*numbers.MEASURES, "gram", "channel_grams", "tensor_gram", "divergence", "layer_decomposition"}
     others = {"normalize", "spectrum"}  # of whose results all of these are made
+    others |= {"rank_maps"}  # which is made of the numbers of layer_decomposition
     others |= {"lazy_gram"}  # whose intervals test_large.py compares with them
     functions = {name for name in fr.__all__ if name[0].islower() and name != "__version__"}
     assert functions <= measured | others | {"permutation_test"}

@@ -101,6 +101,7 @@ DESIGN = [
     "divergence",
     "layer_decomposition",
     "LayerDecomposition",
+    "rank_maps",
     "NotPositiveSemidefiniteError",
     "BackendUnavailableError",
 ]

@@ -24,9 +24,11 @@ def test_arrays_come_back_as_they_went_in() -> None:
     s: NDArray[np.float64] = fr.mutual_information(a, [a, b], alpha=np.array([1, 2]))
     layer = fr.layer_decomposition(np.stack([a, b]), a)
     mmi: NDArray[np.float64] = layer.mmi
+    relevance: NDArray[np.float64] = fr.rank_maps(np.stack([a, b]), a).relevance
     d: NDArray[np.float64] = fr.divergence(X, X, bandwidth=fr.Median())
     assert s.shape == (2,)
     assert float(mmi) > 0
+    assert relevance.shape == (2,)
     assert float(d) < 1e-9
     assert fr.normalize(fr.channel_grams(X[:, :, None], fr.Laplacian("scott"))).shape == (1, 8, 8)
 

@@ -2,7 +2,8 @@
 
 Make Gram matrices of samples with ``gram``, ``channel_grams`` and ``tensor_gram``, or of a kernel matrix of your own
 with ``normalize``; measure them with ``entropy``, ``mutual_information`` and their family, or a whole layer at once
-with ``layer_decomposition``. ``fastrenyi.torch`` captures and measures the layers of a PyTorch network while it trains.
+with ``layer_decomposition``, whose maps ``rank_maps`` puts in order. ``fastrenyi.torch`` captures and measures the
+layers of a PyTorch network while it trains.
 """
 
 from fastrenyi._errors import BackendUnavailableError, NotPositiveSemidefiniteError, StoreError
@@ -30,6 +31,7 @@ from fastrenyi.multivariate import (
 )
 from fastrenyi.normalization import normalize
 from fastrenyi.null import PermutationTest, permutation_test
+from fastrenyi.ranking import MapRanking, RankingNull, rank_maps
 
 __all__ = [
     "Alignment",
@@ -43,11 +45,13 @@ __all__ = [
     "LayerDecomposition",
     "LayerNull",
     "LazyGram",
+    "MapRanking",
     "Median",
     "NearestNeighbours",
     "NotPositiveSemidefiniteError",
     "PermutationTest",
     "Polynomial",
+    "RankingNull",
     "Scott",
     "Silverman",
     "StoreError",
@@ -67,6 +71,7 @@ __all__ = [
     "normalize",
     "o_information",
     "permutation_test",
+    "rank_maps",
     "spectrum",
     "tensor_gram",
     "total_correlation",

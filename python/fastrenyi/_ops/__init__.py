@@ -9,7 +9,9 @@ from fastrenyi._ops.entropies import entropies, spectrum
 from fastrenyi._ops.gram import bandwidth, delta_gram, gram
 from fastrenyi._ops.pairs import pairs, sample_pairs
 from fastrenyi._ops.permutations import permuted, permuted_pairs
+from fastrenyi._ops.ranking import chosen
 
 __all__ = [
-    "bandwidth", "delta_gram", "entropies", "gram", "pairs", "permuted", "permuted_pairs", "sample_pairs", "spectrum",
+    "bandwidth", "chosen", "delta_gram", "entropies", "gram", "pairs", "permuted", "permuted_pairs", "sample_pairs",
+    "spectrum",
 ]  # fmt: skip

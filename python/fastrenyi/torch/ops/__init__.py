@@ -9,8 +9,10 @@ from fastrenyi.torch.ops.entropies import entropies
 from fastrenyi.torch.ops.gram import bandwidth, delta_gram, gram
 from fastrenyi.torch.ops.pairs import pairs, sample_pairs
 from fastrenyi.torch.ops.permutations import permuted, permuted_pairs
+from fastrenyi.torch.ops.ranking import chosen
 from fastrenyi.torch.ops.spectrum import spectrum
 
 __all__ = [
-    "bandwidth", "delta_gram", "entropies", "gram", "pairs", "permuted", "permuted_pairs", "sample_pairs", "spectrum",
+    "bandwidth", "chosen", "delta_gram", "entropies", "gram", "pairs", "permuted", "permuted_pairs", "sample_pairs",
+    "spectrum",
 ]  # fmt: skip
