@@ -48,6 +48,18 @@ def test_distillation(example: Callable[[str], Any]) -> None:
     assert min(found.values()) > 0.5
 
 
+def test_pruning(example: Callable[[str], Any], tmp_path: Path) -> None:
+    out = tmp_path / "figure.png"
+    few = ["--seeds", "1", "--maps", "4", "6", "--epochs", "10", "--samples", "400", "--probe", "50"]
+    few += ["--removed", "0", "0.5"]
+    (run,) = example("pruning").main(["--out", str(out), *few])
+    assert list(run) == ["conditional relevance", "relevance", "magnitude", "random"]
+    assert all(accuracies.shape == (2, 2) for accuracies in run.values())
+    assert len({accuracies[0, 0] for accuracies in run.values()}) == 1  # with nothing removed all are the network
+    assert run["magnitude"][0, 0] > 0.4
+    assert out.read_bytes().startswith(b"\x89PNG")
+
+
 def test_training_loop(example: Callable[[str], Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
