@@ -62,12 +62,14 @@ def chosen(value: Any, choice: Choice, argument: str) -> Any:
     if callable(choice):
         return choice(value)
     try:
+        if isinstance(value, Tensor):
+            raise LookupError  # an index of one would be a sample of it
         if isinstance(choice, str) and not isinstance(value, Mapping):
             return getattr(value, choice)
         return value[choice]
-    except (LookupError, AttributeError, TypeError):
+    except (LookupError, AttributeError, TypeError, OverflowError):
         there = ", ".join(name for name, _ in tensors(value) if name) or "one tensor"
-        _check.value_error(argument, f"a part of what is there, {there}", repr(choice))
+        _check.value_error(argument, f"a part of what is there, {there}", _check.quoted(choice))
 
 
 def _is_dataclass(value: object) -> bool:
