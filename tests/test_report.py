@@ -16,7 +16,7 @@ from fastrenyi.report.findings import findings  # noqa: E402
 from fastrenyi.report.page import html_page, write_report  # noqa: E402
 from fastrenyi.report.run import Run, digest, read_table  # noqa: E402
 from fastrenyi.table.files import temporary_of, write_whole  # noqa: E402
-from tables import NAN, NULLS, ORDERED, RECORD, table, with_values  # noqa: E402
+from tables import NAN, NULLS, ORDERED, RECORD, deep, table, with_values  # noqa: E402
 
 
 @pytest.mark.parametrize("name", plots.FIGURES)
@@ -44,13 +44,79 @@ def test_every_figure_can_be_drawn(name, frame, run, tmp_path):
     assert not temporary_of(path).exists()
 
 
+def boxes(figure):
+    """The text of a figure that is seen, each with the box that it is in."""
+    from matplotlib.text import Text
+
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    texts = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    # A tick outside the axis, and its label, are there but not drawn.
+    drawn = {
+        id(label)
+        for panel in figure.axes
+        for axis in (panel.xaxis, panel.yaxis)
+        for tick in axis.get_major_ticks()
+        for label in (tick.label1, tick.label2)
+        if not (axis.get_visible() and panel.axison)
+        or not min(axis.get_view_interval()) <= tick.get_loc() <= max(axis.get_view_interval())
+    }
+    return [(text.get_text(), text.get_window_extent(renderer)) for text in texts if id(text) not in drawn]
+
+
+@pytest.mark.parametrize("column", ["single", "double"])
+@pytest.mark.parametrize("name", plots.FIGURES)
+@pytest.mark.parametrize("layers", [4, 12, 53])
+def test_no_text_of_a_figure_is_on_another_or_cut(layers, name, column):
+    layers = 21 if (layers, column) == (53, "double") else layers
+    rows = ORDERED if layers == 4 else deep(layers)
+    figure = plots.FIGURES[name](table(rows, steps=(0, 1, 10, 1000)), column=column)
+    assert figure.get_figwidth() == {"single": 3.5, "double": 7.2}[column]
+    assert figure.get_figheight() < 9.5  # of a page
+    found = boxes(figure)
+    if layers > 12 and name != "information_plane":
+        assert {row[0] for row in rows[:-1]} <= {text for text, _ in found}
+    for place, (text, box) in enumerate(found):
+        assert figure.bbox.padded(1).contains(*box.min), text
+        assert figure.bbox.padded(1).contains(*box.max), text
+        on = [other for other, its in found[:place] if box.padded(-1).overlaps(its.padded(-1))]
+        assert not on, f"{text!r} is on {on}"
+
+
+def test_the_boxes_of_text_show_what_overlaps():
+    figure = plots.true_and_shuffled(table())
+    figure.axes[0].text(0.5, 1, "here"), figure.axes[0].text(0.5, 1, "there")
+    first, second = (box for text, box in boxes(figure) if text in ("here", "there"))
+    assert first.overlaps(second)
+
+
+def test_a_column_that_is_none_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"^column: expected 'single' or 'double', got 'triple'"):
+        plots.shares(table(), column="triple")
+    with pytest.raises(ValueError, match=r"^path: expected a name that ends in \.png, \.svg, \.pdf, got .*a\.gif"):
+        plots.shares(table(), path=tmp_path / "a.gif")
+
+
+@pytest.mark.parametrize(("kind", "begins"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_figures_are_the_same_bytes_each_time(kind, begins, tmp_path):
+    written = []
+    for name in ("a", "b"):
+        path = tmp_path / f"{name}.{kind}"
+        plots.inequalities(table(), RECORD, path)
+        written.append(path.read_bytes())
+    assert written[0].startswith(begins)
+    assert written[0] == written[1]
+    if kind == "pdf":
+        assert b"/Type3" not in written[0].replace(b" ", b"")
+
+
 def test_figures_show_the_means_and_leave_pyplot_alone():
     import sys
 
     figure = plots.decomposition(table(), RECORD)
-    line = next(line for line in figure.axes[0].lines if line.get_label().startswith("I(X;T)"))
+    line = next(line for line in figure.axes[0].lines if line.get_label() == "$I(X;T)$")
     np.testing.assert_allclose(line.get_ydata(), [5.905] * 3)
-    assert [panel.get_title(loc="left") for panel in figure.axes] == ["conv1, 6 maps", "conv2, 12 maps"]
+    assert [panel.get_title(loc="left") for panel in figure.axes] == ["conv1\n6 maps", "conv2\n12 maps"]
     assert "bits" in figure.axes[0].get_ylabel()
     assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
     shares = plots.shares(table())
@@ -61,10 +127,24 @@ def test_figures_show_the_means_and_leave_pyplot_alone():
 def test_the_inequalities_figure_takes_steps_and_marks_violations():
     frame = table(change=with_values(fc1__mi_input=(20, 5.95)))
     figure = plots.inequalities(frame, moments={"late": 20})
-    assert [text.get_text() for text in figure.axes[0].texts] == ["+0.250"]
-    assert [text.get_text() for text in figure.axes[1].texts] == []
-    with pytest.raises(ValueError, match=r"^moments: expected measured steps, got 7"):
-        plots.inequalities(frame, moments={"never": 7})
+    dotted = [[line for line in panel.lines if line.get_linestyle() == ":"] for panel in figure.axes]
+    assert [len(lines) for lines in dotted] == [1, 0]
+    np.testing.assert_allclose(dotted[0][0].get_xdata(), [5.705, 5.955])
+    np.testing.assert_array_equal(dotted[0][0].get_ydata(), [1, 2])  # the rows of conv2 and fc1
+    for draw in (plots.inequalities, plots.differences):
+        with pytest.raises(ValueError, match=r"^moments: expected measured steps, got 7"):
+            draw(frame, moments={"never": 7})
+
+
+def test_the_differences_figure_has_each_link_with_two_errors():
+    frame = table(change=with_values(fc1__mi_input=(20, 5.95), fc2__mi_input=4.0))
+    frame.loc[(frame["batch"] == 1) & (frame["layer"] == "fc1"), "mi_input"] += 0.1
+    figure = plots.differences(frame, moments={"late": 20})
+    dots, _, (bars,) = figure.axes[0].containers[0]
+    np.testing.assert_allclose(dots.get_xdata().astype(float), [0.2, -0.3, 2.0])
+    np.testing.assert_allclose(dots.get_ydata().astype(float), [1, 2, 3])
+    left, right = bars.get_segments()[1][:, 0]
+    assert (left, right) == pytest.approx((-0.4, -0.2))  # the minibatches differ by 0.1: an error of 0.05
 
 
 @pytest.mark.parametrize("draw", [*plots.FIGURES.values(), findings])

@@ -8,8 +8,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fastrenyi.report.canvas import content
 from fastrenyi.report.findings import Finding, excess, findings, layers, trace
-from fastrenyi.report.plots import FIGURES, png
+from fastrenyi.report.plots import FIGURES
 from fastrenyi.report.run import Run, check_table, versions
 from fastrenyi.table.files import write_whole
 
@@ -51,9 +52,15 @@ _CAPTIONS = {
         "Left, the forward chain: a layer cannot know more about the input than one through which all that it gets has "
         "come. Right, the backward chain: the gradients of the loss with respect to the layers hold less and less "
         "about "
-        "the gradient at the output. A line joins two layers where that must hold, and is dotted where it goes up by "
-        "more than two errors of the difference, with the size of the violation in red. The estimator guarantees "
+        "the gradient at the output. A line joins two layers where that must hold, and is dotted and red where it "
+        "goes up by more than two errors of the difference. The estimator guarantees "
         "neither chain, and the backward one is a theorem in linear networks alone.",
+    ),
+    "differences": (
+        "What each link of the chains loses",
+        "The difference of the two informations of a link, taken in each probe minibatch and then averaged, in the row "
+        "of the layer that the link leads to. Bars are two standard errors to each side; left of zero the link goes "
+        "up. A bar across zero leaves open whether it does.",
     ),
 }
 
@@ -97,7 +104,7 @@ def write_report(frame: pd.DataFrame, folder: Path, run: Run | None = None) -> P
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"folder: expected a folder, got the file {folder}")
     folder.mkdir(parents=True, exist_ok=True)
-    images = {name: png(draw(frame, run)) for name, draw in FIGURES.items()}
+    images = {name: content(draw(frame, run), "png") for name, draw in FIGURES.items()}
     page = html_page(frame, images, run).encode()
     for name, image in images.items():
         write_whole(folder / f"{name}.png", image)
@@ -186,6 +193,7 @@ def _figure(name: str, image: bytes, said: list[Finding]) -> str:
         "decomposition": "Curves over training steps: I(X;T), trade-off and non-redundant information.",
         "shares": "Curves over training steps: the shares of trade-off and non-redundant information.",
         "inequalities": "Two line plots over the layers: the forward and the backward chain at several steps.",
+        "differences": "Two dot plots over the layers: what each link of both chains loses, at several steps.",
     }[name]
     words = {"inequalities": "chain", "true_and_shuffled": "What the layers know"}.get(name)
     told = [one for one in said if words is not None and words in one.title]

@@ -1,160 +1,204 @@
 """Figures of a Monitor's table: each function takes the table and returns a matplotlib Figure.
 
-Figures are made without pyplot, so that nothing global is touched and no display is needed. All values are
-means over the probe minibatches, bars and bands one standard deviation. Each raises ValueError for a table
-without rows or with columns missing; `path` also writes the figure there, as PNG, whole or not at all.
+Figures are made without pyplot, so that nothing global is touched and no display is needed. They are as wide as a
+column of a journal, `column`, or as two, with text of one size. All values are means over the probe minibatches, bars
+and bands one standard deviation. Each raises ValueError for a table without rows or with columns missing; `path` also
+writes the figure there, as PNG, SVG or PDF by its name, whole or not at all.
 """
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import SymLogNorm
+from matplotlib.colors import Normalize, SymLogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from fastrenyi.report.canvas import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    RED,
+    SYMBOLS,
+    Column,
+    canvas,
+    crowded,
+    finish,
+    grid,
+    legend,
+    rows,
+    say,
+)
 from fastrenyi.report.findings import TOLERANCE, excess, layers, layers_with_maps, trace
 from fastrenyi.report.run import Run, check_table
-from fastrenyi.table.files import write_whole
 from fastrenyi.table.inequalities import inequalities as links_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Okabe and Ito's colours, told apart by colour-blind readers too.
-_BLUE, _ORANGE, _GREEN, _RED, _GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#777777"
-_CURVES = (
-    ("mi_input", _BLUE, "I(X;T)"),
-    ("tradeoff", _ORANGE, "redundancy-synergy trade-off"),
-    ("nonredundant", _GREEN, "non-redundant information"),
-)
-_SHARES = (
-    ("tradeoff_share", _ORANGE, "redundancy-synergy trade-off"),
-    ("nonredundant_share", _GREEN, "non-redundant information"),
-)
-_CHAINS = {
-    "forward": ("mi_input", "forward: the input, layer by layer", "I(X;T), bits"),
-    "backward": ("mi_error", "backward: the error, layer by layer", "I(δ_K; δ_i), bits"),
+_CURVES = {
+    "mi_input": (BLUE, SYMBOLS["mi_input"]),
+    "tradeoff": (ORANGE, "redundancy-synergy trade-off"),
+    "nonredundant": (GREEN, "non-redundant information"),
 }
-_TRUE = {"mi_input": "I(X;T)", "mi_target": "I(T;Y)"}
-_PANEL = 3.1  # inches
+_SHARES = {
+    "tradeoff_share": (ORANGE, "redundancy-synergy trade-off"),
+    "nonredundant_share": (GREEN, "non-redundant information"),
+}
+_CHAINS = {"forward": "mi_input", "backward": "mi_error"}
 
 
-def information_plane(frame: pd.DataFrame, run: Run | None = None, path: Path | None = None) -> Figure:
-    """Draw one panel a layer: the excess over the null of I(X;T) to the right and of I(T;Y) upwards, by step, in bits.
+def information_plane(
+    frame: pd.DataFrame, run: Run | None = None, path: Path | None = None, *, column: Column = "double"
+) -> Figure:
+    """Draw the excess over the null of I(X;T) to the right and of I(T;Y) upwards, by step, in bits.
 
-    The grey cross is where nothing is shared: two standard deviations of the null to each side. Without a null the
-    informations themselves are drawn, and said to be that.
+    One panel a layer, coloured by step, or, of more than twelve layers or ones with long names, one of all, coloured by
+    depth. The grey
+    cross is where nothing is shared: two standard deviations of the null to each side. Without a null the informations
+    themselves are drawn, and said to be that.
     """
     check_table(frame)
     names = layers(frame)
     compared = not frame["mi_input_null"].isna().all()
-    columns = min(3, len(names))
-    rows = math.ceil(len(names) / columns)
-    figure = _figure(columns, rows, extra=0.9)
-    axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    steps = np.sort(frame["step"].unique())
-    norm = SymLogNorm(linthresh=1, vmin=steps[0], vmax=max(steps[-1], steps[0] + 1))
-    colours = colormaps["viridis"]
     drawn = excess if compared else trace
-    for panel, name in zip(axes.flat, names, strict=False):
-        known, labels = drawn(frame, name, "mi_input"), drawn(frame, name, "mi_target")
+    found = {name: (drawn(frame, name, "mi_input"), drawn(frame, name, "mi_target")) for name in names}
+    words = "above its null (bits)" if compared else "(bits; no null)"
+    if crowded(names):
+        figure = canvas(column, 0.75 * (3.5 if column == "single" else 7.2) + 0.4)
+        axes = [figure.subplots()]
+        _joint_plane(axes[0], found, compared)
+    else:
+        figure, axes = grid(column, len(names), share_x=True)
+        _planes(axes, found, compared)
+    figure.supxlabel(f"{SYMBOLS['mi_input']} {words}")
+    figure.supylabel(f"{SYMBOLS['mi_target']} {words}")
+    return finish(figure, path)
+
+
+def _planes(axes: Sequence[Axes], found: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], compared: bool) -> None:
+    steps = sorted({int(step) for known, _ in found.values() for step in known.index})
+    norm = SymLogNorm(linthresh=1, vmin=steps[0], vmax=max(steps[-1], steps[0] + 1))
+    for panel, (name, (known, labels)) in zip(axes, found.items(), strict=True):
         if compared:
-            for rows_of, span in ((known, panel.axvspan), (labels, panel.axhspan)):
-                reach = rows_of["needed"].max()
-                span(-reach, reach, color=_GREY, alpha=0.25, linewidth=0, zorder=0)
-        panel.plot(known["mean"], labels["mean"], color="#bbbbbb", linewidth=1, zorder=1)
-        shades = colours(norm(known.index))
-        panel.errorbar(
-            known["mean"],
-            labels["mean"],
-            xerr=known["std"],
-            yerr=labels["std"],
-            fmt="none",
-            ecolor=shades,
-            elinewidth=0.8,
-            zorder=2,
-        )
-        panel.scatter(known["mean"], labels["mean"], c=shades, s=36, edgecolors="white", linewidths=0.6, zorder=3)
+            _cross(panel, known["needed"].max(), labels["needed"].max())
+        panel.plot(known["mean"], labels["mean"], color="#bbbbbb", linewidth=0.8, zorder=1)
+        shades = colormaps["viridis"](norm(known.index))
+        _bars(panel, known, labels, shades)
+        panel.scatter(known["mean"], labels["mean"], c=shades, s=16, edgecolors="white", linewidths=0.4, zorder=3)
         panel.set_title(name)
-    for place, panel in enumerate(axes.flat):
-        panel.tick_params(labelbottom=place + columns >= len(names))  # the lowest panel of each column
-        if place >= len(names):
-            panel.remove()
-    words = " above its null, bits" if compared else ", bits (no null)"
-    figure.supxlabel(f"I(X;T){words}")
-    figure.supylabel(f"I(T;Y){words}")
-    bar = figure.colorbar(
-        ScalarMappable(norm, colours), ax=list(axes.flat)[: len(names)], label="training step", shrink=0.9
-    )
-    bar.ax.yaxis.set_major_locator(FixedLocator(_ticks(int(steps[-1]))))
+    figure = axes[0].get_figure(root=True)
+    assert figure is not None
+    bar = figure.colorbar(ScalarMappable(norm, "viridis"), ax=list(axes), label="training step", shrink=0.9, aspect=25)
+    bar.ax.yaxis.set_major_locator(FixedLocator(_ticks(steps[-1])))
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     bar.ax.yaxis.set_minor_locator(NullLocator())
-    return _finish(figure, path)
 
 
-def true_and_shuffled(frame: pd.DataFrame, run: Run | None = None, path: Path | None = None) -> Figure:
+def _joint_plane(panel: Axes, found: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], compared: bool) -> None:
+    """Draw the way of each layer, and where it ends."""
+    norm = Normalize(0, len(found) - 1)
+    if compared:
+        _cross(panel, *(max(pair[k]["needed"].max() for pair in found.values()) for k in (0, 1)))
+    for depth, (known, labels) in enumerate(found.values()):
+        shade = colormaps["viridis"](norm(depth))
+        panel.plot(known["mean"], labels["mean"], color=shade, linewidth=0.6, alpha=0.5, zorder=1)
+        _bars(panel, known.iloc[-1:], labels.iloc[-1:], [shade])
+        panel.scatter(
+            known["mean"].iloc[-1:], labels["mean"].iloc[-1:], color=shade, s=14, edgecolors="white", linewidths=0.4,
+            zorder=3,
+        )  # fmt: skip
+    names = list(found)
+    shown = np.unique(np.linspace(0, len(names) - 1, 9).round().astype(int))
+    figure = panel.get_figure(root=True)
+    assert figure is not None
+    bar = figure.colorbar(ScalarMappable(norm, "viridis"), ax=panel, shrink=0.9, aspect=25)
+    bar.ax.yaxis.set_major_locator(FixedLocator(shown.tolist()))
+    bar.ax.set_yticks(shown, [names[place] for place in shown])
+    bar.ax.yaxis.set_minor_locator(NullLocator())
+    bar.ax.invert_yaxis()
+    panel.set_title("line: training, dot: the last step", loc="left")
+
+
+def _cross(panel: Axes, across: float, up: float) -> None:
+    for reach, span in ((across, panel.axvspan), (up, panel.axhspan)):
+        if not math.isnan(reach):
+            span(-reach, reach, color=GREY, alpha=0.25, linewidth=0, zorder=0)
+
+
+def _bars(panel: Axes, known: pd.DataFrame, labels: pd.DataFrame, shades: Any) -> None:
+    panel.errorbar(
+        known["mean"], labels["mean"], xerr=known["std"], yerr=labels["std"], fmt="none", ecolor=shades,
+        elinewidth=0.6, zorder=2,
+    )  # fmt: skip
+
+
+def true_and_shuffled(
+    frame: pd.DataFrame, run: Run | None = None, path: Path | None = None, *, column: Column = "double"
+) -> Figure:
     """Draw I(X;T) and I(T;Y) of each layer at the first and the last step, beside what they are of shuffled samples."""
     check_table(frame)
     names = layers(frame)
+    figure, axes = rows(column, names, 2)
     steps = sorted({int(frame["step"].min()), int(frame["step"].max())})
-    figure = _figure(2, 1, extra=1.0, width=1.6)
-    axes = figure.subplots(1, 2)
-    for panel, (column, title) in zip(axes, _TRUE.items(), strict=True):
-        for step, colour, side in zip(steps, (_ORANGE, _BLUE), (-0.1, 0.1), strict=False):
-            rows = [frame[(frame["layer"] == name) & (frame["step"] == step)] for name in names]
-            places = np.arange(len(names)) + side
-            null = np.array([row[f"{column}_null"].mean() for row in rows])
-            reach = np.array([excess(frame, name, column)["needed"].get(step, math.nan) for name in names])
-            panel.bar(places, 2 * reach, 0.2, null - reach, color=colour, alpha=0.25, linewidth=0)
-            panel.scatter(places, null, marker="_", color=colour, s=120, label=f"step {step}, shuffled")
-            values = [row[column].mean() for row in rows]
-            panel.scatter(places, values, color=colour, s=32, zorder=3, label=f"step {step}, true")
-        panel.set_title(title)
-        panel.set_xticks(range(len(names)), names, rotation=30 if len(names) > 6 else 0)
-        panel.set_ylim(bottom=0)
-    axes[0].set_ylabel("bits")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
-    return _finish(figure, path)
+    for panel, quantity in zip(axes, ("mi_input", "mi_target"), strict=True):
+        for step, colour, side in zip(steps, (ORANGE, BLUE), (-0.17, 0.17), strict=False):
+            _beside_null(panel, frame, names, quantity, step, colour, side, f"step {step}")
+        panel.set_xlim(left=min(0.0, panel.get_xlim()[0]))
+        panel.set_xlabel(f"{SYMBOLS[quantity]} (bits)")
+    _legend_of(figure, axes[0], column, null="shuffled, ± 2 standard deviations")
+    return finish(figure, path)
 
 
-def decomposition(frame: pd.DataFrame, run: Run | None = None, path: Path | None = None) -> Figure:
-    """Draw I(X;T), trade-off and non-redundant information of each convolutional layer and their nulls, in bits."""
+def decomposition(
+    frame: pd.DataFrame, run: Run | None = None, path: Path | None = None, *, column: Column = "double"
+) -> Figure:
+    """Draw I(X;T), trade-off and non-redundant information of each convolutional layer and their nulls, in bits.
+
+    Over the steps, or, of more than twelve layers or ones with long names, at the last one.
+    """
+    check_table(frame)
+    names = layers_with_maps(frame)
+    if crowded(names):
+        return _at_the_end(frame, names, _CURVES, "bits", column, path, null="with shuffled inputs")
 
     def draw(panel: Axes, name: str) -> None:
-        for column, colour, label in _CURVES:
-            if f"{column}_null" in frame:
-                null = trace(frame, name, f"{column}_null")["mean"]
-                panel.plot(null.index, null, color=colour, linestyle="--", linewidth=1)
-            _curve(panel, trace(frame, name, column), colour, label)
-        panel.axhline(frame["input_entropy"].mean(), color=_GREY, linestyle=":", linewidth=1.2, label="S(X)")
-        panel.plot([], [], color=_GREY, linestyle="--", linewidth=1, label="with shuffled inputs")
+        for quantity, (colour, label) in _CURVES.items():
+            null = trace(frame, name, f"{quantity}_null")["mean"]
+            panel.plot(null.index, null, color=colour, linestyle="--", linewidth=0.8)
+            _curve(panel, trace(frame, name, quantity), colour, label)
+        entropy = frame["input_entropy"].mean()
+        panel.axhline(entropy, color=GREY, linestyle=":", linewidth=1, label=SYMBOLS["input_entropy"])
+        panel.plot([], [], color=GREY, linestyle="--", linewidth=0.8, label="with shuffled inputs")
 
-    return _over_steps(frame, run, path, draw, "bits")
+    return _over_steps(frame, names, run, path, draw, "bits", column)
 
 
-def shares(frame: pd.DataFrame, run: Run | None = None, path: Path | None = None) -> Figure:
+def shares(
+    frame: pd.DataFrame, run: Run | None = None, path: Path | None = None, *, column: Column = "double"
+) -> Figure:
     """Draw the same as shares of I(X;{T_1..T_C}), the information of all maps together."""
+    check_table(frame)
+    names = layers_with_maps(frame)
+    if crowded(names):
+        return _at_the_end(frame, names, _SHARES, "share", column, path)
+    summed = frame.assign(sum=frame["tradeoff_share"] + frame["nonredundant_share"])
 
     def draw(panel: Axes, name: str) -> None:
-        total = trace(frame.assign(sum=frame["tradeoff_share"] + frame["nonredundant_share"]), name, "sum")
-        _curve(panel, total, _GREY, "sum = mean over pairs of I(X;{Ti,Tj}) / I(X;{T_1..T_C})")
-        for column, colour, label in _SHARES:
-            _curve(panel, trace(frame, name, column), colour, label)
+        _curve(panel, trace(summed, name, "sum"), GREY, f"sum: mean of {SYMBOLS['share']}")
+        for quantity, (colour, label) in _SHARES.items():
+            _curve(panel, trace(frame, name, quantity), colour, label)
 
-    return _over_steps(frame, run, path, draw, "share")
+    return _over_steps(frame, names, run, path, draw, "share", column)
 
 
 def inequalities(
@@ -163,106 +207,178 @@ def inequalities(
     path: Path | None = None,
     *,
     moments: dict[str, int] | None = None,
+    column: Column = "double",
 ) -> Figure:
-    """Draw both data-processing chains, in bits, at named steps; links that go up are dotted.
+    """Draw the informations of both data-processing chains, in bits, at named steps; links that go up are dotted.
 
     `moments` maps what the legend says to a step of the table; by default those of the run, without one the
     first, the middle and the last step. ValueError for a step that was not measured.
     """
+    return _chains(frame, run, path, moments, column, differences=False)
+
+
+def differences(
+    frame: pd.DataFrame,
+    run: Run | None = None,
+    path: Path | None = None,
+    *,
+    moments: dict[str, int] | None = None,
+    column: Column = "double",
+) -> Figure:
+    """Draw what each link of both chains loses, with two of its errors to each side, in bits, at named steps.
+
+    The difference is taken in each probe minibatch, source less target, and stands in the row of the target; below
+    zero the link goes up. A single minibatch has no error. `moments` are those of :func:`inequalities`.
+    """
+    return _chains(frame, run, path, moments, column, differences=True)
+
+
+def _chains(
+    frame: pd.DataFrame,
+    run: Run | None,
+    path: Path | None,
+    moments: dict[str, int] | None,
+    column: Column,
+    *,
+    differences: bool,
+) -> Figure:
     check_table(frame)
     moments = moments or (run or Run()).moments_of(frame)
     absent = [step for step in moments.values() if step not in set(frame["step"])]
     if absent:
         raise ValueError(f"moments: expected measured steps, got {absent[0]}, which is not in the table")
     links = links_of(frame, tolerance=TOLERANCE)
-    figure = _figure(2, 1, extra=1.0, width=1.6)
-    axes = figure.subplots(1, 2)
-    shades = colormaps["viridis"](np.linspace(0.0, 0.75, len(moments)))
-    for panel, (chain, (column, title, axis)) in zip(axes, _CHAINS.items(), strict=True):
-        panel.set_title(title)
+    names = layers(frame)
+    figure, axes = rows(column, names, 2)
+    shades = colormaps["viridis"](np.linspace(0.0, 0.8, len(moments)))
+    sides = np.linspace(-0.25, 0.25, len(moments)) if len(moments) > 1 else [0.0]
+    for panel, (chain, quantity) in zip(axes, _CHAINS.items(), strict=True):
+        panel.set_title(f"{chain} chain")
         measured = links[links["chain"] == chain]
         if measured.empty:
-            _say(panel, "not measured")
+            say(panel, "not measured")
             continue
-        for shade, (label, step) in zip(shades, moments.items(), strict=True):
-            _chain(panel, frame, measured[measured["step"] == step], column, shade, label)
-        panel.set_ylabel(axis)
-        panel.set_ylim(bottom=min(0.0, panel.get_ylim()[0]))
-    handles, labels = next((panel for panel in axes if panel.axison), axes[0]).get_legend_handles_labels()
-    handles.append(Line2D([], [], color=_GREY, linestyle=":"))
-    labels.append("link that goes up by more than two errors, by so many bits")
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
-    return _finish(figure, path)
+        for shade, side, (label, step) in zip(shades, sides, moments.items(), strict=True):
+            here = measured[measured["step"] == step]
+            if differences:
+                places = [names.index(str(target)) + side for target in here["target"]]
+                error = 2 * here["gap_error"].fillna(0.0)
+                _dots(panel, here["gap"], error, places, shade, label)
+            else:
+                _levels(panel, frame, names, here, quantity, step, shade, label)
+        symbol = SYMBOLS[quantity]
+        panel.set_xlabel(f"decrease of {symbol} (bits)" if differences else f"{symbol} (bits)")
+        if differences:
+            panel.axvline(0, color=GREY, linewidth=0.8, zorder=0)
+        else:
+            panel.set_xlim(left=min(0.0, panel.get_xlim()[0]))
+    dotted = Line2D([], [], color=RED, linestyle=":", linewidth=1.2)
+    drawn = next((panel for panel in axes if panel.get_legend_handles_labels()[1]), axes[0])
+    _legend_of(figure, drawn, column, also={} if differences else {"goes up by more than two errors": dotted})
+    return finish(figure, path)
 
 
-def _chain(
-    panel: Axes, frame: pd.DataFrame, links: pd.DataFrame, column: str, shade: Sequence[float], label: str
-) -> None:
+def _levels(
+    panel: Axes, frame: pd.DataFrame, names: list[str], links: pd.DataFrame, quantity: str, step: int, shade: Any,
+    label: str,
+) -> None:  # fmt: skip
     """Draw one chain at one step: all layers that have a value, and the links between them."""
-    if links.empty:
-        return
-    step = links["step"].iloc[0]
-    names = [name for name in layers(frame) if step in trace(frame, name, column)["mean"].dropna().index]
-    if links["chain"].iloc[0] == "backward":
-        names.reverse()
-    means, spreads = zip(*(trace(frame, name, column).loc[step] for name in names), strict=True)
-    panel.errorbar(range(len(names)), means, yerr=spreads, fmt="o", color=shade, capsize=2, markersize=5, label=label)
+    found = _at(frame, names, quantity, step)
+    _dots(panel, found["mean"], found["std"], range(len(names)), shade, label)
     for link in links.itertuples():
         ends = [names.index(str(link.source)), names.index(str(link.target))]
-        heights = [means[end] for end in ends]
-        panel.plot(ends, heights, color=shade, linestyle="-" if link.holds else ":")
-        if not link.holds:
-            panel.annotate(
-                f"+{link.violation:.3f}",
-                (sum(ends) / 2, sum(heights) / 2),
-                xytext=(0, 5),
-                textcoords="offset points",
-                ha="center",
-                fontsize=8,
-                color=_RED,
-            )
-    panel.set_xticks(range(len(names)), names)
+        style: dict[str, Any] = (
+            {"color": shade, "linewidth": 0.8} if link.holds else {"color": RED, "linestyle": ":", "linewidth": 1.2}
+        )
+        panel.plot(found["mean"].iloc[ends], ends, **style)
 
 
-#: The figures of a report: file name, function, title, and how to read it.
+#: The figures of a report: file name and function.
 FIGURES: dict[str, Callable[..., Figure]] = {
     "information_plane": information_plane,
     "true_and_shuffled": true_and_shuffled,
     "decomposition": decomposition,
     "shares": shares,
     "inequalities": inequalities,
+    "differences": differences,
 }
 
 
-def _over_steps(
-    frame: pd.DataFrame, run: Run | None, path: Path | None, draw: Callable[[Axes, str], None], unit: str
+def _at(frame: pd.DataFrame, names: list[str], quantity: str, step: int) -> pd.DataFrame:
+    """Return mean and std of each layer at one step, NaN where it was not measured."""
+    here = frame[frame["step"] == step].groupby("layer")[quantity].agg(["mean", "std"]).reindex(names)
+    return here.assign(std=here["std"].fillna(0.0))
+
+
+def _beside_null(
+    panel: Axes, frame: pd.DataFrame, names: list[str], quantity: str, step: int, colour: str, side: float, label: str
+) -> None:
+    """Draw a quantity in the rows of its layers, in the band where it would be of shuffled samples."""
+    places = np.arange(len(names)) + side
+    if f"{quantity}_null" in frame:
+        null = _at(frame, names, f"{quantity}_null", step)["mean"]
+        reach = np.array([excess(frame, name, quantity)["needed"].get(step, math.nan) for name in names])
+        panel.barh(places, 2 * reach, 0.3, null - reach, color=colour, alpha=0.25, linewidth=0)
+        panel.scatter(null, places, marker="|", color=colour, s=14, linewidths=0.8)
+    found = _at(frame, names, quantity, step)
+    _dots(panel, found["mean"], found["std"], places, colour, label)
+
+
+def _dots(panel: Axes, means: Any, errors: Any, places: Any, colour: Any, label: str) -> None:
+    panel.errorbar(means, places, xerr=errors, fmt="o", color=colour, markersize=3, elinewidth=0.8, label=label)
+
+
+def _at_the_end(
+    frame: pd.DataFrame,
+    names: list[str],
+    quantities: Mapping[str, tuple[str, str]],
+    unit: str,
+    column: Column,
+    path: Path | None,
+    null: str | None = None,
 ) -> Figure:
-    check_table(frame)
-    names = layers_with_maps(frame)
-    figure = _figure(max(1, len(names)), 1, extra=1.2, width=1.6)
-    axes = figure.subplots(1, max(1, len(names)), squeeze=False, sharey=True)[0]
+    last = int(frame["step"].max())
+    figure, (panel,) = rows(column, names)
+    for quantity, (colour, label) in quantities.items():
+        _beside_null(panel, frame, names, quantity, last, colour, 0.0, label)
+    panel.axvline(0, color=GREY, linewidth=0.8, zorder=0)
+    panel.set_xlabel(f"{unit}, at step {last}")
+    _legend_of(figure, panel, column, null=null)
+    return finish(figure, path)
+
+
+def _legend_of(
+    figure: Figure, panel: Axes, column: Column, *, null: str | None = None, also: Mapping[str, Line2D] | None = None
+) -> None:
+    handles, labels = panel.get_legend_handles_labels()
+    more = dict(also or {})
+    if null is not None:
+        more[null] = Line2D([], [], color=GREY, marker="|", linestyle="-", linewidth=4, alpha=0.5)
+    legend(figure, [*handles, *more.values()], [*labels, *more], column)
+
+
+def _over_steps(
+    frame: pd.DataFrame,
+    names: list[str],
+    run: Run | None,
+    path: Path | None,
+    draw: Callable[[Axes, str], None],
+    unit: str,
+    column: Column,
+) -> Figure:
+    figure, axes = grid(column, max(1, len(names)), below="training step" if names else "")
     if not names:
-        _say(axes[0], "no layer with two feature maps or more\nwas measured with pairs=True")
-        return _finish(figure, path)
+        say(axes[0], "no layer with two feature maps or more\nwas measured with pairs=True")
+        axes[0].yaxis.set_visible(False)
+        return finish(figure, path)
     last = int(frame["step"].max())
     epoch = (run or Run()).moments.get("after one epoch")
     for panel, name in zip(axes, names, strict=True):
         draw(panel, name)
         if epoch is not None and epoch < last:
-            panel.axvline(epoch, color="#cccccc", linewidth=1, zorder=0)
-            panel.annotate(
-                "1 epoch",
-                (epoch, 1),
-                xycoords=("data", "axes fraction"),
-                xytext=(0, 2),
-                textcoords="offset points",
-                ha="center",
-                fontsize=7,
-                color=_GREY,
-            )
+            panel.axvline(epoch, color=GREY, alpha=0.5, linewidth=0.8, zorder=0, label="one epoch")
         maps = int(frame.loc[frame["layer"] == name, "channels"].iloc[0])
-        panel.set_title(f"{name}, {maps} maps", loc="left")
-        panel.set_xlabel("training step")
+        panel.set_title(f"{name}\n{maps} maps", loc="left")
         panel.set_xscale("symlog", linthresh=1, linscale=0.5)
         panel.set_xlim(-0.3, 1.3 * max(last, 1))
         panel.xaxis.set_major_locator(FixedLocator(_ticks(last)))
@@ -270,51 +386,17 @@ def _over_steps(
         panel.xaxis.set_minor_locator(NullLocator())
         panel.axhline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
     axes[0].set_ylabel(unit)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
-    return _finish(figure, path)
+    _legend_of(figure, axes[0], column)
+    return finish(figure, path)
 
 
 def _curve(panel: Axes, table: pd.DataFrame, colour: str, label: str) -> None:
     mean, spread = table["mean"], table["std"]
     panel.fill_between(table.index, mean - spread, mean + spread, color=colour, alpha=0.18, linewidth=0)
-    panel.plot(table.index, mean, color=colour, marker="o", markersize=3.5, linewidth=1.6, label=label)
+    panel.plot(table.index, mean, color=colour, marker="o", markersize=2, linewidth=1, label=label)
 
 
 def _ticks(last: int) -> list[int]:
     """Return 0 and the powers of ten up to `last`, and `last` itself where it stands clear of them."""
     powers = [10**exponent for exponent in range(len(str(max(1, last))))]
     return [0, *powers, *([last] if last > 2.5 * powers[-1] else [])]
-
-
-def _figure(columns: int, rows: int, extra: float, width: float = 1.0) -> Figure:
-    size = (width * _PANEL * columns + extra, _PANEL * rows + 0.4)
-    figure = Figure(figsize=size, dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _say(panel: Axes, text: str) -> None:
-    panel.set_axis_off()
-    panel.text(0.5, 0.5, text, ha="center", va="center", color=_GREY, transform=panel.transAxes)
-
-
-def _finish(figure: Figure, path: Path | None) -> Figure:
-    for panel in figure.axes:
-        panel.spines[["top", "right"]].set_visible(False)
-        for axis in (panel.xaxis, panel.yaxis):
-            axis.get_major_ticks()  # which are made when they are first needed
-    for text in figure.findobj(Text):
-        assert isinstance(text, Text)
-        if "\\mathdefault" not in text.get_text():  # which the formulas of matplotlib's own ticks begin with
-            text.set_parse_math(False)  # a layer's name is none, whatever is in it
-    if path is not None:
-        write_whole(path, png(figure))
-    return figure
-
-
-def png(figure: Figure) -> bytes:
-    """Return a figure as the bytes of a PNG file."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
