@@ -189,8 +189,8 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
 
 @pytest.mark.parametrize(
     ("command", "extra", "missing"),
-    [("demo", "[demo]", missing) for missing in ("torch", "matplotlib", "pandas")]
-    + [("report", "[report]", missing) for missing in ("matplotlib", "pandas", "pyarrow")],
+    [("demo", "[demo]", missing) for missing in ("torch", "matplotlib", "pandas", "plotly")]
+    + [("report", "[report]", missing) for missing in ("matplotlib", "pandas", "pyarrow", "plotly")],
 )
 def test_a_missing_package_is_named_with_its_extra(command, extra, missing, tmp_path):
     pytest.importorskip("fastrenyi.demo")
@@ -299,8 +299,38 @@ def test_report_writes_figures_and_page(tmp_path, capsys):
     )
 
 
+def test_report_lays_runs_over_one_another(tmp_path, capsys):
+    for name in ("pandas", "pyarrow", "matplotlib", "plotly"):
+        pytest.importorskip(name)
+    from tables import table
+
+    paths = []
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+        paths.append(str(tmp_path / name / "run.parquet"))
+        table().to_parquet(paths[-1])
+    out = tmp_path / "out"
+    assert "error: out: expected a folder for the report of several" in failing(["report", *paths], capsys)
+    assert "labels: expected one for each table, 3, got 1" in failing(
+        ["report", *paths, "--out", str(out), "--labels", "x"], capsys
+    )
+    options = ["--out", str(out), "--title", "Mine", "--format", "pdf", "--column", "single"]
+    assert cli.main(["report", *paths, *options, "--labels", "x", "x", "y z"]) == 0
+    assert {path.name for path in out.iterdir()} == {"report.html", "comparison.pdf"}
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "<h1>Mine</h1>" in page
+    assert "<b>x</b>: 4 layers, measured at 3 moments of training on 2 runs" in page
+    assert "<b>y z</b>: 4 layers, measured at 3 moments of training on 2 probe minibatches" in page
+    assert cli.main(["report", *paths[:2], "--out", str(out)]) == 0
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "<b>a</b>" in page  # by its folder
+    assert "<b>b</b>" in page
+    assert cli.main(["report", paths[0], "--format", "svg"]) == 0
+    assert (tmp_path / "a" / "differences.svg").exists()
+
+
 def test_report_needs_no_torch(tmp_path):
-    for name in ("pandas", "pyarrow", "matplotlib"):
+    for name in ("pandas", "pyarrow", "matplotlib", "plotly"):
         pytest.importorskip(name)
     code = """
 import sys

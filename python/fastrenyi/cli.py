@@ -24,7 +24,18 @@ _LIBRARIES = {
 }
 _CPUINFO = Path("/proc/cpuinfo")
 # Modules that come with an extra: their absence is the user's to mend, that of any other is a fault of ours.
-_OPTIONAL = {"torch", "pandas", "pyarrow", "matplotlib", "mlxtend", "sklearn", "tqdm", "rich", "threadpoolctl"}
+_OPTIONAL = {
+    "torch",
+    "pandas",
+    "pyarrow",
+    "matplotlib",
+    "plotly",
+    "mlxtend",
+    "sklearn",
+    "tqdm",
+    "rich",
+    "threadpoolctl",
+}
 _EXTRA = {
     "demo": "fastrenyi[demo]",
     "report": "fastrenyi[report]",
@@ -130,15 +141,27 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     report = commands.add_parser(
-        "report", help="draw figures and write the page from a Monitor's table", allow_abbrev=False
+        "report", help="draw figures and write the page from the tables of Monitors", allow_abbrev=False
     )
     report.add_argument(
-        "frame",
+        "frames",
         type=Path,
+        nargs="+",
         metavar="FRAME",
-        help="store of a Monitor, or its table in Parquet; run.json beside it is read",
+        help="store of a Monitor, or its table in Parquet; run.json beside it is read; several are laid over",
     )
-    report.add_argument("--out", type=Path, help="folder to write into (default: that of the table)")
+    report.add_argument(
+        "--labels",
+        nargs="+",
+        metavar="LABEL",
+        help="what each run is called (default: its folder); runs of one label are seeds of one experiment",
+    )
+    report.add_argument("--title", help="of the page")
+    report.add_argument("--format", choices=("png", "svg", "pdf"), default="png", help="of the figures (default: png)")
+    report.add_argument(
+        "--column", choices=("single", "double"), default="double", help="of a journal: 3.5 or 7.2 inches (default)"
+    )
+    report.add_argument("--out", type=Path, help="folder to write into (default: that of the table, where it is one)")
     report.add_argument("--alpha", type=float, help="which order, of a table of several")
 
     export = commands.add_parser("export", help="write a Monitor's table as Parquet or CSV", allow_abbrev=False)
@@ -186,14 +209,37 @@ def _demo(options: argparse.Namespace) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    from fastrenyi.report.page import write_report
+    from fastrenyi.report.groups import Group, grouped
+    from fastrenyi.report.page import TITLE, write_together
     from fastrenyi.report.run import Run, of_order, read_table
 
-    frame = read_table(options.frame)
+    several = len(options.frames) > 1
+    if several and options.out is None:
+        raise ValueError("out: expected a folder for the report of several tables; give --out FOLDER")
+    frames = [read_table(path) for path in options.frames]
     if options.alpha is not None:
-        frame = of_order(frame, options.alpha)
-    page = write_report(frame, options.out or options.frame.parent, Run.load(options.frame))
+        frames = [of_order(frame, options.alpha) for frame in frames]
+    runs = [Run.load(path) for path in options.frames]
+    if several or options.labels:
+        groups = grouped(frames, runs, options.labels or _names(options.frames))
+    else:
+        groups = [Group(frames[0], runs[0])]
+    page = write_together(
+        groups,
+        options.out or options.frames[0].parent,
+        title=TITLE if options.title is None else options.title,
+        kind=options.format,
+        column=options.column,
+    )
     print(f"report: {page}")
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Return what tells files apart: their folders' names, else their own, else the whole paths."""
+    for names in ([path.absolute().parent.name for path in paths], [path.stem for path in paths]):
+        if len(set(names)) == len(paths) and all(names):
+            return names
+    return [str(path) for path in paths]
 
 
 def _export(options: argparse.Namespace) -> None:

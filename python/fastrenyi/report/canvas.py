@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import matplotlib
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
@@ -31,7 +32,8 @@ SIZE = 7.0
 PANELS, LETTERS = 12, 22
 
 # Okabe and Ito's colours, told apart by colour-blind readers too.
-BLUE, ORANGE, GREEN, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#777777"
+BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"
+PINK, SKY, GREY = "#cc79a7", "#56b4e9", "#777777"
 
 #: Quantities as mathematics.
 SYMBOLS = {
@@ -107,6 +109,22 @@ def legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str], col
     figure.legend(
         handles, labels, loc="outside lower center", ncols=across, frameon=False, fontsize=SIZE, columnspacing=1.2
     )
+
+
+def dots(panel: Axes, means: Any, errors: Any, places: Any, colour: Any, label: str, mark: str = "o") -> None:
+    """Draw values in their rows, with their errors to each side."""
+    panel.errorbar(means, places, xerr=errors, fmt=mark, color=colour, markersize=3, elinewidth=0.8, label=label)
+
+
+def legend_of(
+    figure: Figure, panel: Axes, column: Column, *, null: str | None = None, also: Mapping[str, Line2D] | None = None
+) -> None:
+    """Put a panel's legend below all panels, with lines of what it does not name: a band of nulls, and others."""
+    handles, labels = panel.get_legend_handles_labels()
+    more = dict(also or {})
+    if null is not None:
+        more[null] = Line2D([], [], color=GREY, marker="|", linestyle="-", linewidth=4, alpha=0.5)
+    legend(figure, [*handles, *more.values()], [*labels, *more], column)
 
 
 def finish(figure: Figure, path: Path | None) -> Figure:

@@ -81,6 +81,12 @@ def trace(frame: pd.DataFrame, layer: str, column: str) -> pd.DataFrame:
     return table.assign(std=table["std"].fillna(0.0))
 
 
+def at_step(frame: pd.DataFrame, names: list[str], quantity: str, step: int) -> pd.DataFrame:
+    """Return mean and std of each layer at one step, NaN where it was not measured."""
+    here = frame[frame["step"] == step].groupby("layer")[quantity].agg(["mean", "std"]).reindex(names)
+    return here.assign(std=here["std"].fillna(0.0))
+
+
 def excess(frame: pd.DataFrame, layer: str, column: str) -> pd.DataFrame:
     """Return, for each step, how far a quantity is above its null, averaged over the m probe minibatches.
 

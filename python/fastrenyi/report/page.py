@@ -1,178 +1,234 @@
-"""One self-contained HTML page of a run: what was found, the figures, the last measurement, settings and versions."""
+"""One self-contained HTML page of one or several runs: findings, figures that move, the last measurement, methods."""
 
 from __future__ import annotations
 
-import base64
+import json
 import math
+import re
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from fastrenyi.report.canvas import content
+from plotly.offline import get_plotlyjs
+
+from fastrenyi.report.canvas import FORMATS, Column, Format, content
 from fastrenyi.report.findings import Finding, excess, findings, layers, trace
-from fastrenyi.report.plots import FIGURES
+from fastrenyi.report.groups import Group
+from fastrenyi.report.interactive import NAMES, interactive, layers_of, steps_of
+from fastrenyi.report.methods import ERRORS, methods
+from fastrenyi.report.plots import FIGURES, comparison
 from fastrenyi.report.run import Run, check_table, versions
 from fastrenyi.table.files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: The page's file name.
+#: The page's file name, and its title.
 PAGE = "report.html"
+TITLE = "What the layers of a network know"
 
-_CAPTIONS = {
-    "information_plane": (
-        "The information plane of each layer, above the null",
-        "Each point is a measurement: to the right, how far I(X;T) is above what it is where inputs are shuffled "
-        "against the layer's outputs; upwards, how far I(T;Y) is above what it is with shuffled labels. The colour "
-        "is the "
-        "training step, on a logarithmic scale, from dark (before training) to light. Bars are one standard deviation "
-        "over the probe minibatches; in the grey cross, two standard deviations of the null wide, nothing is shown.",
+# Findings that are read at once; of more, those that are about all layers, which come first, are.
+_AT_ONCE, _ABOUT_ALL = 12, 5
+
+_HERE = Path(__file__).parent
+
+# Of each figure: title, what a reader who does not see it is told, and how to read it.
+_FIGURES = {
+    "plane": (
+        "The information plane, above the null",
+        "Scatter plot of I(T;Y) against I(X;T), a point for each layer at the step of the slider.",
+        "A point is a layer at the step of the slider: to the right, how far I(X;T) is above what it is where inputs "
+        "are shuffled against the layer's outputs; upwards, how far I(T;Y) is above what it is with shuffled labels. "
+        "Thin lines are the whole training. Bars are one standard deviation; in the grey cross, two standard "
+        "deviations of the null to each side, nothing is shown.",
     ),
-    "true_and_shuffled": (
-        "True against shuffled, before and after training",
-        "Dots are the informations as measured, lines the same with the samples of one side shuffled, in a band of two "
-        "standard deviations of the mean. A dot within its band shows nothing, however high it stands.",
+    "layers": (
+        "True against shuffled",
+        "Two dot plots over the layers: true and shuffled information at the step of the slider.",
+        "Dots are the informations as measured, with one standard deviation; strokes the same with the samples of one "
+        "side shuffled, in a band of two standard deviations of the mean. A dot within its band shows nothing, however "
+        "high it stands.",
     ),
-    "decomposition": (
-        "What the maps of a convolutional layer say together and pair by pair",
-        "Blue is the information that the layer holds about the input. For two maps at a time, orange is the mean of "
-        "redundancy minus synergy, green what is not redundant: both unique parts and twice the synergy. Dashed, the "
-        "same with shuffled inputs: only what is above that has to do with the input. Of wide layers the pairs are a "
-        "sample, the same one throughout. Bands are one standard deviation "
-        "over the probe minibatches; the step axis is logarithmic beyond 1.",
+    "curves": (
+        "Over training",
+        "Curves over training steps of the chosen quantity, for all layers or one.",
+        "The quantity chosen above, with a band of one standard deviation and, dashed, the same with shuffled samples. "
+        "Of more than eight curves the bands are left out: choose a layer. Trade-off is the mean, over pairs of maps, "
+        "of redundancy minus synergy; non-redundant are both unique parts and twice the synergy. Of wide layers the "
+        "pairs are a sample, the same one throughout. Shares contain the null.",
     ),
-    "shares": (
-        "The same as shares of the maps' information",
-        "Trade-off and non-redundant information divided by the information of all maps together. Their sum, in grey, "
-        "is the mean information of a pair of maps over that. Shares contain the null.",
-    ),
-    "inequalities": (
+    "chains": (
         "The two data-processing chains",
+        "Two dot plots over the layers: the informations of the forward and of the backward chain, joined by links.",
         "Left, the forward chain: a layer cannot know more about the input than one through which all that it gets has "
         "come. Right, the backward chain: the gradients of the loss with respect to the layers hold less and less "
-        "about "
-        "the gradient at the output. A line joins two layers where that must hold, and is dotted and red where it "
-        "goes up by more than two errors of the difference. The estimator guarantees "
-        "neither chain, and the backward one is a theorem in linear networks alone.",
+        "about the gradient at the output. A line joins two layers where that must hold, and is dotted and red where "
+        "it goes up by more than two errors of the difference. The estimator guarantees neither chain, and the "
+        "backward one is a theorem in linear networks alone.",
     ),
     "differences": (
         "What each link of the chains loses",
-        "The difference of the two informations of a link, taken in each probe minibatch and then averaged, in the row "
+        "Two dot plots over the layers: the paired difference of each link of both chains with its error.",
+        "The difference of the two informations of a link, taken within each minibatch and then averaged, in the row "
         "of the layer that the link leads to. Bars are two standard errors to each side; left of zero the link goes "
-        "up. A bar across zero leaves open whether it does.",
+        "up, red where by more than these. A bar across zero leaves open whether it does; a single minibatch has no "
+        "error.",
     ),
 }
 
 _COLUMNS = {
-    "entropy": "S(T)",
-    "mi_input": "I(X;T)",
-    "mi_target": "I(T;Y)",
+    "entropy": "<i>S</i>(<i>T</i>)",
+    "mi_input": "<i>I</i>(<i>X</i>;<i>T</i>)",
+    "mi_target": "<i>I</i>(<i>T</i>;<i>Y</i>)",
     "tradeoff": "Trade-off",
     "nonredundant": "Non-redundant",
-    "mi_error": "I(δ<sub>K</sub>;δ<sub>i</sub>)",
+    "mi_error": ERRORS,
 }
 
-_STYLE = """
-:root { color-scheme: light; }
-body { font: 16px/1.55 system-ui, sans-serif; color: #1c1c1c; background: #fff; margin: 0 auto; padding: 1.5rem;
-  max-width: 62rem; }
-h1 { font-size: 1.7rem; line-height: 1.25; } h2 { font-size: 1.25rem; margin-top: 2.5rem; }
-h3 { font-size: 1rem; margin: 0; }
-ul.findings { list-style: none; padding: 0; }
-ul.findings li { border-left: 5px solid #999; padding: 0 0 0 .9rem; margin: 1rem 0; }
-ul.findings li.yes { border-color: #009e73; } ul.findings li.no { border-color: #d55e00; }
-ul.findings p { margin: .1rem 0; } .verdict { font-size: .8rem; color: #555; }
-figure { margin: 1.5rem 0 2.5rem; } figure img { width: 100%; height: auto; }
-figcaption { color: #444; font-size: .92rem; }
-.wide { overflow-x: auto; margin-bottom: 1.2rem; } table { border-collapse: collapse; font-size: .92rem; }
-th, td { padding: .3rem .8rem .3rem 0; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
-tbody th { font-weight: normal; } th:first-child { text-align: left; }
-caption { text-align: left; color: #444; padding-bottom: .4rem; white-space: nowrap; }
-.pairs td { text-align: left; white-space: normal; }
-"""
 
+def write_report(
+    frame: pd.DataFrame,
+    folder: Path,
+    run: Run | None = None,
+    *,
+    title: str = TITLE,
+    kind: Format = "png",
+    column: Column = "double",
+) -> Path:
+    """Write the figures as files and the page into `folder`, each whole or not at all; return the page's path.
 
-def write_report(frame: pd.DataFrame, folder: Path, run: Run | None = None) -> Path:
-    """Write the figures as PNG files and the page into `folder`, each whole or not at all; return the page's path.
-
-    `frame` is a table of ``Monitor.frame()``, `run` the record beside it. The folder is made where it is
-    absent. ValueError for a table without rows or with columns missing, OSError where the folder cannot be
-    written.
+    `frame` is a table of ``Monitor.frame()``, `run` the record beside it. Figures are files of a `kind`, as wide as a
+    `column` of a journal. The folder is made where it is absent. ValueError for a table without rows or with columns
+    missing, or words that name no kind or column; OSError where the folder cannot be written.
     """
-    check_table(frame)
+    return write_together([Group(frame, run or Run())], folder, title=title, kind=kind, column=column)
+
+
+def write_together(
+    groups: Sequence[Group],
+    folder: Path,
+    *,
+    title: str = TITLE,
+    kind: Format = "png",
+    column: Column = "double",
+) -> Path:
+    """Write the page of runs laid over one another, and as files the figures of one group or the comparison of several.
+
+    As :func:`write_report`; `groups` are those of :func:`fastrenyi.report.groups.grouped`.
+    """
+    for group in groups:
+        check_table(group.frame)
+    if kind not in FORMATS:
+        raise ValueError(f"format: expected {', '.join(FORMATS)}, got {kind!r}")
+    if not title.strip():
+        raise ValueError("title: expected words, got none")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"folder: expected a folder, got the file {folder}")
+    if len(groups) == 1:
+        drawn = {name: draw(groups[0].frame, groups[0].run, column=column) for name, draw in FIGURES.items()}
+    else:
+        drawn = {"comparison": comparison({group.label: group.frame for group in groups}, column=column)}
+    files = {f"{name}.{kind}": content(figure, kind) for name, figure in drawn.items()}
+    page = html_page(groups, title).encode()
     folder.mkdir(parents=True, exist_ok=True)
-    images = {name: content(draw(frame, run), "png") for name, draw in FIGURES.items()}
-    page = html_page(frame, images, run).encode()
-    for name, image in images.items():
-        write_whole(folder / f"{name}.png", image)
+    for name, figure in files.items():
+        write_whole(folder / name, figure)
     write_whole(folder / PAGE, page)
     return folder / PAGE
 
 
-def html_page(frame: pd.DataFrame, images: dict[str, bytes], run: Run | None = None) -> str:
-    """Return the page as text; `images` are the PNG bytes of each of ``plots.FIGURES``."""
-    check_table(frame)
-    run = run or Run()
-    said = findings(frame, run)
-    title = "What the layers of a network know"
-    found = "\n".join(_finding(one) for one in said)
-    figures = "\n".join(_figure(name, images[name], said) for name in FIGURES)
-    settings = (
-        _pairs("Settings", run.settings) if run.settings else "<p>No record of the run lies beside the table.</p>"
-    )
-    measured = _pairs("Measured with", run.versions) if run.versions else ""
+def html_page(groups: Sequence[Group], title: str = TITLE) -> str:
+    """Return the page as text: all that it needs is in it, plotly.js too."""
+    figures = interactive(groups)
+    measured = {curve["meta"]["quantity"] for curve in figures["curves"]["data"]}
+    quantities = {name: words for name, words in NAMES.items() if name in measured}
+    steps = steps_of(groups)
+    script, style = ((_HERE / f"page.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
+    last = "\n".join(_last(group) for group in groups)
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title} - fastrenyi</title>
-<style>{_STYLE}</style>
+<title>{escape(title)} - fastrenyi</title>
+<style>{style}</style>
 </head>
 <body>
 <main>
-<h1>{title}</h1>
-<p>{_opening(frame)}</p>
+<h1>{escape(title)}</h1>
+<p>{" ".join(_opening(group) for group in groups)} <button id="theme" type="button">Light or dark</button></p>
+<hr>
 <h2>What was found</h2>
 <p>Computed from the table. Information is in bits; what a layer knows is the excess over the null, the same information
 with shuffled samples. Green marks what is shown, orange what is not, grey what cannot be told.</p>
-<ul class="findings">
-{found}
-</ul>
+{"".join(_found(group) for group in groups)}
 <h2>Figures</h2>
-{figures}
+<p>With the slider, also by the arrow keys, figures go through training; with the mouse over a point they tell its
+numbers, and a click on the legend takes a curve away.</p>
+<noscript><p>These figures need JavaScript; files of those beside this page do not.</p></noscript>
+<div class="controls"><label for="step">Training step</label>
+<input id="step" type="range" min="0" max="{len(steps) - 1}" value="{len(steps) - 1}" step="1">
+<output id="step-said" for="step">{steps[-1]}</output></div>
+{"".join(_figure(name, quantities, layers_of(groups)) for name in figures)}
 <h2>The last measurement</h2>
-{_last(frame)}
-{_log(run)}
+{last}
+{"".join(_log(group) for group in groups)}
+<h2>Methods</h2>
+{methods(groups)}
 <h2>Settings and versions</h2>
-{settings}
-{measured}
+{"".join(_settings(group) for group in groups)}
 {_pairs("This page was made with", versions())}
-<h2>How this was made</h2>
-<p>Each probe minibatch passes through the network; every feature map, vector, the input and the labels become a Gram
-matrix A of trace one, and the entropy is S<sub>α</sub>(A) = log<sub>2</sub>(Σ λ<sub>i</sub><sup>α</sup>) / (1 − α) of
-its eigenvalues. Joint entropies are those of entrywise products; I(A;B) = S(A) + S(B) − S(A,B), where A may be a
-layer, or all its maps. The method is from S. Yu, K. Wickstrøm, R. Jenssen and J. C. Príncipe, “Understanding
-Convolutional Neural Networks with Information Theory: An Initial Exploration”, IEEE TNNLS 32(1), 2021, arXiv
-1804.06537; the estimator from L. G. Sanchez Giraldo, M. Rao and J. C. Príncipe, IEEE TIT 61(1), 2015.</p>
 </main>
+<script>{get_plotlyjs()}</script>
+{_data("figures", figures)}
+{_data("steps", steps)}
+{_data("quantities", quantities)}
+<script>{script}</script>
 </body>
 </html>
 """
 
 
-def _opening(frame: pd.DataFrame) -> str:
+def _data(name: str, value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return f'<script type="application/json" id="{name}">{text.replace("<", chr(92) + "u003c")}</script>'
+
+
+def _opening(group: Group) -> str:
+    frame = group.frame
     batches = frame["batch"].nunique()
     sizes = sorted(set(frame["samples"]))
     size = f" of {sizes[0]} samples" if len(sizes) == 1 else ""
-    return (
-        f"{len(layers(frame))} layers, measured at {frame['step'].nunique()} moments of training on {batches} probe "
-        f"minibatch{'es' if batches > 1 else ''}{size} by the matrix-based Rényi entropy of order α = "
-        f"{frame['alpha'].iloc[0]:g}."
+    what = f"{batches} runs, averaged over their probe minibatches" if group.seeds > 1 else (
+        f"{batches} probe minibatch{'es' if batches > 1 else ''}"
+    )  # fmt: skip
+    label = f"<b>{escape(group.label)}</b>: " if group.label else ""
+    return label + (
+        f"{len(layers(frame))} layers, measured at {frame['step'].nunique()} moments of training on {what}{size} "
+        f"by the matrix-based Rényi entropy of order α = {frame['alpha'].iloc[0]:g}."
     )
+
+
+def _found(group: Group) -> str:
+    said = [_finding(one) for one in findings(group.frame, group.run)]
+    first, rest = (said, []) if len(said) <= _AT_ONCE else (said[:_ABOUT_ALL], said[_ABOUT_ALL:])
+    lists = [f'<ul class="findings">{"".join(items)}</ul>' for items in (first, rest)]
+    more = f"<details><summary>{len(rest)} more, layer by layer</summary>{lists[1]}</details>" if rest else ""
+    return _heading(group) + lists[0] + more
+
+
+def _heading(group: Group) -> str:
+    return f"<h3>{escape(group.label)}</h3>" if group.label else ""
+
+
+def _settings(group: Group) -> str:
+    told = (
+        _pairs("Settings", group.run.settings)
+        if group.run.settings
+        else "<p>No record of the run lies beside the table.</p>"
+    )
+    return _heading(group) + told + (_pairs("Measured with", group.run.versions) if group.run.versions else "")
 
 
 def _finding(one: Finding) -> str:
@@ -185,27 +241,29 @@ def _finding(one: Finding) -> str:
     return f'<li class="{mark}"><h3>{escape(one.title)}{shown}</h3><p>{escape(one.text)}</p></li>'
 
 
-def _figure(name: str, image: bytes, said: list[Finding]) -> str:
-    title, caption = _CAPTIONS[name]
-    alt = {
-        "information_plane": "Scatter plots, one for each layer, of I(T;Y) against I(X;T), coloured by training step.",
-        "true_and_shuffled": "Two plots over the layers: true and shuffled information at the first and last step.",
-        "decomposition": "Curves over training steps: I(X;T), trade-off and non-redundant information.",
-        "shares": "Curves over training steps: the shares of trade-off and non-redundant information.",
-        "inequalities": "Two line plots over the layers: the forward and the backward chain at several steps.",
-        "differences": "Two dot plots over the layers: what each link of both chains loses, at several steps.",
-    }[name]
-    words = {"inequalities": "chain", "true_and_shuffled": "What the layers know"}.get(name)
-    told = [one for one in said if words is not None and words in one.title]
-    text = escape(" ".join([alt, *(one.text for one in told)]), quote=True)
-    data = base64.b64encode(image).decode()
+def _figure(name: str, quantities: dict[str, str], names: list[str]) -> str:
+    title, alt, caption = _FIGURES[name]
+    choice = ""
+    if name == "curves":
+        options = "".join(f'<option value="{key}">{_plain(words)}</option>' for key, words in quantities.items())
+        every = "".join(f'<option value="{escape(one, quote=True)}">{escape(one)}</option>' for one in names)
+        choice = (
+            f'<p><label>Quantity <select id="quantity">{options}</select></label> '
+            f'<label>Layer <select id="layer"><option value="">all layers</option>{every}</select></label></p>'
+        )
     return (
-        f'<figure><h3>{escape(title)}</h3><img alt="{text}" src="data:image/png;base64,{data}">'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
+        f'<figure><h3>{escape(title)}</h3>{choice}<div class="plot" id="{name}" role="group" '
+        f'aria-label="{escape(alt, quote=True)}"></div><figcaption>{escape(caption)}</figcaption></figure>'
     )
 
 
-def _last(frame: pd.DataFrame) -> str:
+def _plain(words: str) -> str:
+    """Return the words of a quantity where no tags are allowed."""
+    return re.sub(r"</?(i|sub)>", "", words)
+
+
+def _last(group: Group) -> str:
+    frame = group.frame
     last = int(frame["step"].max())
     rows = []
     for name in layers(frame):
@@ -220,7 +278,8 @@ def _last(frame: pd.DataFrame) -> str:
             cells.append(cell)
         rows.append(cells)
     caption = (
-        f"Step {last}: mean ± standard deviation over the probe minibatches, in bits; how far above the null "
+        f"{f'{group.label}, s' if group.label else 'S'}tep {last}: mean ± standard deviation over the "
+        f"{'runs' if group.seeds > 1 else 'probe minibatches'}, in bits; how far above the null "
         "(percent of the maps' information)."
     )
     return _table(caption, ["Layer", "Maps", *_COLUMNS.values()], rows)
@@ -236,7 +295,8 @@ def _above(row: pd.DataFrame) -> str:
     return "" if math.isnan(mean) else f"; {mean:+.3f} ± {error:.3f}"
 
 
-def _log(run: Run) -> str:
+def _log(group: Group) -> str:
+    run = group.run
     if not run.history:
         return ""
     rows = [
@@ -244,7 +304,7 @@ def _log(run: Run) -> str:
         for row in run.history
     ]
     caption = "On the held-out digits; the loss is the cross entropy in nats."
-    return "<h2>Training log</h2>" + _table(caption, ["Step", "Epoch", "Loss", "Accuracy"], rows)
+    return "<h2>Training log</h2>" + _heading(group) + _table(caption, ["Step", "Epoch", "Loss", "Accuracy"], rows)
 
 
 def _table(caption: str, head: list[str], rows: list[list[str]]) -> str:

@@ -8,6 +8,7 @@ writes the figure there, as PNG, SVG or PDF by its name, whole or not at all.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,6 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, SymLogNorm
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from fastrenyi.report.canvas import (
@@ -27,20 +27,23 @@ from fastrenyi.report.canvas import (
     GREEN,
     GREY,
     ORANGE,
+    PINK,
     RED,
+    SKY,
     SYMBOLS,
     Column,
     canvas,
     crowded,
+    dots,
     finish,
     grid,
-    legend,
+    legend_of,
     rows,
     say,
 )
-from fastrenyi.report.findings import TOLERANCE, excess, layers, layers_with_maps, trace
+from fastrenyi.report.chains import differences, inequalities
+from fastrenyi.report.findings import at_step, excess, layers, layers_with_maps, trace
 from fastrenyi.report.run import Run, check_table
-from fastrenyi.table.inequalities import inequalities as links_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +57,6 @@ _SHARES = {
     "tradeoff_share": (ORANGE, "redundancy-synergy trade-off"),
     "nonredundant_share": (GREEN, "non-redundant information"),
 }
-_CHAINS = {"forward": "mi_input", "backward": "mi_error"}
 
 
 def information_plane(
@@ -155,7 +157,7 @@ def true_and_shuffled(
             _beside_null(panel, frame, names, quantity, step, colour, side, f"step {step}")
         panel.set_xlim(left=min(0.0, panel.get_xlim()[0]))
         panel.set_xlabel(f"{SYMBOLS[quantity]} (bits)")
-    _legend_of(figure, axes[0], column, null="shuffled, ± 2 standard deviations")
+    legend_of(figure, axes[0], column, null="shuffled, ± 2 standard deviations")
     return finish(figure, path)
 
 
@@ -201,99 +203,36 @@ def shares(
     return _over_steps(frame, names, run, path, draw, "share", column)
 
 
-def inequalities(
-    frame: pd.DataFrame,
-    run: Run | None = None,
-    path: Path | None = None,
-    *,
-    moments: dict[str, int] | None = None,
-    column: Column = "double",
-) -> Figure:
-    """Draw the informations of both data-processing chains, in bits, at named steps; links that go up are dotted.
+def comparison(frames: Mapping[str, pd.DataFrame], path: Path | None = None, *, column: Column = "double") -> Figure:
+    """Draw, of runs by their labels, how far I(X;T) and I(T;Y) of each layer are above their nulls at the last step.
 
-    `moments` maps what the legend says to a step of the table; by default those of the run, without one the
-    first, the middle and the last step. ValueError for a step that was not measured.
+    Bars are one standard deviation, grey bands where nothing is shared. Without a null the informations themselves are
+    drawn, and said to be that.
     """
-    return _chains(frame, run, path, moments, column, differences=False)
-
-
-def differences(
-    frame: pd.DataFrame,
-    run: Run | None = None,
-    path: Path | None = None,
-    *,
-    moments: dict[str, int] | None = None,
-    column: Column = "double",
-) -> Figure:
-    """Draw what each link of both chains loses, with two of its errors to each side, in bits, at named steps.
-
-    The difference is taken in each probe minibatch, source less target, and stands in the row of the target; below
-    zero the link goes up. A single minibatch has no error. `moments` are those of :func:`inequalities`.
-    """
-    return _chains(frame, run, path, moments, column, differences=True)
-
-
-def _chains(
-    frame: pd.DataFrame,
-    run: Run | None,
-    path: Path | None,
-    moments: dict[str, int] | None,
-    column: Column,
-    *,
-    differences: bool,
-) -> Figure:
-    check_table(frame)
-    moments = moments or (run or Run()).moments_of(frame)
-    absent = [step for step in moments.values() if step not in set(frame["step"])]
-    if absent:
-        raise ValueError(f"moments: expected measured steps, got {absent[0]}, which is not in the table")
-    links = links_of(frame, tolerance=TOLERANCE)
-    names = layers(frame)
+    for frame in frames.values():
+        check_table(frame)
+    names = list(dict.fromkeys(name for frame in frames.values() for name in layers(frame)))
     figure, axes = rows(column, names, 2)
-    shades = colormaps["viridis"](np.linspace(0.0, 0.8, len(moments)))
-    sides = np.linspace(-0.25, 0.25, len(moments)) if len(moments) > 1 else [0.0]
-    for panel, (chain, quantity) in zip(axes, _CHAINS.items(), strict=True):
-        panel.set_title(f"{chain} chain")
-        measured = links[links["chain"] == chain]
-        if measured.empty:
-            say(panel, "not measured")
-            continue
-        for shade, side, (label, step) in zip(shades, sides, moments.items(), strict=True):
-            here = measured[measured["step"] == step]
-            if differences:
-                places = [names.index(str(target)) + side for target in here["target"]]
-                error = 2 * here["gap_error"].fillna(0.0)
-                _dots(panel, here["gap"], error, places, shade, label)
-            else:
-                _levels(panel, frame, names, here, quantity, step, shade, label)
-        symbol = SYMBOLS[quantity]
-        panel.set_xlabel(f"decrease of {symbol} (bits)" if differences else f"{symbol} (bits)")
-        if differences:
+    compared = all(frame["mi_input_null"].notna().any() for frame in frames.values())
+    sides = np.linspace(-0.25, 0.25, len(frames)) if len(frames) > 1 else [0.0]
+    looks = itertools.cycle(zip((BLUE, ORANGE, GREEN, RED, PINK, SKY), "osD^vP", strict=True))
+    for side, (label, frame), (colour, mark) in zip(sides, frames.items(), looks, strict=False):
+        last = int(frame["step"].max())
+        for panel, quantity in zip(axes, ("mi_input", "mi_target"), strict=True):
+            found = [(excess if compared else trace)(frame, name, quantity).reindex([last]).iloc[0] for name in names]
+            places = np.arange(len(names)) + side
+            if compared:
+                reach = np.array([row["needed"] for row in found])
+                panel.barh(places, 2 * reach, 0.3, -reach, color=GREY, alpha=0.25, linewidth=0)
+            means, spreads = ([row[part] for row in found] for part in ("mean", "std"))
+            dots(panel, means, spreads, places, colour, f"{label}, step {last}", mark)
             panel.axvline(0, color=GREY, linewidth=0.8, zorder=0)
-        else:
-            panel.set_xlim(left=min(0.0, panel.get_xlim()[0]))
-    dotted = Line2D([], [], color=RED, linestyle=":", linewidth=1.2)
-    drawn = next((panel for panel in axes if panel.get_legend_handles_labels()[1]), axes[0])
-    _legend_of(figure, drawn, column, also={} if differences else {"goes up by more than two errors": dotted})
+            panel.set_xlabel(f"{SYMBOLS[quantity]} {'above its null (bits)' if compared else '(bits; no null)'}")
+    legend_of(figure, axes[0], column)
     return finish(figure, path)
 
 
-def _levels(
-    panel: Axes, frame: pd.DataFrame, names: list[str], links: pd.DataFrame, quantity: str, step: int, shade: Any,
-    label: str,
-) -> None:  # fmt: skip
-    """Draw one chain at one step: all layers that have a value, and the links between them."""
-    found = _at(frame, names, quantity, step)
-    _dots(panel, found["mean"], found["std"], range(len(names)), shade, label)
-    for link in links.itertuples():
-        ends = [names.index(str(link.source)), names.index(str(link.target))]
-        style: dict[str, Any] = (
-            {"color": shade, "linewidth": 0.8} if link.holds else {"color": RED, "linestyle": ":", "linewidth": 1.2}
-        )
-        panel.plot(found["mean"].iloc[ends], ends, **style)
-
-
-#: The figures of a report: file name and function.
+#: The figures of a report of one run: file name and function.
 FIGURES: dict[str, Callable[..., Figure]] = {
     "information_plane": information_plane,
     "true_and_shuffled": true_and_shuffled,
@@ -304,28 +243,18 @@ FIGURES: dict[str, Callable[..., Figure]] = {
 }
 
 
-def _at(frame: pd.DataFrame, names: list[str], quantity: str, step: int) -> pd.DataFrame:
-    """Return mean and std of each layer at one step, NaN where it was not measured."""
-    here = frame[frame["step"] == step].groupby("layer")[quantity].agg(["mean", "std"]).reindex(names)
-    return here.assign(std=here["std"].fillna(0.0))
-
-
 def _beside_null(
     panel: Axes, frame: pd.DataFrame, names: list[str], quantity: str, step: int, colour: str, side: float, label: str
 ) -> None:
     """Draw a quantity in the rows of its layers, in the band where it would be of shuffled samples."""
     places = np.arange(len(names)) + side
     if f"{quantity}_null" in frame:
-        null = _at(frame, names, f"{quantity}_null", step)["mean"]
+        null = at_step(frame, names, f"{quantity}_null", step)["mean"]
         reach = np.array([excess(frame, name, quantity)["needed"].get(step, math.nan) for name in names])
         panel.barh(places, 2 * reach, 0.3, null - reach, color=colour, alpha=0.25, linewidth=0)
         panel.scatter(null, places, marker="|", color=colour, s=14, linewidths=0.8)
-    found = _at(frame, names, quantity, step)
-    _dots(panel, found["mean"], found["std"], places, colour, label)
-
-
-def _dots(panel: Axes, means: Any, errors: Any, places: Any, colour: Any, label: str) -> None:
-    panel.errorbar(means, places, xerr=errors, fmt="o", color=colour, markersize=3, elinewidth=0.8, label=label)
+    found = at_step(frame, names, quantity, step)
+    dots(panel, found["mean"], found["std"], places, colour, label)
 
 
 def _at_the_end(
@@ -343,18 +272,8 @@ def _at_the_end(
         _beside_null(panel, frame, names, quantity, last, colour, 0.0, label)
     panel.axvline(0, color=GREY, linewidth=0.8, zorder=0)
     panel.set_xlabel(f"{unit}, at step {last}")
-    _legend_of(figure, panel, column, null=null)
+    legend_of(figure, panel, column, null=null)
     return finish(figure, path)
-
-
-def _legend_of(
-    figure: Figure, panel: Axes, column: Column, *, null: str | None = None, also: Mapping[str, Line2D] | None = None
-) -> None:
-    handles, labels = panel.get_legend_handles_labels()
-    more = dict(also or {})
-    if null is not None:
-        more[null] = Line2D([], [], color=GREY, marker="|", linestyle="-", linewidth=4, alpha=0.5)
-    legend(figure, [*handles, *more.values()], [*labels, *more], column)
 
 
 def _over_steps(
@@ -386,7 +305,7 @@ def _over_steps(
         panel.xaxis.set_minor_locator(NullLocator())
         panel.axhline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
     axes[0].set_ylabel(unit)
-    _legend_of(figure, axes[0], column)
+    legend_of(figure, axes[0], column)
     return finish(figure, path)
 
 

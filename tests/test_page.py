@@ -1,0 +1,232 @@
+"""The page of a report in a browser, and runs that are laid over one another."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+pd = pytest.importorskip("pandas")
+pytest.importorskip("matplotlib")
+pytest.importorskip("plotly")
+
+from fastrenyi.report.findings import excess, trace  # noqa: E402
+from fastrenyi.report.groups import Group, grouped, pooled  # noqa: E402
+from fastrenyi.report.interactive import NAMES, interactive  # noqa: E402
+from fastrenyi.report.page import html_page, write_report, write_together  # noqa: E402
+from fastrenyi.report.run import Run  # noqa: E402
+from fastrenyi.table.inequalities import inequalities  # noqa: E402
+from tables import NAN, RECORD, deep, table, with_values  # noqa: E402
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+UNUSUAL = {
+    "no null": table().assign(**{name: NAN for name in table().columns if "_null" in name}),
+    "one batch": table(batches=1),
+    "one step": table(steps=(0,)),
+    "no maps": table([row for row in deep(4) if row[0] == "fc"]),
+    "not finite": table(change=with_values(conv2__mi_input=(10, NAN), conv2__mi_error=(10, NAN))),
+    "no chain": table().assign(input_via="", error_via=""),
+    "names": table([("<b>$x$", *row[1:]) if row[0] == "conv1" else row for row in deep(4)]),
+}
+
+
+def seeds(count=3):
+    """Tables of runs that differ by a tenth of a bit in I(X;T)."""
+    return [table().assign(mi_input=lambda frame, k=k: frame["mi_input"] + 0.1 * k) for k in range(count)]
+
+
+# ------------------------------------------------------------------------------------------------------- groups
+
+
+def test_runs_of_one_label_are_seeds():
+    frame = pooled(seeds())
+    assert len(frame) == 3 * 3 * 4  # steps, runs, layers
+    found = trace(frame, "conv1", "mi_input")
+    np.testing.assert_allclose(found["mean"], 5.905 + 0.1)
+    np.testing.assert_allclose(found["std"], 0.1)
+    above = excess(frame, "conv1", "mi_input")
+    # Two minibatches in each of three runs, each with a null of ten permutations.
+    np.testing.assert_allclose(above["error"], 0.02 * np.sqrt(6 * 1.1) / 6)
+    links = inequalities(frame)
+    np.testing.assert_allclose(links["gap_error"], 0, atol=1e-12)  # what all layers differ by goes out
+
+
+def test_labels_make_groups_in_their_order():
+    frames = [*seeds(2), table(deep(5))]
+    groups = grouped(frames, [RECORD, Run(), Run()], ["a", "a", "b"])
+    assert [(group.label, group.seeds) for group in groups] == [("a", 2), ("b", 1)]
+    assert groups[0].run is RECORD
+    assert groups[1].frame is frames[2]
+
+
+@pytest.mark.parametrize(
+    ("frames", "labels", "expected"),
+    [
+        ([table(), table()], ["a"], "labels: expected one for each table, 2, got 1"),
+        ([table(), table()], ["a", " "], "labels: expected words, got an empty one"),
+        ([table(), table(deep(4))], ["a", "a"], "the same layers, but run 2 of 'a' has others; give it a label"),
+        ([table(), table(steps=(0, 1))], ["a", "a"], "the same steps, but run 2 of 'a'"),
+        ([table(), table().assign(alpha=2.0)], ["a", "a"], "the same alphas, but run 2 of 'a'"),
+    ],
+)
+def test_runs_that_are_no_seeds_of_one_are_refused(frames, labels, expected):
+    with pytest.raises(ValueError, match=f"^labels: .*{re.escape(expected.removeprefix('labels: '))}"):
+        grouped(frames, [Run()] * 2, labels)
+
+
+# ------------------------------------------------------------------------------------------------------ figures
+
+
+@pytest.mark.parametrize("frame", UNUSUAL.values(), ids=UNUSUAL)
+def test_every_figure_is_one_of_plotly(frame):
+    from plotly.graph_objects import Figure
+
+    groups = [Group(frame), Group(table(), label="other & <i>b</i>")]
+    for some in (groups[:1], groups):
+        for figure in interactive(some).values():
+            json.dumps(figure, allow_nan=False)
+            for traces in figure["steps"].values() or [[]]:
+                Figure([*figure["data"], *traces], figure["layout"])  # which refuses what plotly does not know
+
+
+def test_the_plane_is_of_what_is_above_the_null():
+    figure = interactive([Group(table())])["plane"]
+    (points,) = figure["steps"][10]
+    assert points["text"] == ["conv1", "conv2", "fc1", "fc2"]
+    np.testing.assert_allclose(points["x"], 0.505, rtol=1e-5)
+    np.testing.assert_allclose(points["y"], 0.1, rtol=1e-5)
+    across, up = figure["layout"]["shapes"]
+    needed = excess(table(), "conv1", "mi_input")["needed"].iloc[0]
+    assert (across["x0"], across["x1"], up["y1"]) == pytest.approx((-needed, needed, needed))
+
+
+def test_the_differences_have_their_errors():
+    frame = table(change=with_values(fc1__mi_input=(20, 5.95)))
+    frame.loc[(frame["batch"] == 1) & (frame["layer"] == "fc1"), "mi_input"] += 0.1
+    forward, _ = interactive([Group(frame)])["differences"]["steps"][20]
+    assert forward["text"][1] == "conv2 → fc1"
+    assert forward["x"][1] == pytest.approx(-0.3)
+    assert forward["error_x"]["array"][1] == pytest.approx(0.1)  # two errors of 0.05
+    assert len(set(forward["marker"]["color"])) == 2  # red for what goes up
+
+
+# --------------------------------------------------------------------------------------------------------- page
+
+
+def test_a_page_of_several_runs(tmp_path):
+    groups = grouped([*seeds(2), table(deep(5))], [RECORD, Run(), Run()], ["wide", "wide", "deep <5>"])
+    page = write_together(groups, tmp_path, title="Two & more", kind="svg", column="single")
+    assert {entry.name for entry in tmp_path.iterdir()} == {"report.html", "comparison.svg"}
+    text = page.read_text(encoding="utf-8")
+    for part in ("<h1>Two &amp; more</h1>", "<title>Two &amp; more", "<b>wide</b>", "2 runs", "deep &lt;5&gt;"):
+        assert part in text
+    assert "<h3>deep <5>" not in text
+
+
+def test_the_methods_can_be_cited():
+    text = html_page([Group(table(), RECORD)])
+    for part in ("100 samples", "α = 1.01", "10 permutations, 2 for pairs", "doi:10.1109/TNNLS.2020.2968509"):
+        assert part in text
+    none = table().assign(permutations=0, pair_permutations=0)
+    assert "No null was measured." in html_page([Group(none)])
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({"kind": "gif"}, "format: expected png, svg, pdf"), ({"title": " "}, "title: expected words"),
+     ({"column": "wide"}, "column: expected 'single'")],
+)  # fmt: skip
+def test_wrong_words_are_refused_and_nothing_is_written(given, expected, tmp_path):
+    with pytest.raises(ValueError, match=f"^{expected}"):
+        write_report(table(), tmp_path / "new", **given)
+    assert not (tmp_path / "new").exists()
+
+
+# ------------------------------------------------------------------------------------------------------ browser
+
+# What a reader does, and what there is then; the page's own state is left in its title.
+_READER = """<script>
+const faults = [];
+addEventListener("error", (event) => faults.push(event.message));
+addEventListener("unhandledrejection", (event) => faults.push(String(event.reason)));
+for (const kind of ["error", "warn"]) console[kind] = (...words) => faults.push(words.join(" "));
+const until = async (holds) => { while (!holds()) await new Promise((go) => setTimeout(go, 20)); };
+addEventListener("load", async () => {
+  await until(() => document.body.hasAttribute("data-drawn"));
+  const plane = document.getElementById("plane"), at = () => plane.data.at(-1).y[0];
+  const found = { faults, last: at(), dark: matchMedia("(prefers-color-scheme: dark)").matches,
+    plots: [...document.querySelectorAll(".plot .main-svg:first-child")].length };
+  const slider = document.getElementById("step");
+  slider.value = 0; slider.dispatchEvent(new Event("input"));
+  await until(() => at() !== found.last);
+  found.first = at(); found.said = document.getElementById("step-said").textContent;
+  Plotly.Fx.hover(plane, [{ curveNumber: plane.data.length - 1, pointNumber: 0 }]);
+  await until(() => plane.querySelector(".hovertext"));
+  found.hover = plane.querySelector(".hovertext").textContent;
+  const curves = document.getElementById("curves");
+  found.curves = curves.data.length;
+  const layer = document.getElementById("layer");
+  layer.value = "fc"; layer.dispatchEvent(new Event("change"));
+  await until(() => curves.data.length < found.curves);
+  found.one = curves.data.map((trace) => trace.meta.layer);
+  const paper = () => getComputedStyle(document.body).backgroundColor;
+  found.before = [paper(), plane.layout.template.layout.font.color];
+  document.getElementById("theme").click();
+  found.after = [paper(), plane.layout.template.layout.font.color];
+  const names = [...document.querySelectorAll("#layers .ytick text, #differences .ytick text")];
+  const boxes = names.map((name) => name.getBoundingClientRect());
+  found.named = names.length;
+  found.overlapping = boxes.filter((box, k) => k && box.top < boxes[k - 1].bottom - 1 && box.top > boxes[k - 1].top
+    ).length;
+  const said = document.createElement("pre");
+  said.id = "found"; said.textContent = JSON.stringify(found); document.body.append(said);
+});
+</script>"""
+
+
+def visit(page, folder, *options):
+    """Open a page in a browser without a network, do what a reader does, and return what was found."""
+    path = folder / "visited.html"
+    path.write_text(page.replace("<head>", f"<head>{_READER}", 1), encoding="utf-8")
+    done = subprocess.run(
+        [
+            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}",
+            "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=60000", "--dump-dom", *options,
+            path.as_uri(),
+        ],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    return json.loads(html.unescape(re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)[1]))
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium (apt-get install chromium)")
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_page_works_in_a_browser(dark, tmp_path):
+    page = html_page([Group(table(deep(53)), RECORD)])
+    found = visit(page, tmp_path, f"--blink-settings=preferredColorScheme={0 if dark else 1}")
+    assert found["faults"] == []
+    assert found["plots"] == 5
+    assert found["dark"] is dark
+    assert (found["first"], found["last"], found["said"]) == (0, 0.2, "0")
+    assert "conv1" in found["hover"]
+    assert "0.505" in found["hover"]
+    assert found["curves"] == 53
+    assert set(found["one"]) == {"fc"}
+    assert found["before"] != found["after"]
+    assert (found["named"], found["overlapping"]) == (2 * 53, 0)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium (apt-get install chromium)")
+def test_a_page_of_several_runs_works_in_a_browser(tmp_path):
+    groups = grouped([*seeds(2), table(deep(5))], [Run()] * 3, ["two", "two", "<deep>"])
+    found = visit(html_page(groups), tmp_path)
+    assert found["faults"] == []
+    assert "<deep>" in found["hover"]
+    assert set(found["one"]) == {"fc"}
+
+
+def test_quantities_are_columns():
+    assert set(NAMES) <= set(table().columns)
