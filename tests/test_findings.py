@@ -9,7 +9,7 @@ pd = pytest.importorskip("pandas")
 
 from fastrenyi.report.findings import excess, findings, layers, layers_with_maps, trace  # noqa: E402
 from fastrenyi.report.run import Run  # noqa: E402
-from tables import NAN, NULLS, ORDERED, RECORD, table, with_values  # noqa: E402
+from tables import NAN, NULLS, ORDERED, RECORD, deep, table, with_values  # noqa: E402
 
 
 def said(frame, title, run=RECORD):
@@ -55,6 +55,21 @@ def test_what_layers_know_is_the_excess_over_the_null():
     assert everywhere.shown is False
     assert "not told apart from its null in conv1, conv2, fc1, fc2." in everywhere.text
     assert "above" not in everywhere.text
+
+
+def test_of_many_layers_the_least_and_the_greatest_are_named():
+    frame = table(deep(53))
+    frame.loc[frame["layer"] == "fc", ["mi_input", "mi_target"]] += 1.0
+    frame.loc[frame["layer"] == "conv1", "mi_input"] -= 0.25
+    known, labels, learning, *_ = findings(frame)
+    assert (
+        "Step 0, I(X;T) is above its null by conv1 0.255 ± 0.015 to fc 1.505 ± 0.015 bits in 53 layers." in known.text
+    )
+    assert (
+        "Step 0, I(T;Y) is above its null by fc 1.000 ± 0.015 bits; not told apart from its null in 52" in labels.text
+    )
+    assert "layers, conv1 to layer5.0.conv3." in labels.text
+    assert "bits in 53 layers. It grew by more than two of its errors in 53 layers, conv1 to fc." in learning.text
 
 
 def test_without_a_null_nothing_is_said_of_knowledge():

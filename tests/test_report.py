@@ -192,10 +192,10 @@ def test_the_page_is_whole_and_needs_nothing_else(tmp_path):
     assert page.links == []  # nothing is loaded; that nothing is asked for by scripts, test_page.py looks at
     assert all(len(told) > 20 for told in page.plots)
     assert len(page.plots) == 5
-    text = " ".join(page.text)
+    text = "".join(page.text)
     for finding in findings(table(), RECORD):
         assert finding.title in text
-        assert finding.text in text
+        assert finding.text.replace("I(δ_K;δ_i)", "I(δK;\u202fδi)") in text  # in the page as mathematics
     assert "LeNet-5 & <b>friends</b>" in text  # escaped, not bold
     assert "0.0.test" in text
     for name in ("numpy", "scipy", "torch", "BLAS"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scipy import special
 
@@ -26,6 +26,7 @@ DEVIATIONS = 2.0
 SYMBOLS = {"forward": "I(X;T)", "backward": "I(δ_K;δ_i)"}
 _MOVED = 5e-4  # of a share: what is printed as a tenth of a percent
 _CHANCE = 1 - math.erfc(DEVIATIONS / math.sqrt(2)) / 2  # of a normal variable to stay below that
+_FEW = 12  # layers that are named one by one
 _PAIRS = ("tradeoff", "nonredundant")
 _OF = {"mi_input": ("the input", "I(X;T)"), "mi_target": ("the label", "I(T;Y)")}
 
@@ -131,12 +132,12 @@ def _knowledge(frame: pd.DataFrame, column: str, moments: dict[str, int]) -> Fin
         below = [layer for layer in there if layer not in above and layer not in unknown]
         told = []
         if above:
-            values = ", ".join(f"{layer} {row['mean']:.3f} ± {row['error']:.3f}" for layer, row in above.items())
-            told.append(f"above its null by {values} bits")
+            values = _values({layer: (row["mean"], row["error"]) for layer, row in above.items()}, ".3f")
+            told.append(f"above its null by {values}")
         if below:
-            told.append(f"not told apart from its null in {', '.join(below)}")
+            told.append(f"not told apart from its null in {_names(below)}")
         if unknown:
-            told.append(f"without a null, or one of a single permutation, in {', '.join(unknown)}")
+            told.append(f"without a null, or one of a single permutation, in {_names(unknown)}")
         sentences.append(f"{_capital(name)}, {symbol} is {'; '.join(told)}.")
         clear = None if unknown else not below
     if "±" in " ".join(sentences):
@@ -150,7 +151,8 @@ def _learning(frame: pd.DataFrame) -> Finding:
     if len(steps) < 2 or frame["mi_target_null"].isna().all():
         return Finding(title, "It takes two measurements with a null to tell.", None)
     first, last = steps[0], steps[-1]
-    grown, told = [], []
+    grown: list[str] = []
+    told: dict[str, tuple[Any, Any]] = {}
     for layer in layers(frame):
         rows = excess(frame, layer, "mi_target")
         if first in rows.index and last in rows.index:
@@ -161,13 +163,13 @@ def _learning(frame: pd.DataFrame) -> Finding:
             change, spread = float(changes.mean()), float(changes.std()) if len(changes) > 1 else 0.0
             # What the minibatches differ by, and what a change would be if nothing were shared.
             error = math.hypot(spread / math.sqrt(len(changes)), rows["error"][first], rows["error"][last])
-            told.append(f"{layer} {change:+.3f} ± {error:.3f}")
+            told[layer] = (change, error)
             if change > max(TOLERANCE, DEVIATIONS * error):
                 grown.append(layer)
     if not told:
         return Finding(title, "It takes two measurements with a null of two permutations or more to tell.", None)
-    text = f"From the first to the last measurement the excess of I(T;Y) changed by {', '.join(told)} bits."
-    text += f" It grew by more than two of its errors in {', '.join(grown)}." if grown else " It grew nowhere clearly."
+    text = f"From the first to the last measurement the excess of I(T;Y) changed by {_values(told, '+.3f')}."
+    text += f" It grew by more than two of its errors in {_names(grown)}." if grown else " It grew nowhere clearly."
     return Finding(title, text, bool(grown))
 
 
@@ -246,7 +248,7 @@ def _kernels(frame: pd.DataFrame) -> list[Finding]:
     ):
         names = [layer for layer in layers(frame) if frame.loc[frame["layer"] == layer, mark].astype(bool).any()]
         if names:
-            said.append(Finding(title, f"In {', '.join(names)}, at some step, the {text}.", None))
+            said.append(Finding(title, f"In {_names(names)}, at some step, the {text}.", None))
     return said
 
 
@@ -323,6 +325,19 @@ def _accuracy(run: Run) -> Finding:
         f"{last['loss']:.3f} nats); before it was {first['accuracy']:.1%} ({first['loss']:.3f} nats)."
     )
     return Finding("Accuracy", text, None)
+
+
+def _values(values: dict[str, tuple[Any, Any]], form: str) -> str:
+    """Word the value and error of each layer, of many the least and the greatest, in bits."""
+    words = {name: f"{name} {value:{form}} ± {error:.3f}" for name, (value, error) in values.items()}
+    if len(words) <= _FEW:
+        return f"{', '.join(words.values())} bits"
+    ordered = sorted(values, key=lambda name: values[name][0])
+    return f"{words[ordered[0]]} to {words[ordered[-1]]} bits in {len(words)} layers"
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= _FEW else f"{len(names)} layers, {names[0]} to {names[-1]}"
 
 
 def _capital(text: str) -> str:

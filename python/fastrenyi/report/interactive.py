@@ -82,13 +82,14 @@ def _plane(groups: Sequence[Group]) -> Figure:
             if compared:
                 reach = [max(r, _most(table["needed"])) for r, table in zip(reach, pair, strict=True)]
         ways.append(
-            {**way, "mode": "lines", "line": {"color": colour, "width": 1}, "opacity": 0.6, "hoverinfo": "skip",
+            {**way, "mode": "lines", "line": {"color": colour, "width": 1}, "opacity": 0.8, "hoverinfo": "skip",
              "name": f"{group.label} all steps".strip()}
         )  # fmt: skip
         depth = [names.index(name) for name in found]
         marker: dict[str, Any] = {"size": 11, "symbol": mark, "color": colour, "line": {"width": 1, "color": "#ffffff"}}
         if len(groups) == 1:
-            marker |= {"color": depth, "colorscale": "Viridis", "cmin": 0, "cmax": max(1, len(names) - 1),
+            scale = [[k / 10, _of_depth(k, 11)] for k in range(11)]
+            marker |= {"color": depth, "colorscale": scale, "cmin": 0, "cmax": max(1, len(names) - 1),
                        "colorbar": _bar(names)}  # fmt: skip
         for step, traces in steps.items():
             here = [[table.reindex([step]).iloc[0] for table in pair] for pair in found.values()]
@@ -303,10 +304,11 @@ def _bar(names: list[str]) -> dict[str, Any]:
 
 
 def _of_depth(depth: int, count: int) -> str:
+    """Return a layer's colour: of viridis the part that stands out on white and on black."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    return to_hex(colormaps["viridis"](0.9 * depth / max(1, count - 1)))
+    return to_hex(colormaps["viridis"](0.25 + 0.6 * depth / max(1, count - 1)))
 
 
 def _told(label: str) -> str:

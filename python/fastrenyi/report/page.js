@@ -11,7 +11,7 @@
   const theme = () => {
     const page = getComputedStyle(document.body);
     const axis = { gridcolor: getComputedStyle(document.querySelector("hr")).borderTopColor, zerolinecolor: page.color,
-      zerolinewidth: 1, linecolor: page.color, title: { standoff: 8 } };
+      zerolinewidth: 1, linecolor: page.color, title: { standoff: 8, font: { size: 13 } } };
     return { layout: { font: { color: page.color, family: page.fontFamily, size: 13 }, xaxis: axis, yaxis: axis,
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       modebar: { bgcolor: "rgba(0,0,0,0)", color: page.color, activecolor: page.color },

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from plotly.offline import get_plotlyjs
 
 from fastrenyi.report.canvas import FORMATS, Column, Format, content
-from fastrenyi.report.findings import Finding, excess, findings, layers, trace
+from fastrenyi.report.findings import SYMBOLS, Finding, excess, findings, layers, trace
 from fastrenyi.report.groups import Group
 from fastrenyi.report.interactive import NAMES, interactive, layers_of, steps_of
 from fastrenyi.report.methods import ERRORS, methods
@@ -237,8 +237,9 @@ def _finding(one: Finding) -> str:
         False: ("no", "not shown"),
         None: ("open", ""),
     }[one.shown]
+    text = escape(one.text).replace(SYMBOLS["backward"], ERRORS)
     shown = f' <span class="verdict">({verdict})</span>' if verdict else ""
-    return f'<li class="{mark}"><h3>{escape(one.title)}{shown}</h3><p>{escape(one.text)}</p></li>'
+    return f'<li class="{mark}"><h3>{escape(one.title)}{shown}</h3><p>{text}</p></li>'
 
 
 def _figure(name: str, quantities: dict[str, str], names: list[str]) -> str:
