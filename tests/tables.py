@@ -58,8 +58,9 @@ def table(rows=ORDERED, steps=(0, 10, 20), batches=2, change=None):
 
 
 def deep(count):
-    """Rows of a network of `count` layers with names as long as those of a ResNet-50, all but the last with maps."""
+    """Rows of a network of nine layers or more, with names as long as those of a ResNet; all but the last have maps."""
     names = ["conv1", *(f"layer{k // 12 + 1}.{k % 12 // 3}.conv{k % 3 + 1}" for k in range(count - 2))]
+    names[7] = "layer2.0.downsample.0"
     rows = [(name, 64, 6 - 0.05 * k, 3 - 0.03 * k, 2 + 0.01 * k, 1 + 0.02 * k) for k, name in enumerate(names)]
     return [*rows, ("fc", 1, 3.0, NAN, NAN, NAN)]
 

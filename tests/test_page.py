@@ -19,17 +19,17 @@ from fastrenyi.report.interactive import NAMES, interactive  # noqa: E402
 from fastrenyi.report.page import html_page, write_report, write_together  # noqa: E402
 from fastrenyi.report.run import Run  # noqa: E402
 from fastrenyi.table.inequalities import inequalities  # noqa: E402
-from tables import NAN, RECORD, deep, table, with_values  # noqa: E402
+from tables import NAN, ORDERED, RECORD, deep, table, with_values  # noqa: E402
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 UNUSUAL = {
     "no null": table().assign(**{name: NAN for name in table().columns if "_null" in name}),
     "one batch": table(batches=1),
     "one step": table(steps=(0,)),
-    "no maps": table([row for row in deep(4) if row[0] == "fc"]),
+    "no maps": table(ORDERED[2:]),
     "not finite": table(change=with_values(conv2__mi_input=(10, NAN), conv2__mi_error=(10, NAN))),
     "no chain": table().assign(input_via="", error_via=""),
-    "names": table([("<b>$x$", *row[1:]) if row[0] == "conv1" else row for row in deep(4)]),
+    "names": table([("<b>$x$", *row[1:]) if row[0] == "conv1" else row for row in ORDERED]),
 }
 
 
@@ -55,7 +55,7 @@ def test_runs_of_one_label_are_seeds():
 
 
 def test_labels_make_groups_in_their_order():
-    frames = [*seeds(2), table(deep(5))]
+    frames = [*seeds(2), table(deep(9))]
     groups = grouped(frames, [RECORD, Run(), Run()], ["a", "a", "b"])
     assert [(group.label, group.seeds) for group in groups] == [("a", 2), ("b", 1)]
     assert groups[0].run is RECORD
@@ -67,7 +67,7 @@ def test_labels_make_groups_in_their_order():
     [
         ([table(), table()], ["a"], "labels: expected one for each table, 2, got 1"),
         ([table(), table()], ["a", " "], "labels: expected words, got an empty one"),
-        ([table(), table(deep(4))], ["a", "a"], "the same layers, but run 2 of 'a' has others; give it a label"),
+        ([table(), table(deep(9))], ["a", "a"], "the same layers, but run 2 of 'a' has others; give it a label"),
         ([table(), table(steps=(0, 1))], ["a", "a"], "the same steps, but run 2 of 'a'"),
         ([table(), table().assign(alpha=2.0)], ["a", "a"], "the same alphas, but run 2 of 'a'"),
     ],
@@ -117,13 +117,13 @@ def test_the_differences_have_their_errors():
 
 
 def test_a_page_of_several_runs(tmp_path):
-    groups = grouped([*seeds(2), table(deep(5))], [RECORD, Run(), Run()], ["wide", "wide", "deep <5>"])
+    groups = grouped([*seeds(2), table(deep(9))], [RECORD, Run(), Run()], ["wide", "wide", "deep <9>"])
     page = write_together(groups, tmp_path, title="Two & more", kind="svg", column="single")
     assert {entry.name for entry in tmp_path.iterdir()} == {"report.html", "comparison.svg"}
     text = page.read_text(encoding="utf-8")
-    for part in ("<h1>Two &amp; more</h1>", "<title>Two &amp; more", "<b>wide</b>", "2 runs", "deep &lt;5&gt;"):
+    for part in ("<h1>Two &amp; more</h1>", "<title>Two &amp; more", "<b>wide</b>", "2 runs", "deep &lt;9&gt;"):
         assert part in text
-    assert "<h3>deep <5>" not in text
+    assert "<h3>deep <9>" not in text
 
 
 def test_the_methods_can_be_cited():
@@ -221,7 +221,7 @@ def test_the_page_works_in_a_browser(dark, tmp_path):
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium (apt-get install chromium)")
 def test_a_page_of_several_runs_works_in_a_browser(tmp_path):
-    groups = grouped([*seeds(2), table(deep(5))], [Run()] * 3, ["two", "two", "<deep>"])
+    groups = grouped([*seeds(2), table(deep(9))], [Run()] * 3, ["two", "two", "<deep>"])
     found = visit(html_page(groups), tmp_path)
     assert found["faults"] == []
     assert "<deep>" in found["hover"]

@@ -84,6 +84,14 @@ def test_no_text_of_a_figure_is_on_another_or_cut(layers, name, column):
         assert not on, f"{text!r} is on {on}"
 
 
+@pytest.mark.parametrize("column", ["single", "double"])
+def test_no_text_of_a_comparison_is_on_another_or_cut(column):
+    frames = {f"run of {count} layers": table(deep(count)) for count in (21, 30, 53)}
+    found = boxes(plots.comparison(frames, column=column))
+    for place, (text, box) in enumerate(found):
+        assert not [other for other, its in found[:place] if box.padded(-1).overlaps(its.padded(-1))], text
+
+
 def test_the_boxes_of_text_show_what_overlaps():
     figure = plots.true_and_shuffled(table())
     figure.axes[0].text(0.5, 1, "here"), figure.axes[0].text(0.5, 1, "there")

@@ -32,6 +32,8 @@ def inequalities(
 ) -> Figure:
     """Draw the informations of both data-processing chains, in bits, at named steps; links that go up are dotted.
 
+    Strokes are what the informations are of shuffled samples.
+
     `moments` maps what the legend says to a step of the table; by default those of the run, without one the
     first, the middle and the last step. ValueError for a step that was not measured.
     """
@@ -88,14 +90,17 @@ def _chains(
             else:
                 _levels(panel, frame, names, here, quantity, step, shade, label)
         symbol = SYMBOLS[quantity]
-        panel.set_xlabel(f"decrease of {symbol} (bits)" if differences else f"{symbol} (bits)")
+        gap = "\n" if column == "single" else " "  # two panels in one column leave no line for all of it
+        panel.set_xlabel(f"decrease of{gap}{symbol} (bits)" if differences else f"{symbol} (bits)")
         if differences:
             panel.axvline(0, color=GREY, linewidth=0.8, zorder=0)
         else:
             panel.set_xlim(left=min(0.0, panel.get_xlim()[0]))
     dotted = Line2D([], [], color=RED, linestyle=":", linewidth=1.2)
     drawn = next((panel for panel in axes if panel.get_legend_handles_labels()[1]), axes[0])
-    legend_of(figure, drawn, column, also={} if differences else {"goes up by more than two errors": dotted})
+    also = {} if differences else {"goes up by more than two errors": dotted}
+    shuffled = None if differences or frame[["mi_input_null", "mi_error_null"]].isna().all(axis=None) else "shuffled"
+    legend_of(figure, drawn, column, null=shuffled, also=also)
     return finish(figure, path)
 
 
@@ -105,10 +110,14 @@ def _levels(
 ) -> None:  # fmt: skip
     """Draw one chain at one step: all layers that have a value, and the links between them."""
     found = at_step(frame, names, quantity, step)
+    null = at_step(frame, names, f"{quantity}_null", step)["mean"]
+    panel.scatter(null, range(len(names)), marker="|", color=[shade], s=14, linewidths=0.8)
     dots(panel, found["mean"], found["std"], range(len(names)), shade, label)
     for link in links.itertuples():
         ends = [names.index(str(link.source)), names.index(str(link.target))]
         style: dict[str, Any] = (
-            {"color": shade, "linewidth": 0.8} if link.holds else {"color": RED, "linestyle": ":", "linewidth": 1.2}
+            {"color": shade, "linewidth": 0.6, "alpha": 0.6}
+            if link.holds
+            else {"color": RED, "linestyle": ":", "linewidth": 1.2}
         )
         panel.plot(found["mean"].iloc[ends], ends, **style)

@@ -142,8 +142,8 @@ def _over_layers(groups: Sequence[Group]) -> Figure:
                 label = f"{escape(group.label)} " if group.label else ""
                 traces.append(
                     {**said, "x": _numbers(nulls[name].get(step) for name in found), "error_x": band,
-                     "marker": {"symbol": "line-ns-open", "size": 9, "color": colour}, "showlegend": not axis,
-                     "name": f"{label}shuffled, ± 2 sd",
+                     "marker": {"symbol": "line-ns", "size": 9, "line": {"width": 2, "color": colour}},
+                     "showlegend": not axis, "name": f"{label}shuffled, ± 2 sd",
                      "hovertemplate": f"<b>%{{text}}</b> {label}shuffled %{{x:.3f}} bits<extra></extra>"}
                 )  # fmt: skip
                 here = [found[name].reindex([step]).iloc[0] for name in found]
@@ -212,8 +212,8 @@ def _chains(groups: Sequence[Group], draw: Callable[..., list[dict[str, Any]]], 
                 traces += [said | one for one in draw(here, rows, names, quantity, place, len(groups), group.label)]
     layout = _two(names, ("mi_input", "mi_error"), steps, words)
     layout["annotations"] = [
-        {"text": f"{chain} chain", "xref": f"x{axis} domain", "x": 0.5, "yref": "paper", "y": 1, "yanchor": "bottom",
-         "showarrow": False}
+        {"text": f"{chain} chain", "xref": f"x{axis} domain", "x": 0, "xanchor": "left", "yref": "paper", "y": 1,
+         "yanchor": "bottom", "showarrow": False}
         for axis, chain in (("", "forward"), ("2", "backward"))
     ]  # fmt: skip
     return {"data": [], "layout": layout, "steps": steps}
@@ -222,24 +222,29 @@ def _chains(groups: Sequence[Group], draw: Callable[..., list[dict[str, Any]]], 
 def _levels(
     links: pd.DataFrame, rows: pd.DataFrame, names: list[str], quantity: str, place: int, of: int, label: str
 ) -> list[dict[str, Any]]:
-    """The value of each layer, and the links between them, red and dotted where they go up."""
+    """The value of each layer beside its null, and the links between them, red and dotted where they go up."""
     colour, mark = _look(place)
     side = _side(place, of)
-    found = rows.dropna(subset=[quantity]).groupby("layer", sort=False)[quantity].agg(["mean", "std"])
+    layer_by_layer = rows.dropna(subset=[quantity]).groupby("layer", sort=False)
+    found = layer_by_layer[quantity].agg(["mean", "std"])
+    heights = [names.index(str(name)) + side for name in found.index]
+    said = {"mode": "markers", "y": heights, "text": [escape(str(name)) for name in found.index]}
     lines: dict[bool, dict[str, list[Any]]] = {True: {"x": [], "y": []}, False: {"x": [], "y": []}}
     for link in links.itertuples():
         ends = [str(link.source), str(link.target)]
         lines[bool(link.holds)]["x"] += [*_numbers(found["mean"][end] for end in ends), None]
         lines[bool(link.holds)]["y"] += [*(names.index(end) + side for end in ends), None]
     return [
-        {**lines[True], "mode": "lines", "line": {"color": colour, "width": 1.5}, "hoverinfo": "skip"},
+        {**lines[True], "mode": "lines", "line": {"color": colour, "width": 1}, "hoverinfo": "skip"},
         {**lines[False], "mode": "lines", "line": {"color": RED, "width": 2.5, "dash": "dot"}, "hoverinfo": "skip",
          "name": "goes up by more than two errors", "showlegend": quantity == "mi_input" and place == 0},
-        {"mode": "markers", "x": _numbers(found["mean"]), "y": [names.index(str(name)) + side for name in found.index],
-         "error_x": _bars(found["std"], colour), "marker": {"symbol": mark, "size": 8, "color": colour},
-         "text": [escape(str(name)) for name in found.index], "name": escape(label),
-         "showlegend": of > 1 and quantity == "mi_input",
-         "hovertemplate": _told(escape(label))},
+        {**said, "x": _numbers(layer_by_layer[f"{quantity}_null"].mean()),
+         "marker": {"symbol": "line-ns", "size": 9, "line": {"width": 2, "color": colour}},
+         "name": f"{escape(label)} shuffled".strip(), "showlegend": quantity == "mi_input",
+         "hovertemplate": f"<b>%{{text}}</b> {escape(label)} shuffled %{{x:.3f}} bits<extra></extra>"},
+        {**said, "x": _numbers(found["mean"]), "error_x": _bars(found["std"], colour),
+         "marker": {"symbol": mark, "size": 8, "color": colour}, "name": escape(label),
+         "showlegend": of > 1 and quantity == "mi_input", "hovertemplate": _told(escape(label))},
     ]  # fmt: skip
 
 

@@ -64,7 +64,8 @@ _FIGURES = {
         "Left, the forward chain: a layer cannot know more about the input than one through which all that it gets has "
         "come. Right, the backward chain: the gradients of the loss with respect to the layers hold less and less "
         "about the gradient at the output. A line joins two layers where that must hold, and is dotted and red where "
-        "it goes up by more than two errors of the difference. The estimator guarantees neither chain, and the "
+        "it goes up by more than two errors of the difference. Strokes are the same with shuffled samples: a chain "
+        "that these keep as well says nothing of the data. The estimator guarantees neither chain, and the "
         "backward one is a theorem in linear networks alone.",
     ),
     "differences": (

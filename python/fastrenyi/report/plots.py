@@ -215,6 +215,7 @@ def comparison(frames: Mapping[str, pd.DataFrame], path: Path | None = None, *, 
     figure, axes = rows(column, names, 2)
     compared = all(frame["mi_input_null"].notna().any() for frame in frames.values())
     sides = np.linspace(-0.25, 0.25, len(frames)) if len(frames) > 1 else [0.0]
+    gap = "\n" if column == "single" else " "
     looks = itertools.cycle(zip((BLUE, ORANGE, GREEN, RED, PINK, SKY), "osD^vP", strict=True))
     for side, (label, frame), (colour, mark) in zip(sides, frames.items(), looks, strict=False):
         last = int(frame["step"].max())
@@ -227,7 +228,7 @@ def comparison(frames: Mapping[str, pd.DataFrame], path: Path | None = None, *, 
             means, spreads = ([row[part] for row in found] for part in ("mean", "std"))
             dots(panel, means, spreads, places, colour, f"{label}, step {last}", mark)
             panel.axvline(0, color=GREY, linewidth=0.8, zorder=0)
-            panel.set_xlabel(f"{SYMBOLS[quantity]} {'above its null (bits)' if compared else '(bits; no null)'}")
+            panel.set_xlabel(f"{SYMBOLS[quantity]}{gap}{'above its null (bits)' if compared else '(bits; no null)'}")
     legend_of(figure, axes[0], column)
     return finish(figure, path)
 
