@@ -40,7 +40,12 @@
   };
 
   const all = () => draw(Object.keys(figures));
-  slider.addEventListener("input", () => draw(moving));
+  let waiting = false; // of many steps that the slider passes between two frames, the last is drawn
+  slider.addEventListener("input", () => {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => { waiting = false; draw(moving); });
+  });
   for (const choice of [quantity, layer]) choice.addEventListener("change", () => draw(["curves"]));
   const dark = matchMedia("(prefers-color-scheme: dark)");
   dark.addEventListener("change", all);
