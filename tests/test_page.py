@@ -113,6 +113,18 @@ def test_the_differences_have_their_errors():
     assert len(set(forward["marker"]["color"])) == 2  # red for what goes up
 
 
+def test_a_sample_of_pairs_is_told_under_the_mouse():
+    frame = table()
+    frame.loc[frame["layer"] == "conv2", "tradeoff_standard_error"] = 0.0123
+    told = {
+        (curve["meta"]["layer"], curve["meta"]["quantity"]): curve["text"]
+        for curve in interactive([Group(frame)])["curves"]["data"]
+        if "text" in curve
+    }
+    assert told["conv2", "tradeoff"] == [", ± 0.012 as a sample of pairs"] * 3
+    assert told["conv1", "tradeoff"] == told["conv2", "mi_input"] == [""] * 3
+
+
 # --------------------------------------------------------------------------------------------------------- page
 
 

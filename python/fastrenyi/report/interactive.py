@@ -173,6 +173,7 @@ def _curves(groups: Sequence[Group]) -> Figure:
                     continue
                 steps, low, high = list(table.index), table["mean"] - table["std"], table["mean"] + table["std"]
                 said = {"meta": {"quantity": quantity, "layer": name}, "legendgroup": label, "name": label}
+                sampled = _of_sample(group.frame, name, quantity).reindex(table.index)
                 traces.append(
                     {**said, "x": [*steps, *steps[::-1]], "y": [*_numbers(high), *_numbers(low)[::-1]],
                      "fill": "toself", "fillcolor": _faint(colour, 0.2), "line": {"width": 0}, "mode": "lines",
@@ -180,8 +181,9 @@ def _curves(groups: Sequence[Group]) -> Figure:
                 )  # fmt: skip
                 traces.append(
                     {**said, "x": steps, "y": _numbers(table["mean"]), "customdata": _numbers(table["std"]),
-                     "mode": "lines+markers", "line": {"color": colour, "width": 2}, "marker": {"size": 5},
-                     "hovertemplate": f"<b>{label}</b> step %{{x}}: %{{y:.3f}} ± %{{customdata:.3f}}<extra></extra>"}
+                     "text": list(sampled), "mode": "lines+markers", "line": {"color": colour, "width": 2}, "marker": {"size": 5},
+                     "hovertemplate": f"<b>{label}</b> step %{{x}}: %{{y:.3f}} ± %{{customdata:.3f}}%{{text}}"
+                     "<extra></extra>"}
                 )  # fmt: skip
                 if f"{quantity}_null" in group.frame:
                     null = trace(group.frame, name, f"{quantity}_null")["mean"].dropna()
@@ -197,6 +199,15 @@ def _curves(groups: Sequence[Group]) -> Figure:
     layout["legend"] = {"orientation": "v"}  # at the side, where it scrolls if it is long
     layout["margin"]["b"] = 60
     return {"data": traces, "layout": layout, "steps": {}}
+
+
+def _of_sample(frame: pd.DataFrame, layer: str, quantity: str) -> pd.Series[Any]:
+    """Return, for each step, what is to be said where pairs of maps were sampled: the standard error of that."""
+    column = f"{quantity}_standard_error"
+    if column not in frame:
+        return trace(frame, layer, quantity)["mean"].map(lambda _: "")
+    errors = trace(frame, layer, column)["mean"]
+    return errors.map(lambda error: f", ± {error:.3f} as a sample of pairs" if error > 0 else "")
 
 
 def _chains(groups: Sequence[Group], draw: Callable[..., list[dict[str, Any]]], words: str) -> Figure:
