@@ -181,7 +181,8 @@ def _curves(groups: Sequence[Group]) -> Figure:
                 )  # fmt: skip
                 traces.append(
                     {**said, "x": steps, "y": _numbers(table["mean"]), "customdata": _numbers(table["std"]),
-                     "text": list(sampled), "mode": "lines+markers", "line": {"color": colour, "width": 2}, "marker": {"size": 5},
+                     "text": list(sampled), "mode": "lines+markers", "marker": {"size": 5},
+                     "line": {"color": colour, "width": 2},
                      "hovertemplate": f"<b>{label}</b> step %{{x}}: %{{y:.3f}} ± %{{customdata:.3f}}%{{text}}"
                      "<extra></extra>"}
                 )  # fmt: skip
