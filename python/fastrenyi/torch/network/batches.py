@@ -105,7 +105,8 @@ def variable(model: nn.Module, batch: Batch, choice: Choice | None, batch_dim: i
 def _named_variable(model: nn.Module, inputs: Any, choice: Choice | None, name: str) -> tuple[str, Any]:
     """Return X and the way to it in the inputs: the one chosen, or the model's first argument."""
     if choice is not None:
-        return ("" if callable(choice) else f"[{choice!r}]"), chosen(inputs, choice, "input")
+        found = chosen(inputs, choice, "input")
+        return ("" if callable(choice) else f"[{choice!r}]"), found
     there = list(tensors(inputs))
     if isinstance(inputs, Mapping) and len(there) > 1:
         named = next((key for key in inspect.signature(model.forward).parameters if key in inputs), None)
