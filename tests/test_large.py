@@ -456,3 +456,31 @@ def test_tensors_with_a_gradient_are_refused() -> None:
     x = torch.randn(10, 2, requires_grad=True)
     refused(TypeError, r"^x: expected a tensor without a gradient.*x\.detach\(\)$", lambda: fr.lazy_gram(x))
     fr.lazy_gram(x.detach())
+
+
+def test_some_tiles_kept_and_others_not(rng: np.random.Generator) -> None:
+    """All variables of a sum begin with as many signs, which go together."""
+    a = fr.lazy_gram(rng.normal(size=(900, 100)), bandwidth=8.0)
+    b = fr.lazy_gram(rng.normal(size=(900, 1)), bandwidth=1.0)
+    exact = fr.mutual_information(a, b, alpha=1.01)
+    for memory in (1.5e6, 3e6, 1e7):
+        how = fr.Estimation(tol=0.02, solve=0, memory=memory, confidence=0.9999)
+        holds(quiet(fr.mutual_information, a, b, alpha=1.01, estimate=how), float(exact))
+
+
+@pytest.mark.parametrize("d", [3, 10])
+def test_rounding_of_what_is_zero(d: int, rng: np.random.Generator) -> None:
+    """Eigenvalues of zero that single precision makes negative are many, and all count alike."""
+    lazy = fr.lazy_gram(rng.normal(size=(600, d)), "cosine")
+    orders = [1.5, 1.999]
+    exact = fr.entropy(lazy, orders).value
+    for seed in range(5):
+        holds(quiet(fr.entropy, lazy, orders, estimate=fr.Estimation(seed=seed, solve=0, confidence=0.9999)), exact)
+
+
+def test_a_few_clusters_are_found_whole(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(3, 70))[rng.integers(0, 3, 600)]
+    lazy = fr.lazy_gram(x, bandwidth=5.0)
+    found = fr.entropy(lazy, 1.01, estimate=fr.Estimation(solve=0, memory=1e5, confidence=0.9999))
+    holds(found, float(fr.entropy(lazy, 1.01)))
+    assert found.converged

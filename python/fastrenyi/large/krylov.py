@@ -134,14 +134,17 @@ def orthonormal(x: Values, floor: float, rows: Rows = ALONE) -> Values:
     return x
 
 
-def deflated(inner: Values, start: Values, steps: int) -> Values:
-    """Return a basis (D, K) of the Krylov space of some vectors alone, in the coordinates of a larger one."""
+def deflated(inner: Values, start: Values, steps: int, noise: float) -> Values:
+    """Return a basis (D, K) of the Krylov space of some vectors alone, in the coordinates of a larger one.
+
+    What is shorter than `noise` is rounding, and leads nowhere.
+    """
     basis, block = np.empty((len(inner), 0)), start
     for _ in range(steps):
         size = float(np.linalg.norm(block, 2))
         for _ in range(2):
             block = block - basis @ (basis.T @ block)
-        block = orthonormal(block, _DEPENDENT * size)
+        block = orthonormal(block, max(_DEPENDENT * size, noise))
         if not block.shape[1]:
             break
         basis = np.concatenate([basis, block], axis=1)

@@ -157,11 +157,7 @@ def lazy_gram(
     chosen = as_kernel(kernel, bandwidth)
     x = _check.adopt(_check.listed(x, "x"), "x") if group is None else _of_all_ranks(x, rows, sharded)
     home = _check.array(x, "x")
-    _here(home, "x")
-    if home.library == "torch" and x.requires_grad:
-        _check.kind_error(
-            "x", "a tensor without a gradient, which estimates have none of", "one that requires it", "pass x.detach()"
-        )
+    _without_gradient(x, home)
     if not has_numbers(x):
         _check.kind_error("x", "a tensor whose numbers are there", "one that is traced or fake")
     if isinstance(chosen, Delta):
@@ -184,7 +180,7 @@ def _of_all_ranks(x: Any, rows: Rows, sharded: bool) -> Array:
 
     def given() -> tuple[Any, tuple[int, ...], Values | int]:
         own = _check.adopt(_check.listed(x, "x"), "x")
-        _here(_check.array(own, "x"), "x")
+        _without_gradient(own, _check.array(own, "x"))
         values = wrap(own)
         return own, values.shape, values if sharded else zlib.crc32(np.ascontiguousarray(values).view(np.uint8).data)
 
@@ -198,6 +194,14 @@ def _of_all_ranks(x: Any, rows: Rows, sharded: bool) -> Array:
         _check.value_error("x", "samples of as many features on each rank", f"shapes {[shape for shape, _ in every]}")
     joined = np.concatenate([values for _, values in every])
     return home_of(x).xp().from_numpy(joined) if is_array(x) and home_of(x).library == "torch" else joined
+
+
+def _without_gradient(x: Array, home: Home) -> None:
+    _here(home, "x")
+    if home.library == "torch" and x.requires_grad:
+        _check.kind_error(
+            "x", "a tensor without a gradient, which estimates have none of", "one that requires it", "pass x.detach()"
+        )
 
 
 def _here(home: Home, name: str) -> None:

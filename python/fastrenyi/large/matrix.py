@@ -65,7 +65,8 @@ class Matrix:
         """Whether tiles are made again for each product, at more cost than that of multiplying few vectors."""
         self._pairs = rows.share(pairs)
         self.bytes = self._bytes(self._pairs)
-        self._kept: list[Values] | None = [] if self.bytes <= memory else None
+        # All ranks or none: they sum together what the pass that makes tiles has found.
+        self._kept: list[Values] | None = [] if -rows.least(-self.bytes) <= memory else None
         self._squares, self._rounded = math.nan, 0.0
         self._shift = self._middle() if self.dtype == np.float32 else 0.0
 

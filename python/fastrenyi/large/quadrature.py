@@ -62,7 +62,7 @@ def traces(
     inner, rest = space.inner, space.open
     gauss, directions = np.linalg.eigh(inner)
     least = max(float(gauss[-1]), 0.0) * _ZERO
-    gauss = np.maximum(gauss, least)
+    found_below, gauss = gauss, np.maximum(gauss, least)
     last = directions[len(directions) - len(rest) :] / np.sqrt(gauss)
     radau, turned = np.linalg.eigh(np.diag(gauss) + last.T @ rest @ last)
     radau = np.maximum(radau, least)
@@ -86,13 +86,15 @@ def traces(
             # The traces of 1, A and A^2 are known: rounding is of what f has beside them.
             moved = noise.moved(gauss)
             shifted = np.abs(order.function(moved) - at_gauss - _powers(moved) @ fitted + _powers(gauss) @ fitted)
+            # Those that rounding made negative count as none, in the controls as what they are.
+            lifted = abs(float(((_powers(gauss) - _powers(found_below)) @ fitted) @ everywhere))
             summed = np.abs(at_gauss) @ everywhere + np.abs(correction).mean()
             found.append(
                 Traces(
                     by_gauss + _TOWARDS_RADAU * (by_radau - by_gauss),
                     low,
                     high,
-                    float(shifted @ everywhere) + 64 * _UNIT * float(summed),
+                    float(shifted @ everywhere) + lifted + 64 * _UNIT * float(summed),
                 )
             )
     return found

@@ -22,6 +22,7 @@ from fastrenyi.large.variable import Bounds, Variable
 
 __all__ = ["Term", "estimated"]
 
+_MANY = 128  # signs to begin with where a product costs less than the tiles that are made for it
 _BLOCKS, _NEXT = 4, 2  # blocks before the first look, and between two at least
 _FALLING = 0.7  # from one look to the next
 _SHARE, _STEEPNESS = 0.8, 1.5  # of the tolerance, for chance; by how many more columns it falls: seen of digits
@@ -124,19 +125,21 @@ class _Sum:
         kept = 0.0 if set(orders) == {2.0} else 0.6 * memory / len(terms)  # order 2 is one pass over the tiles
         solved = _AT_ONCE if how.solve is None else how.solve
         signs = 64 if how.tol < _FINE * unit and min(orders) < _SLOW else 32
-        self.variables = [
-            Variable(Matrix(term.factors, kept, dtype, rows), orders, term.name, how.seed, signs, solved, rows)
-            for term in terms
-        ]
+        matrices = [Matrix(term.factors, kept, dtype, rows) for term in terms]
         self._signs, self._orders, self._unit, self._how = [term.sign for term in terms], orders, unit, how
         self._memory, self._single, self._first = memory, dtype == "float32", rows.first
-        variables = self.variables
-        self._n = max(variable.samples for variable in variables)
+        self._n = max(matrix.n for matrix in matrices)
         self._solvable = self._n <= (_AT_LAST if how.solve is None else how.solve) and (
             _COPIES * 8 * self._n**2 <= memory
         )
         share = self._n // (4 if self._solvable else 2)  # beyond, the spectrum costs no more
-        self._most = max(256, min(share, int(0.3 * memory / (8 * self._n * len(variables)))))
+        self._most = max(256, min(share, int(0.3 * memory / (8 * self._n * len(terms)))))
+        if any(matrix.dear for matrix in matrices) and self._most >= _BLOCKS * _MANY:
+            signs = _MANY  # of all: those of the same draw go together
+        self.variables = [
+            Variable(matrix, orders, term.name, how.seed, signs, solved, rows)
+            for matrix, term in zip(matrices, terms, strict=True)
+        ]
         self._looks: list[_Look] = []
 
     def narrowed(self, begun: float) -> bool:
@@ -224,7 +227,7 @@ class _Sum:
     def _drawing(self, variable: Variable, chance: float) -> bool:
         """Whether new signs narrow what is left to chance by fewer columns than more blocks do."""
         falling = len(self._looks) < 2 or self._looks[-1].chance < _FALLING * self._looks[-2].chance
-        growth = variable.columns * ((chance / (_SHARE * self._how.tol)) ** _STEEPNESS - 1)
+        growth = variable.columns * (min(chance / (_SHARE * self._how.tol), 1e9) ** _STEEPNESS - 1)
         return not falling and growth > _AGAIN * variable.next_width
 
     def note(self, seconds: float) -> None:

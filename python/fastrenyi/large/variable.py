@@ -19,12 +19,11 @@ from fastrenyi.large.rows import ALONE, Rows
 
 __all__ = ["Bounds", "Variable"]
 
-_MANY = 128  # signs of a sample to begin with where a product costs less than the tiles that are made for it
 _NEXT = 64
 _WORD = 64  # signs are bits
 _POWER_STEPS = 8
 _TIGHT = 1e-6  # between bounds of the largest eigenvalue
-_MEASURED = 64  # rows
+_MEASURED, _MEASURED_AT_ONCE = 64, 2048  # rows, and columns
 _STEEP = 1e100  # beyond which numbers say nothing
 
 
@@ -58,7 +57,7 @@ class Variable:
         """
         self._a, self._orders, self._name, self._seed, self._rows = matrix, list(orders), name, seed, rows
         self._space = Space(matrix, rows)
-        self._first = _MANY if matrix.dear else signs
+        self._first = signs
         self._blocks = 0
         self._draw = -1
         self._signs = np.empty((0, 0))  # coordinates of deflators and probes
@@ -167,7 +166,8 @@ class Variable:
         directions = self._rows.once(lambda: np.linalg.eigh(self._space.inner)[1][:, -1:])
         v = self._space.vector(directions)
         some = np.arange(0, self._a.n, max(1, self._a.n // _MEASURED))
-        exact = v[some] * (self._a.entries(some, np.arange(self._a.n)) @ v)
+        pieces = np.array_split(np.arange(self._a.n), -(-self._a.n // _MEASURED_AT_ONCE))
+        exact = v[some] * sum(self._a.entries(some, piece) @ v[piece] for piece in pieces)
         lost = v[some] * (self._a @ v)[some] - exact
         self.products += 1
         alike, scattered = abs(float(lost.sum())), 3 * float(np.linalg.norm(lost))
@@ -184,7 +184,9 @@ class Variable:
     def _between(self) -> dict[float, Bounds]:
         bounds = {}
         ritz = np.linalg.eigvalsh(self._space.inner)
-        self._refuse_indefinite(float(ritz[0]) + self._noise.share(ritz[-1]) * float(ritz[-1]), ritz[-1])
+        # What was measured along the largest eigenvalue may be less than elsewhere.
+        share = self._noise.share(ritz[-1]) + (16 * 2.0**-24 if self._a.dtype == np.float32 else 0.0)
+        self._refuse_indefinite(float(ritz[0]) + share * float(ritz[-1]), ritz[-1])
         between = [Order(alpha, float(ritz[-1])) for alpha in self._orders if alpha not in (2.0, math.inf)]
         for margin in {_margin(order.alpha) for order in between}:
             together = [order for order in between if _margin(order.alpha) == margin]
@@ -205,7 +207,8 @@ class Variable:
         signs = np.concatenate([self._signs, np.zeros((size - len(self._signs), self._signs.shape[1]))])
         if self._draw == 0:
             deflators, probes = np.split(signs, 2, axis=1)
-            inside = deflated(self._space.inner, deflators, max(1, self._blocks - margin))
+            steps = self._blocks if self._space.finished else max(1, self._blocks - margin)
+            inside = deflated(self._space.inner, deflators, steps, self._space.noise)
             for _ in range(2):
                 probes = probes - inside @ (inside.T @ probes)
             return inside, probes
