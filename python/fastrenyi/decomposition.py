@@ -171,14 +171,7 @@ def layer_decomposition(
     >>> some.pairs, every.pairs, bool(abs(some.tradeoff - every.tradeoff) < 3 * some.tradeoff_standard_error)
     (300, 1770, True)
     """
-    maps = _check.adopt(maps, "maps")
-    home = _check.gram(maps, "maps")
-    if maps.ndim != 3 or maps.shape[0] == 0:
-        _check.value_error("maps", "Grams of shape (C, n, n) with C >= 1", f"shape {tuple(maps.shape)}")
-    target = _check.adopt(target, "target")
-    _check.same_home(_check.gram(target, "target"), "target", home, "maps")
-    if target.shape != maps.shape[1:]:
-        _check.value_error("target", f"one Gram of shape {tuple(maps.shape[1:])}", f"shape {tuple(target.shape)}")
+    maps, target, home = _check.layer(maps, target)
     orders, one_order = _check.orders(alpha)
     unit = _check.unit(base)
     pairs = _check.flag(pairs, "pairs")

@@ -163,14 +163,7 @@ def rank_maps(
     >>> sorted(found.order[:2]), int(found.informative)  # a copy and noise come last
     ([np.int64(0), np.int64(2)], 2)
     """
-    maps = _check.adopt(maps, "maps")
-    home = _check.gram(maps, "maps")
-    if maps.ndim != 3 or maps.shape[0] == 0:
-        _check.value_error("maps", "Grams of shape (C, n, n) with C >= 1", f"shape {tuple(maps.shape)}")
-    target = _check.adopt(target, "target")
-    _check.same_home(_check.gram(target, "target"), "target", home, "maps")
-    if target.shape != maps.shape[1:]:
-        _check.value_error("target", f"one Gram of shape {tuple(maps.shape[1:])}", f"shape {tuple(target.shape)}")
+    maps, target, home = _check.layer(maps, target)
     orders, one_order = _check.orders(alpha)
     if not one_order:
         _check.kind_error("alpha", "one order, as each has a ranking of its own", "several", "call once for each")
