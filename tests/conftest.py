@@ -10,8 +10,10 @@ import sys
 import textwrap
 import zlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -224,6 +226,17 @@ def run_python(program: str, timeout: float = 120, **environment: str) -> str:
         pytest.fail(f"no end after {timeout:g} s\n{output}\n{errors}")
     assert process.returncode == 0, f"exit status {process.returncode}\n{output}\n{errors}"
     return output
+
+
+@pytest.fixture(params=["host", "device"])
+def where(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Make tiles of large Grams as on the host, or by the array's library, as on a GPU."""
+    if request.param == "device":
+        monkeypatch.setattr("fastrenyi.large.tiles.serves_core", lambda device: False)
+        looked_at = SimpleNamespace(matrices=lambda a, name: a)  # stays where it is; what looks at it is not tried here
+        monkeypatch.setattr("fastrenyi.large.lazy.kernels_for", lambda x: nullcontext(looked_at))
+    found: str = request.param
+    return found
 
 
 @pytest.fixture

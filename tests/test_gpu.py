@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import estimates
 import reference
 from conftest import Draw
 
@@ -404,3 +405,32 @@ def test_no_memory_of_cupy_is_kept(forward: Callable[[Any], Any], cupy: Any, dra
         forward(x)
     gc.collect()
     assert pool.used_bytes() == before
+
+
+# ------------------------------------------------------------------------------------------------- Grams not formed
+
+
+@pytest.mark.parametrize("kernel", estimates.KERNELS.values(), ids=estimates.KERNELS)
+def test_large_grams(kernel: Any, draw: Draw, estimating: None) -> None:
+    """Tiles and products are there, vectors here."""
+    x = draw.samples(700, 5)
+    there, here = fr.lazy_gram(on_gpu(x), kernel), fr.lazy_gram(x, kernel)
+    v = draw.samples(700, 3)
+    close(there @ on_gpu(v), torch.from_numpy(here @ v))
+    assert (there @ on_gpu(v)).device.type == GPU
+    how = fr.Estimation(tol=0.05, confidence=0.9999)
+    for alpha in (1.01, 2, 2.5):
+        estimates.holds(estimates.quiet(fr.entropy, there, alpha, estimate=how), fr.entropy(fr.gram(x, kernel), alpha))
+    mixed = estimates.quiet(fr.mutual_information, there, fr.gram(on_gpu(x), kernel), estimate=how)
+    estimates.holds(mixed, fr.mutual_information(*2 * [fr.gram(x, kernel)]))
+
+
+def test_large_grams_leave_no_memory(draw: Draw) -> None:
+    def run() -> None:
+        fr.entropy(fr.lazy_gram(on_gpu(draw.samples(3000, 20))), estimate=0.1)
+
+    run()
+    before = torch.cuda.memory_allocated()
+    run()
+    gc.collect()
+    assert torch.cuda.memory_allocated() == before

@@ -11,6 +11,7 @@ import pytest
 import fastrenyi as fr
 import reference
 from estimates import KERNELS, ORDERS, holds, quiet, samples
+from fastrenyi._array import home_of
 from fastrenyi.large import factors, run
 from fastrenyi.large.matrix import Matrix
 
@@ -51,6 +52,7 @@ def test_small_ones_are_exact(measure: Any, rng: np.random.Generator) -> None:
     assert np.asarray(one) == one.value
 
 
+@pytest.mark.usefixtures("where")
 @pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
 def test_every_kernel(kernel: Any, rng: np.random.Generator) -> None:
     lazy, dense = of_both(rng, kernel)
@@ -58,6 +60,7 @@ def test_every_kernel(kernel: Any, rng: np.random.Generator) -> None:
     np.testing.assert_allclose(found.value, fr.mutual_information(*dense[:2], alpha=[1, 2]), atol=1e-9)
 
 
+@pytest.mark.usefixtures("where")
 @pytest.mark.parametrize("estimated", [False, True])
 def test_divergence(estimated: bool, rng: np.random.Generator, request: pytest.FixtureRequest) -> None:
     if estimated:
@@ -89,6 +92,7 @@ def workloads(rng: np.random.Generator, n: int = 400) -> dict[str, np.ndarray]:
     }
 
 
+@pytest.mark.usefixtures("where")
 @pytest.mark.parametrize("alpha", ORDERS)
 def test_intervals_hold_what_the_spectrum_gives(alpha: float, rng: np.random.Generator, estimating: None) -> None:
     for name, a in workloads(rng).items():
@@ -109,6 +113,7 @@ def test_high_orders_of_a_flat_spectrum(rng: np.random.Generator, estimating: No
                 holds(found, float(fr.entropy(a, alpha)))
 
 
+@pytest.mark.usefixtures("where")
 @pytest.mark.parametrize("solve", [None, 0])
 @pytest.mark.parametrize("span", [200, 600, 2000])
 def test_samples_spread_over_many_widths(span: float, solve: Any, rng: np.random.Generator) -> None:
@@ -122,6 +127,7 @@ def test_samples_spread_over_many_widths(span: float, solve: Any, rng: np.random
     )
 
 
+@pytest.mark.usefixtures("where")
 @pytest.mark.parametrize("solve", [None, 0])
 def test_grams_of_lower_precision(solve: Any, rng: np.random.Generator) -> None:
     x = rng.normal(size=(500, 3))
@@ -157,6 +163,7 @@ def test_coverage(rng: np.random.Generator, estimating: None) -> None:
     assert narrow == 40
 
 
+@pytest.mark.usefixtures("where")
 @pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)
 def test_sums_share_their_probes(measure: Any, rng: np.random.Generator, estimating: None) -> None:
     lazy, dense = of_both(rng, fr.Gaussian(1.5))
@@ -188,6 +195,7 @@ def test_more_probes_where_chance_decides(rng: np.random.Generator, estimating: 
     assert many.columns >= few.columns
 
 
+@pytest.mark.usefixtures("where")
 def test_the_same_seed_gives_the_same_bits(rng: np.random.Generator, estimating: None) -> None:
     lazy = fr.lazy_gram(samples(rng), bandwidth=1.0)
     first, second, other = (quiet(fr.entropy, lazy, estimate=fr.Estimation(seed=seed)) for seed in (3, 3, 4))
@@ -195,9 +203,10 @@ def test_the_same_seed_gives_the_same_bits(rng: np.random.Generator, estimating:
     assert first.value != other.value
 
 
+@pytest.mark.usefixtures("where")
 def test_tiles_that_are_not_kept_give_the_same(rng: np.random.Generator, estimating: None) -> None:
     x = samples(rng)
-    kept, made = (Matrix([factors.Gaussian([(x, 1.0)])], memory, "float64") for memory in (1e9, 0))
+    kept, made = (Matrix([factors.Gaussian([(x, 1.0)])], home_of(x), memory, "float64") for memory in (1e9, 0))
     v = rng.normal(size=(400, 3))
     for _ in range(2):
         np.testing.assert_array_equal(kept @ v, made @ v)
@@ -205,6 +214,7 @@ def test_tiles_that_are_not_kept_give_the_same(rng: np.random.Generator, estimat
     assert kept.squares() == pytest.approx((fr.gram(x, bandwidth=1.0) ** 2).sum(), rel=1e-12)
 
 
+@pytest.mark.usefixtures("where")
 def test_joint_gaussians_are_one_and_labels_mask(
     rng: np.random.Generator, estimating: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,8 +222,8 @@ def test_joint_gaussians_are_one_and_labels_mask(
     x, y, labels = samples(rng), samples(rng, d=2), np.arange(400) % 4
     lazy = [fr.lazy_gram(x, bandwidth=1.5), fr.lazy_gram(y, bandwidth=0.7), fr.lazy_gram(labels, kernel="delta")]
     dense = [fr.gram(x, bandwidth=1.5), fr.gram(y, bandwidth=0.7), fr.gram(labels, kernel="delta")]
-    whole = Matrix([one._factor for one in lazy], 0, "float64")
-    assert len(whole._factors) == 2
+    whole = Matrix([one._factor for one in lazy], lazy[0].home, 0, "float64")
+    assert len(factors.merged([one._factor for one in lazy])) == 2
     assert sorted(map(len, whole.blocks)) == [100] * 4
     every = np.arange(400)
     np.testing.assert_allclose(whole.entries(every, every), np.prod(dense, axis=0) * 400**2, atol=1e-12)
@@ -224,6 +234,7 @@ def test_joint_gaussians_are_one_and_labels_mask(
     holds(quiet(fr.mutual_information, lazy[:2], lazy[2], estimate=how), fr.mutual_information(dense[:2], dense[2]))
 
 
+@pytest.mark.usefixtures("where")
 def test_dense_and_lazy_together(rng: np.random.Generator) -> None:
     lazy, dense = of_both(rng)
     found = fr.mutual_information(lazy[0], dense[1])
@@ -231,6 +242,7 @@ def test_dense_and_lazy_together(rng: np.random.Generator) -> None:
     assert isinstance(fr.mutual_information(*dense[:2], estimate=0.1), fr.Estimate)
 
 
+@pytest.mark.usefixtures("where")
 def test_blocks_of_labels_are_solved(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     """Ten classes cost a hundredth of the spectrum of all."""
     monkeypatch.setattr(run, "_AT_ONCE", 250)
@@ -241,6 +253,7 @@ def test_blocks_of_labels_are_solved(monkeypatch: pytest.MonkeyPatch, rng: np.ra
     assert float(found) == pytest.approx(float(expected), abs=1e-10)
 
 
+@pytest.mark.usefixtures("where")
 def test_order_two_of_many_samples_is_exact(rng: np.random.Generator) -> None:
     x = samples(rng, 3000)
     found = fr.entropy(fr.lazy_gram(x, bandwidth=1.0), alpha=2)

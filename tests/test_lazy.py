@@ -13,6 +13,7 @@ import fastrenyi as fr
 from estimates import KERNELS, holds, quiet, samples
 
 
+@pytest.mark.usefixtures("where")
 @pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_products_are_those_of_the_dense_gram(
@@ -27,6 +28,19 @@ def test_products_are_those_of_the_dense_gram(
         v = rng.normal(size=shape)
         np.testing.assert_allclose(lazy @ v, dense @ v, rtol=1e-11, atol=1e-12)
         assert (lazy @ v.astype(dtype)).dtype == dtype
+
+
+@pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
+def test_tensors_of_every_kernel(kernel: Any, where: str, rng: np.random.Generator, estimating: None) -> None:
+    torch = pytest.importorskip("torch")
+    x = torch.from_numpy(samples(rng).astype(np.float32))
+    x[7] = x[3]
+    lazy, dense = fr.lazy_gram(x, kernel), fr.gram(x.double(), kernel)
+    v = torch.from_numpy(rng.normal(size=(400, 3)))
+    torch.testing.assert_close(lazy @ v, dense @ v, rtol=1e-11, atol=1e-12)
+    assert isinstance(lazy @ v.numpy(), np.ndarray)  # vectors stay where they are
+    found = quiet(fr.entropy, [lazy, dense.float()], [1, 2], estimate=fr.Estimation(confidence=0.9999))
+    holds(found, fr.entropy([dense, dense], [1, 2]).numpy(), slack=1e-5)
 
 
 def test_tensors(rng: np.random.Generator) -> None:
@@ -49,6 +63,7 @@ def test_other_tools_take_it_as_a_linear_operator(rng: np.random.Generator) -> N
     np.testing.assert_allclose(np.sort(found), fr.spectrum(fr.gram(x, bandwidth=1.0))[-3:], rtol=1e-9)
 
 
+@pytest.mark.usefixtures("where")
 def test_a_memory_map(tmp_path: Path, rng: np.random.Generator, estimating: None) -> None:
     x = samples(rng).astype(np.float32)
     np.save(tmp_path / "x.npy", x)
@@ -62,6 +77,7 @@ def test_a_memory_map(tmp_path: Path, rng: np.random.Generator, estimating: None
         fr.lazy_gram(mapped)
 
 
+@pytest.mark.usefixtures("where")
 @pytest.mark.parametrize("offset", [0.0, 1e6])
 @pytest.mark.parametrize("width", [1e-9, 1e-4, 1e-2])
 def test_clusters_far_apart_keep_their_digits(
@@ -95,6 +111,7 @@ def test_widths_of_many_samples_are_near_to_those_of_all(rule: Any, rng: np.rand
     assert (lazy @ ones).sum() == pytest.approx((dense @ ones).sum(), rel=0.3)
 
 
+@pytest.mark.usefixtures("where")
 def test_a_width_of_zero_is_the_narrow_limit(rng: np.random.Generator) -> None:
     x = np.repeat(samples(rng, 40), 10, axis=0)
     x = np.concatenate([x, np.zeros((600, 4))])
@@ -149,6 +166,7 @@ def test_bad_input(rng: np.random.Generator) -> None:
     assert f"{fr.entropy(lazy):.1f}" == f"{float(fr.entropy(lazy)):.1f}"
 
 
+@pytest.mark.usefixtures("where")
 def test_indefinite_matrices_are_refused(rng: np.random.Generator) -> None:
     indefinite = np.diag(np.array([1.25, -0.25] + [0.0] * 30))
     noise = rng.normal(size=(300, 300))

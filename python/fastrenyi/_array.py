@@ -91,6 +91,15 @@ class Home(NamedTuple):
         """Make the device of an array the current one: CuPy computes there whatever it is given."""
         return x.device if self.library == "cupy" else nullcontext()
 
+    def take(self, values: Values) -> Array:
+        """Return numbers on the host as an array of this library on this device, in their own dtype."""
+        if self.library == "torch":
+            return self.xp().from_numpy(np.ascontiguousarray(values)).to(self.device)
+        if self.library == "cupy":
+            with self.xp().cuda.Device(int(self.device.partition(":")[2])):
+                return self.xp().asarray(values)
+        return values
+
     def leave(self, result: Array) -> Array:
         """Give a result of this library back in this dtype."""
         if self.library == "torch":

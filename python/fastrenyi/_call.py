@@ -107,7 +107,7 @@ class Call(Generic[ArrayT]):
                 for sign, subset in terms
                 if sign != 0
             ],
-            self.orders, self.one_order, self.unit, how, rows,
+            self.orders, self.one_order, self.unit, how, self.home, rows,
         )  # fmt: skip
 
     def refuse_estimates(self, what: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any, overload
 import numpy as np
 
 from fastrenyi import _check, _dispatch
-from fastrenyi._array import AnyArray, Array, ArrayT, Home, has_numbers, wrap
+from fastrenyi._array import AnyArray, Array, ArrayT, Home, has_numbers, home_of, wrap
 from fastrenyi._call import Alpha
 from fastrenyi.bandwidths import BandwidthLike
 from fastrenyi.kernels import Kernel, KernelLike, as_kernel
@@ -41,7 +41,7 @@ def _estimated(
         Term(-share, [every.part(slice(0, n))], "x"),
         Term(share - 1, [every.part(slice(n, None))], "y"),
     ]
-    return estimated(terms, orders, one, unit, as_estimation(how))
+    return estimated(terms, orders, one, unit, as_estimation(how), home_of(pooled))
 
 
 @overload

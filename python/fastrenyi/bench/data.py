@@ -40,6 +40,12 @@ def sample_grams(batch: int, n: int, dtype: str, d: int = 16) -> Values:
     return gaussian_grams(np.random.default_rng([batch, n]).normal(size=(batch, n, d)), dtype)
 
 
+def two_clusters(n: int) -> Values:
+    """Return samples with ten features, half N(-1, I), half N(1, I), as Gong, Yu and Chen (IEEE TSP 70, 2022) have."""
+    rng = np.random.default_rng(0)
+    return np.concatenate([rng.normal(-1, 1, (n - n // 2, 10)), rng.normal(1, 1, (n // 2, 10))])
+
+
 def activations(n: int, channels: int, height: int, width: int, dtype: str) -> Values:
     """Return (n, C, H, W), what a layer might give: rectified mixtures of the samples' few factors, and noise."""
     rng = np.random.default_rng([n, channels, height, width])

@@ -54,6 +54,8 @@ def workloads(device: str, kernels: ModuleType | None, quick: bool = False) -> l
     samples, features = (12, 8) if quick else (512, 256)
     make = partial(information_gradient, samples, features, "float32", ALPHA, device)
     listed.append(Workload(f"gradient-{samples}-float32", "gradient", make))
+    n = 60 if quick else 10_000
+    listed.append(Workload(f"large-{n}-float64", "large", partial(_large, n, device)))
     return listed
 
 
@@ -252,4 +254,26 @@ def _grams(n: int, channels: int, side: int, dtype: str, device: str) -> Task:
         dtype=dtype,
         flops=channels * n * (n - 1) / 2 * 3 * side * side,
         traffic=maps.nbytes + channels * n * n * maps.itemsize,
+    )
+
+
+# ------------------------------------------------------------------------------------------------- a large batch
+
+
+def _large(n: int, device: str) -> Task:
+    """One batch in two clusters, to a hundredth of a bit, and exactly by torch."""
+    x = torch.from_numpy(data.two_clusters(n)).to(device)
+    how = fr.Estimation(tol=0.01, solve=0)
+
+    def dense() -> Tensor:
+        return peers.entropies_torch(peers.grams_expanded(x[:, None, :, None], 1.0), ALPHA)
+
+    return Task(
+        ours=Side(OURS, lambda: float(fr.entropy(fr.lazy_gram(x, bandwidth=1.0), ALPHA, estimate=how))),
+        peers=(Side("torch", dense, _numbers),),
+        reference=lambda: _numbers(dense()),
+        error=answers.bits_error,
+        tolerance=0.02,
+        dtype="float64",
+        flops=n * n * (10 + 2 * 160),  # of half the Gram, and of the 160 columns that it takes
     )

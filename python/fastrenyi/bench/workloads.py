@@ -319,11 +319,8 @@ def _channel_grams(n: int, channels: int, side: int, dtype: str) -> Task:
 
 
 def _large(n: int) -> Task:
-    """One batch, half N(-1, I), half N(1, I) with ten features, to a hundredth of a bit; torch exactly, others as close
-    as they come.
-    """
-    rng = np.random.default_rng(0)
-    x = np.concatenate([rng.normal(-1, 1, (n - n // 2, 10)), rng.normal(1, 1, (n // 2, 10))])
+    """One batch in two clusters, to a hundredth of a bit; torch exactly, others as close as they come."""
+    x = data.two_clusters(n)
     tensor = torch.from_numpy(x)
     how = fr.Estimation(tol=0.01, solve=0)
 

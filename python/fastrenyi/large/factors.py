@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from fastrenyi import _check, _core
-from fastrenyi._array import Values
+from fastrenyi._array import Array, Values, wrap
 from fastrenyi._backend import threads
 
-__all__ = ["Dense", "Factor", "Gaussian", "Inner", "Labels", "Laplacian", "coded", "finite", "merged"]
+__all__ = ["Dense", "Factor", "Gaussian", "Inner", "Labels", "Laplacian", "coded", "exponential", "finite", "merged"]
 
 _FINITE_ROWS = 4096  # looked at together, so that a memory map need not be in memory
 _KEPT = 2**25  # numbers of scaled samples that are kept, so that they are not made again for each tile
@@ -39,7 +39,7 @@ class Factor(Protocol):
     """Machine epsilon of what it was made in."""
 
     def tile(self, rows: Values, columns: Values) -> Values:
-        """Return the float64 entries of some rows and columns, by their indices."""
+        """Return the float64 entries of some rows and columns, by their indices, made on the host."""
 
     def diagonal(self) -> Values | None:
         """Return the diagonal (n,), None for ones."""
@@ -110,7 +110,7 @@ class Gaussian(_Scaled):
         """Return some of its entries less a shift in a dtype, and the sum of the entries' squares."""
         x, y = self.rows(rows), self.rows(columns)
         if self.farthest > _FAR:
-            found = _from_afar(x, y, self.farthest)
+            found = exponential(x, y, self.farthest, np)
             squares = float(np.vdot(found, found))
             found -= shift
             found = found.astype(dtype, copy=False)
@@ -121,24 +121,25 @@ class Gaussian(_Scaled):
         return found, squares
 
 
-def _from_afar(x: Values, y: Values, farthest: float) -> Values:
-    """Return what ``gaussian_tile`` does where it would lose what tells two samples apart."""
+def exponential(x: Array, y: Array, farthest: float, xp: Any) -> Array:
+    """Return exp(-|x - y|^2 / 2) of scaled samples by products, in the library xp.
+
+    Where lengths have lost what tells two samples apart, they are made again by differences.
+    """
     exponents = x @ y.T
-    for squares, axis in ((np.einsum("ij,ij->i", x, x), 1), (np.einsum("ij,ij->i", y, y), 0)):
-        exponents -= np.expand_dims(squares / 2, axis)
-    _by_differences(exponents, x, y, np.nonzero(exponents > _NEAR - 1e-14 * farthest))
-    np.minimum(exponents, 0.0, out=exponents)
-    found: Values = np.exp(exponents, out=exponents)
-    return found
+    exponents -= (x * x).sum(1)[:, None] / 2
+    exponents -= (y * y).sum(1) / 2
+    if farthest > _FAR:
+        _by_differences(exponents, x, y, xp.where(exponents > _NEAR - 1e-14 * farthest))
+    return xp.exp(exponents.clip(max=0.0))
 
 
-def _by_differences(exponents: Values, x: Values, y: Values, where: tuple[Values, ...]) -> None:
-    """Make exponents again where products of lengths have lost what tells two samples apart."""
+def _by_differences(exponents: Array, x: Array, y: Array, where: tuple[Array, ...]) -> None:
     step = max(1, 2**22 // x.shape[1])
     for start in range(0, len(where[0]), step):
         i, j = (index[start : start + step] for index in where)
         between = x[i] - y[j]
-        exponents[i, j] = -np.einsum("ij,ij->i", between, between) / 2
+        exponents[i, j] = (between * between).sum(1) / -2
 
 
 class Laplacian(_Scaled):
@@ -160,12 +161,13 @@ class Inner:
 
     def __init__(self, x: Values, degree: int, gamma: float, coef0: float) -> None:
         """Of samples (n, d)."""
-        self._x, self._degree, self._gamma, self._coef0 = x, degree, gamma, coef0
+        self._x, self._gamma, self._coef0 = x, gamma, coef0
+        self.degree = degree
         self.n, self.features = x.shape
         self.nonnegative = degree % 2 == 0
         self.error = 4 * _EPSILON * degree
 
-    def _units(self, index: Values) -> Values:
+    def units(self, index: Values) -> Values:
         """Return (sqrt(gamma) x, sqrt(coef0)) of some samples at length one, the largest first: squares are small."""
         x = np.concatenate(
             [np.sqrt(self._gamma) * self._x[index].astype(np.float64), np.full((len(index), 1), np.sqrt(self._coef0))],
@@ -177,15 +179,15 @@ class Inner:
 
     def tile(self, rows: Values, columns: Values) -> Values:
         """Return some of its entries."""
-        found: Values = self._units(rows) @ self._units(columns).T
-        found **= self._degree
+        found: Values = self.units(rows) @ self.units(columns).T
+        found **= self.degree
         if rows is columns:
             np.fill_diagonal(found, 1.0)
         return found
 
     def part(self, rows: slice) -> Factor:
         """Return that of some of the samples."""
-        return Inner(self._x[rows], self._degree, self._gamma, self._coef0)
+        return Inner(self._x[rows], self.degree, self._gamma, self._coef0)
 
     def diagonal(self) -> None:
         """Ones."""
@@ -224,24 +226,24 @@ class Dense:
     features = 1
     error = 0.0
 
-    def __init__(self, a: Values, epsilon: float = _EPSILON) -> None:
-        """Of a symmetric matrix (n, n), whose numbers have this machine epsilon."""
-        self._a, self.n, self.epsilon = a, len(a), epsilon
+    def __init__(self, a: Array, epsilon: float = _EPSILON) -> None:
+        """Of a symmetric matrix (n, n), where it is, whose numbers have this machine epsilon."""
+        self.matrix, self.n, self.epsilon = a, len(a), epsilon
         self.nonnegative = bool(a.min() >= 0)
 
     def tile(self, rows: Values, columns: Values) -> Values:
         """Return some of its entries."""
-        found: Values = self._a[rows][:, columns].astype(np.float64)
+        found: Values = self.matrix[rows][:, columns].astype(np.float64)
         found *= self.n
         return found
 
     def part(self, rows: slice) -> Factor:
         """Return that of some of the samples, whose trace is not one."""
-        return Dense(self._a[rows, rows], self.epsilon)
+        return Dense(self.matrix[rows, rows], self.epsilon)
 
     def diagonal(self) -> Values:
         """Its own."""
-        found: Values = np.diagonal(self._a).astype(np.float64) * self.n
+        found: Values = wrap(self.matrix.diagonal()).astype(np.float64) * self.n
         return found
 
 

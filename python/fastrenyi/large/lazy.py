@@ -10,7 +10,7 @@ import numpy as np
 
 from fastrenyi import _check, _dispatch
 from fastrenyi._array import AnyArray, Array, Home, Values, has_numbers, home_of, is_array, made_in, wrap
-from fastrenyi._kernels import HOST
+from fastrenyi._kernels import HOST, kernels_for
 from fastrenyi._spec import KernelSpec
 from fastrenyi.bandwidths import Alignment, Bandwidth, BandwidthLike, NearestNeighbours, Scott, as_bandwidth
 from fastrenyi.kernels import Cosine, Delta, Gaussian, Kernel, KernelLike, Polynomial, Widthed, as_kernel
@@ -87,13 +87,11 @@ class LazyGram:
     def __matmul__(self, v: Array) -> Array:
         """Return the product with vectors (n,) or (n, k), in their library."""
         home = _check.real(v, "v")
-        _here(home, "v")
         if v.ndim not in (1, 2) or v.shape[0] != self.shape[0]:
             _check.value_error("v", f"vectors of shape ({self.shape[0]},) or ({self.shape[0]}, k)", tuple(v.shape))
         values = wrap(v).astype(np.float64)
-        found = Matrix([self._factor], 0, "float64", self._rows) @ values.reshape(len(values), -1)
-        shaped = found.reshape(values.shape)
-        return home.leave(home.xp().from_numpy(shaped) if home.library == "torch" else shaped)
+        found = Matrix([self._factor], self._home, 0, "float64", self._rows) @ values.reshape(len(values), -1)
+        return home.leave(home.take(found.reshape(values.shape)))
 
     def matvec(self, v: Array) -> Array:
         """Return the product with a vector (n,), as SciPy's linear operators name it."""
@@ -113,8 +111,9 @@ def lazy_gram(
     Parameters
     ----------
     x : array
-        Samples (n, d), real numbers: a NumPy array, which may be a memory map larger than memory, or a torch tensor on
-        the CPU. For the Delta kernel also integers and strings, and labels (n,).
+        Samples (n, d), real numbers: a NumPy array, which may be a memory map larger than memory, a torch tensor or a
+        CuPy array. On a GPU the tiles of the Gram are made and multiplied there. For the Delta kernel also integers and
+        strings, and labels (n,).
     kernel : str or Kernel
         "gaussian", "laplacian", "cosine", "polynomial", "delta", or a kernel such as ``Gaussian(bandwidth=2.0)``.
     bandwidth : float, str or Bandwidth, optional
@@ -135,7 +134,7 @@ def lazy_gram(
     Raises
     ------
     TypeError
-        For what is not an array of real numbers in the host's memory, and tensors that require a gradient.
+        For what is not an array of real numbers, and tensors that require a gradient.
     ValueError
         For wrong shapes, NaN or infinity, and widths that are not positive or do not apply.
 
@@ -193,20 +192,14 @@ def _of_all_ranks(x: Any, rows: Rows, sharded: bool) -> Array:
     if len({shape[1:] for shape, _ in every}) > 1:
         _check.value_error("x", "samples of as many features on each rank", f"shapes {[shape for shape, _ in every]}")
     joined = np.concatenate([values for _, values in every])
-    return home_of(x).xp().from_numpy(joined) if is_array(x) and home_of(x).library == "torch" else joined
+    return home_of(x).take(joined) if is_array(x) else joined
 
 
 def _without_gradient(x: Array, home: Home) -> None:
-    _here(home, "x")
     if home.library == "torch" and x.requires_grad:
         _check.kind_error(
             "x", "a tensor without a gradient, which estimates have none of", "one that requires it", "pass x.detach()"
         )
-
-
-def _here(home: Home, name: str) -> None:
-    if home.device != "cpu":
-        _check.kind_error(name, "an array in the host's memory", f"one on {home.device}", f"pass {name}.cpu()")
 
 
 def _factor(x: Values, kernel: Kernel, rows: Rows) -> factors.Factor:
@@ -276,4 +269,6 @@ def factor_of(gram: Array, name: str) -> factors.Factor:
         return gram._factor
     if len(gram.shape) != 2:
         _check.value_error(name, "one Gram (n, n) to estimate an entropy of", f"shape {tuple(gram.shape)}")
-    return factors.Dense(_check.gram_contents(gram, name), made_in(gram).epsilon)
+    with kernels_for(gram) as kernels:
+        matrix = kernels.matrices(gram, name)
+    return factors.Dense(matrix, made_in(gram).epsilon)

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fastrenyi import _core
-from fastrenyi._array import Values
-from fastrenyi._backend import threads
-from fastrenyi.large.factors import Factor, Gaussian, Labels, merged
+from fastrenyi._array import Array, Home, Values
+from fastrenyi.large.factors import Factor, Labels, merged
 from fastrenyi.large.rows import ALONE, Rows
+from fastrenyi.large.tiles import tiles
 
 __all__ = ["Matrix"]
 
@@ -28,28 +27,29 @@ class Matrix:
     Vectors are in the order of the samples throughout.
     """
 
-    def __init__(self, factors: Sequence[Factor], memory: float, dtype: str, rows: Rows = ALONE) -> None:
-        """Nothing is made yet; tiles of `dtype` are kept as far as `memory` bytes hold all of them.
+    def __init__(self, factors: Sequence[Factor], home: Home, memory: float, dtype: str, rows: Rows = ALONE) -> None:
+        """Nothing is made yet; tiles of `dtype` are kept as far as `memory` bytes at home hold all of them.
 
         Of several ranks each has some of the tiles.
         """
-        self._factors, self._rows = merged(factors), rows
-        self.n = self._factors[0].n
+        factors = merged(factors)
+        self._made, self._rows = tiles(factors, home), rows
+        self.n = factors[0].n
         self.dtype = np.dtype(dtype)
-        self.nonnegative = all(factor.nonnegative for factor in self._factors)
-        labels = [factor for factor in self._factors if isinstance(factor, Labels)]
+        self.nonnegative = all(factor.nonnegative for factor in factors)
+        labels = [factor for factor in factors if isinstance(factor, Labels)]
         self._codes = labels[0].codes if labels else np.zeros(self.n, np.int64)
         self._order = np.argsort(self._codes, kind="stable")
         sizes = np.unique(self._codes, return_counts=True)[1]
         ends = np.cumsum(sizes)
         self.blocks = [self._order[end - size : end] for end, size in zip(ends, sizes, strict=True)]
         """The samples of each label: A has no entries between them."""
-        self.error = sum(factor.error for factor in self._factors)
+        self.error = sum(factor.error for factor in factors)
         """What rounding of its entries may change of an eigenvalue."""
-        self.epsilon = max(factor.epsilon for factor in self._factors)
+        self.epsilon = max(factor.epsilon for factor in factors)
         """Rounding by which an eigenvalue below zero is judged."""
         self._diagonal = np.ones(self.n)
-        for factor in self._factors:
+        for factor in factors:
             own = factor.diagonal()
             if own is not None:
                 self._diagonal *= own
@@ -61,12 +61,12 @@ class Matrix:
             for i, j in itertools.combinations_with_replacement(range(len(self._pieces)), 2)
             if self._codes[self._pieces[i][-1]] >= self._codes[self._pieces[j][0]]
         ]
-        self.dear = self._bytes(pairs) > memory and sum(factor.features for factor in self._factors) >= _DEAR
+        self.dear = self._bytes(pairs) > memory and sum(factor.features for factor in factors) >= _DEAR
         """Whether tiles are made again for each product, at more cost than that of multiplying few vectors."""
         self._pairs = rows.share(pairs)
         self.bytes = self._bytes(self._pairs)
         # All ranks or none: they sum together what the pass that makes tiles has found.
-        self._kept: list[Values] | None = [] if -rows.least(-self.bytes) <= memory else None
+        self._kept: list[Array] | None = [] if -rows.least(-self.bytes) <= memory else None
         self._squares, self._rounded = math.nan, 0.0
         self._shift = self._middle() if self.dtype == np.float32 else 0.0
 
@@ -76,28 +76,12 @@ class Matrix:
     def _middle(self) -> float:
         """Return what entries are about: single precision rounds what they differ from it by."""
         some = self._order[:: max(1, self.n // 512)]
-        return float(self._kernel(some, some).mean())
+        return float(self._made.entries(some, some).mean())
 
     def entries(self, rows: Values, columns: Values) -> Values:
         """Return some entries of A, by the indices of samples."""
-        found = self._kernel(rows, columns)
+        found = self._made.entries(rows, columns)
         found /= self.trace
-        return found
-
-    def _measured(self, rows: Values, columns: Values) -> tuple[Values, float]:
-        """Return entries of K less the shift in the dtype of tiles, and the sum of the entries' squares."""
-        only = self._factors[0]
-        if len(self._factors) == 1 and isinstance(only, Gaussian):
-            return only.measured(rows, columns, self.dtype.name, self._shift)
-        found = self._kernel(rows, columns)
-        squares = float(np.vdot(found, found))
-        found -= self._shift
-        return np.ascontiguousarray(found, self.dtype), squares
-
-    def _kernel(self, rows: Values, columns: Values) -> Values:
-        found = self._factors[0].tile(rows, columns)
-        for factor in self._factors[1:]:
-            found *= factor.tile(rows, columns)
         return found
 
     def squares(self) -> float:
@@ -114,28 +98,28 @@ class Matrix:
 
     def __matmul__(self, x: Values) -> Values:
         """Return A x of vectors x (n, k), in float64 but for the tiles' own precision."""
-        narrow = x[self._order].astype(self.dtype, order="C", copy=False)
-        found = np.zeros(x.shape)
+        made = self._made
+        narrow, sums = made.narrow(x[self._order], self.dtype.name), made.zeros(*x.shape)
+        for rows, columns, tile in self._tiles():
+            made.multiply(tile, narrow, sums, rows, columns)
+        found = made.host(sums)
         if self._rows.first:
             found += self._shift * x.sum(axis=0)
-        for rows, columns, tile in self._tiles():
-            below = None if rows == columns else found[columns]
-            _core.tile_product(tile, narrow[rows], narrow[columns], found[rows], below, threads())
         result = np.empty(x.shape)
         result[self._order] = self._rows.total(found) / self.trace
         return result
 
-    def _tiles(self) -> Iterator[tuple[slice, slice, Values]]:
+    def _tiles(self) -> Iterator[tuple[slice, slice, Array]]:
         """Rows, columns and entries of the tiles of K, in the order of labels, on and above the diagonal."""
         if not math.isnan(self._squares) and self._kept is not None:
             for (i, j), tile in zip(self._pairs, self._kept, strict=True):
                 yield self._places[i], self._places[j], tile
             return
-        kept: list[Values] = []
+        kept: list[Array] = []
         squares = np.zeros(2)
         for i, j in self._pairs:
-            tile, square = self._measured(self._pieces[i], self._pieces[j])
-            rounded = square if self._shift == 0 else float(np.vdot(tile, tile))
+            tile, square = self._made.measured(self._pieces[i], self._pieces[j], self.dtype.name, self._shift)
+            rounded = square if self._shift == 0 else self._made.square(tile)
             squares += np.array([square, rounded]) * (1 if i == j else 2)
             if self._kept is not None:
                 kept.append(tile)

@@ -13,11 +13,13 @@ import numpy as np
 from scipy.special import stdtrit
 
 from fastrenyi import _check
+from fastrenyi._array import Home
 from fastrenyi._cost import free_bytes, outside
 from fastrenyi.large.estimation import Estimate, Estimation
 from fastrenyi.large.factors import Factor, Labels
 from fastrenyi.large.matrix import Matrix
 from fastrenyi.large.rows import ALONE, Rows
+from fastrenyi.large.tiles import free_at
 from fastrenyi.large.variable import Bounds, Variable
 
 __all__ = ["Term", "estimated"]
@@ -63,21 +65,30 @@ class _Interval:
 
 
 def estimated(
-    terms: Sequence[Term], orders: Sequence[float], one: bool, unit: float, how: Estimation, rows: Rows = ALONE
+    terms: Sequence[Term],
+    orders: Sequence[float],
+    one: bool,
+    unit: float,
+    how: Estimation,
+    home: Home,
+    rows: Rows = ALONE,
 ) -> Estimate:
-    """Return the sum at each order, in `unit` of a bit."""
+    """Return the sum at each order, in `unit` of a bit, of Grams that live at home."""
     begun = time.monotonic()
     if 0.0 in orders:
         _check.value_error(
             "alpha", "orders above 0 for large Grams", 0, "the rank is not to be seen by products: take a dense Gram"
         )
-    memory = rows.least(how.memory if how.memory is not None else (free_bytes() or _UNKNOWN) / 2 / rows.together)
+    vectors, kept = (
+        rows.least(how.memory if how.memory is not None else (free or _UNKNOWN) / 2 / rows.together)
+        for free in (free_bytes(), free_at(home))
+    )
     labelled = any(isinstance(factor, Labels) for term in terms for factor in term.factors)  # their zeros are exact
     # Below 1 eigenvalues of the size of its rounding count.
     single = how.tol >= _SINGLE * unit and min(orders) >= 1 and set(orders) != {2.0} and not labelled
-    sum_ = _Sum(terms, orders, unit, how, memory, rows, "float32" if single else "float64")
+    sum_ = _Sum(terms, orders, unit, how, home, vectors, kept, rows, "float32" if single else "float64")
     if not sum_.narrowed(begun):  # as single precision does not allow it
-        sum_ = _Sum(terms, orders, unit, how, memory, rows, "float64")
+        sum_ = _Sum(terms, orders, unit, how, home, vectors, kept, rows, "float64")
         sum_.narrowed(begun)
     if not sum_.converged and rows.first:
         sum_.warn()
@@ -118,14 +129,17 @@ class _Sum:
         orders: Sequence[float],
         unit: float,
         how: Estimation,
+        home: Home,
         memory: float,
+        kept: float,
         rows: Rows,
         dtype: str,
     ) -> None:
-        kept = 0.0 if set(orders) == {2.0} else 0.6 * memory / len(terms)  # order 2 is one pass over the tiles
+        """Of vectors as many are kept as a share of `memory` holds, of tiles all if a share of `kept` holds them."""
+        kept = 0.0 if set(orders) == {2.0} else 0.6 * kept / len(terms)  # order 2 is one pass over the tiles
         solved = _AT_ONCE if how.solve is None else how.solve
         signs = 64 if how.tol < _FINE * unit and min(orders) < _SLOW else 32
-        matrices = [Matrix(term.factors, kept, dtype, rows) for term in terms]
+        matrices = [Matrix(term.factors, home, kept, dtype, rows) for term in terms]
         self._signs, self._orders, self._unit, self._how = [term.sign for term in terms], orders, unit, how
         self._memory, self._single, self._first = memory, dtype == "float32", rows.first
         self._n = max(matrix.n for matrix in matrices)

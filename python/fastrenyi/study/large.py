@@ -41,10 +41,14 @@ def _digits(n: int) -> Any:
     from sklearn.datasets import load_digits as small
 
     if n > 5000:
-        with gzip.open(FASHION / "train-images-idx3-ubyte.gz") as file:
-            return np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 784)[:n] / np.float32(255)
+        return _clothes(n)
     pixels = small(return_X_y=True)[0] / 16
     return np.concatenate([pixels] * (1 + n // len(pixels)))[:n]
+
+
+def _clothes(n: int) -> Any:
+    with gzip.open(FASHION / "train-images-idx3-ubyte.gz") as file:
+        return np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 784)[:n] / np.float32(255)
 
 
 def _two(n: int) -> Any:
@@ -126,11 +130,15 @@ def cost(n: int, tolerances: Sequence[float]) -> pd.DataFrame:
 
 
 def peers(n: int, alphas: Sequence[float] = (1.01, 1.5, 2.5)) -> pd.DataFrame:
-    """Return errors and times of others' estimators, and of ours; a dense Gram's time is in those that need it."""
-    sets = {"digits, Silverman h = 5": _digits(n).astype(np.float64), "two Gaussians, sigma = 1": _two(n)}
+    """Return errors and times of others' estimators, and of ours; a dense Gram's time is in those that need it.
+
+    Of Fashion-MNIST where its files are, so that all n are of the same pictures, else of scikit-learn's digits.
+    """
+    told, pictures = ("Fashion-MNIST", _clothes) if FASHION.exists() else ("digits", _digits)
+    sets = {f"{told}, Silverman h = 5": pictures(n).astype(np.float64), "two Gaussians, sigma = 1": _two(n)}
     rows = []
     for name, x in sets.items():
-        width = 5.0 * n ** (-1 / (4 + x.shape[1])) if name.startswith("digits") else 1.0
+        width = 1.0 if name.startswith("two") else 5.0 * n ** (-1 / (4 + x.shape[1]))
         for alpha in alphas:
             begun = time.perf_counter()
             a = _dense(x, width)
@@ -177,6 +185,9 @@ def drawn(table: pd.DataFrame, path: Path) -> None:
                 column[0].plot(rows["n"], rows["half-width"], ":", color=line.get_color())
         column[0].set(title=name, yscale="log", xscale="log")
         column[1].set(xlabel="samples n", yscale="log")
+        every = sorted(table["n"].unique())
+        column[1].set_xticks(every, [f"{n:,}" for n in every])
+        column[1].minorticks_off()
     axes[0, 0].set_ylabel("error in bits (dotted: half the interval)")
     axes[1, 0].set_ylabel("seconds")
     handles, labels = axes[1, 0].get_legend_handles_labels()
