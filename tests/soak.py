@@ -3,8 +3,8 @@
 ``python tests/soak.py --seconds 600``: so many processes, and in each so many threads that measure without a pause,
 while its main thread forks children that measure and reads from a DataLoader whose workers do. It fails for
 
-- a wrong number: every answer is compared, bit by bit, with one made on a single thread before (those of one large
-  matrix, which BLAS's own threads serve, to 1e-12);
+- a wrong number: every answer is compared, bit by bit, with one made on a single thread before (those of a library's
+  own threads to 1e-12);
 - a hang: a process whose threads have not all come on for `PATIENCE` seconds says where each of them is, and ends;
 - memory: the resident set of a process may grow by `GROWTH` MiB after the first third of the time, which fills
   the caches and the allocator's arenas of so many threads.

@@ -12,6 +12,7 @@ import fastrenyi as fr
 import reference
 import tolerances
 from conftest import Draw, Nx, run_python
+from fastrenyi import _core
 
 
 def symmetric(draw: Draw, *shape: int) -> np.ndarray:
@@ -49,7 +50,7 @@ def test_sizes(n: int, count: int, draw: Draw) -> None:
 
 @pytest.mark.parametrize("n", [769, 2900])
 def test_large_matrix_of_known_spectrum(n: int, draw: Draw) -> None:
-    """A diagonal reflected by H = I - 2 v v'; the larger one has LAPACK's two-stage reduction where SciPy has it."""
+    """A diagonal reflected by H = I - 2 v v'."""
     values = np.sort(draw.samples(n))
     v = draw.samples(n)
     v /= np.linalg.norm(v)
@@ -57,6 +58,30 @@ def test_large_matrix_of_known_spectrum(n: int, draw: Draw) -> None:
     a = np.diag(values) - 2 * (np.outer(v, dv) + np.outer(dv, v)) + 4 * (v @ dv) * np.outer(v, v)
     error = np.abs(fr.spectrum(a) - values)
     assert error.max() <= 8 * n * np.finfo(np.float64).eps * np.abs(values).max()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("n", [769, 800, 1025])
+def test_the_way_by_a_band(n: int, dtype: str, draw: Draw) -> None:
+    """Orders that are and are not multiples of its width, and what trouble eigenvalues have; the same bits on each."""
+    x = draw.samples(n, 3)
+    for a in (
+        symmetric(draw, 1, n)[0],
+        np.full((n, n), 1 / n),
+        np.eye(n),
+        x @ x.T,
+        np.kron(np.eye(-(-n // 7)), np.ones((7, 7)))[:n, :n],
+        np.exp(-((x[:, None] - x) ** 2).sum(-1) / 2e6),
+        np.diag(np.arange(n) % 5 - 2.0),
+        1e-300 * (x @ x.T) if dtype == "float64" else 1e-36 * (x @ x.T),
+    ):
+        values = a.astype(dtype)
+        found = [_core.spectrum(values[None], threads)[0] for threads in (1, 2, 5)]
+        np.testing.assert_array_equal(found[0], found[1])
+        np.testing.assert_array_equal(found[0], found[2])
+        exact = np.linalg.eigvalsh(values.astype(np.float64))
+        error = np.abs(found[0] - exact).max() / np.abs(exact).max()
+        assert error <= n * np.finfo(dtype).eps, error
 
 
 def test_half_precision(nx_dtype: Nx, draw: Draw) -> None:

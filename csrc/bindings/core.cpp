@@ -27,15 +27,10 @@ cpu::Lapack<T> scipy_routines(const py::module_& lapack, const py::module_& blas
     };
     cpu::Lapack<T> routines;
     take(lapack, "syevd", routines.syevd);
-    take(lapack, "latrd", routines.latrd);
-    take(lapack, "sytd2", routines.sytd2);
     take(lapack, "sterf", routines.sterf);
-    take(lapack, "geqrf", routines.geqrf);
-    take(lapack, "larft", routines.larft);
+    take(lapack, "geqrt3", routines.geqrt3);
     take(blas, "gemm", routines.gemm);
-    take(blas, "symm", routines.symm);
     take(blas, "syrk", routines.syrk);
-    take(blas, "syr2k", routines.syr2k);
     return routines;
 }
 
@@ -43,7 +38,7 @@ void connect_lapack() {
     const auto lapack = py::module_::import("scipy.linalg.cython_lapack");
     const auto blas = py::module_::import("scipy.linalg.cython_blas");
     const std::string file = py::str(lapack.attr("__file__"));
-    cpu::set_lapack(scipy_routines<float>(lapack, blas, "s"), scipy_routines<double>(lapack, blas, "d"), file);
+    cpu::set_lapack(scipy_routines<float>(lapack, blas, "s"), scipy_routines<double>(lapack, blas, "d"));
     cpu::set_blas_controls(file);
 }
 

@@ -4,32 +4,31 @@
 #include <vector>
 
 #include "common/interruption.hpp"
+#include "common/parallel.hpp"
 #include "cpu/aligned.hpp"
+#include "cpu/blas_threads.hpp"
 #include "cpu/dense_spectra.hpp"
 #include "cpu/eigenvalues.hpp"
-#include "cpu/solvers.hpp"
 
 namespace fastrenyi::cpu {
 namespace {
 
-/// One matrix by LAPACK.
 template <class T>
-void by_lapack(Eigenvalues<T>& solver, const Lane<T>& item, index_t n, const Symmetric<T>* common, T scale, T* values) {
-    T* matrix = solver.scratch();
-    fill(item, n, common, scale, matrix, n);
-    solver.solve(matrix, values);
+void by_band(Eigenvalues<T>& solver, const Lane<T>& item, index_t n, const Symmetric<T>* common, T scale, T* values) {
+    fill(item, n, common, scale, solver.matrix(), solver.ld());
+    solver.solve(values);
 }
 
 enum class Way {
-    lanes,   ///< a lane is a matrix
-    dense,   ///< a lane is a column, one matrix after the other
-    lapack,  ///< the same, by LAPACK
+    lanes,  ///< a lane is a matrix
+    dense,  ///< a lane is a column, one matrix after the other
+    band,   ///< the same, but to a band first
 };
 
 /// The fastest; measured, see benchmarks/README.md. A group of lanes costs the same however few are in use, and large
 /// ones leave the cache. The choice must not depend on the number of threads, so that the answer does not either.
 Way way(index_t count, index_t n, index_t lanes) {
-    if (n < 2 || n > 768) return Way::lapack;
+    if (n < 2 || n > 768) return Way::band;
     if (n <= 64) return Way::lanes;
     return count < (n <= 128 ? lanes / 2 : 2 * lanes) ? Way::dense : Way::lanes;
 }
@@ -41,10 +40,18 @@ void batched_spectra(const Lane<T>* items, index_t count, index_t n, const Symme
                      index_t ld, int threads) {
     const Engine<T>& lanes = engine<T>();
     switch (way(count, n, lanes.lanes)) {
-        case Way::lapack:
-            return for_each_solver<Eigenvalues<T>>(count, n, threads, [&](index_t k, Eigenvalues<T>& solver) {
-                by_lapack(solver, items[k], n, common, scale, values + k * ld);
+        case Way::band: {
+            const BlasThreads hold(1);
+            threads = thread_count(threads);
+            const int workers = static_cast<int>(std::clamp<index_t>(count, 1, threads));
+            // A single one cannot be shared out as a whole.
+            std::vector<Eigenvalues<T>> solvers;
+            solvers.reserve(size_t(workers));
+            for (int w = 0; w < workers; ++w) solvers.emplace_back(n, count == 1 ? threads : 1);
+            return parallel_for(count, workers, [&](index_t k, int worker) {
+                by_band(solvers[size_t(worker)], items[k], n, common, scale, values + k * ld);
             });
+        }
         case Way::dense:
             return dense_spectra(items, count, n, common, scale, values, ld, static_cast<T*>(nullptr), threads);
         case Way::lanes:
@@ -66,7 +73,7 @@ void batched_spectra(const Lane<T>* items, index_t count, index_t n, const Symme
             if (failed[k]) {  // the engine gave up: never seen, but never wrong either
                 const BlasThreads hold(1);
                 Eigenvalues<T> solver(n);
-                by_lapack(solver, items[start + k], n, common, scale, values + (start + k) * ld);
+                by_band(solver, items[start + k], n, common, scale, values + (start + k) * ld);
             }
     });
 }

@@ -72,8 +72,8 @@ void dense_spectra(const Lane<T>* items, index_t count, index_t n, const Symmetr
             if (failed[k - start]) {  // never seen, but never wrong either
                 const BlasThreads hold(1);
                 Eigenvalues<T> solver(n);
-                fill(items[k], n, common, scale, solver.scratch(), n);
-                solver.solve(solver.scratch(), values + k * ld);
+                fill(items[k], n, common, scale, solver.matrix(), solver.ld());
+                solver.solve(values + k * ld);
             }
             if (reduced) std::copy_n(values + k * ld, n, reduced + (k * (n + 3) + n + 2) * n);
         }

@@ -1,4 +1,4 @@
-// Eigenvalues of one matrix by LAPACK, in pieces that a call can be interrupted between.
+// Eigenvalues of one matrix too large for the engines of csrc/cpu/simd, which read it too often.
 #pragma once
 #include <vector>
 
@@ -6,27 +6,26 @@
 
 namespace fastrenyi::cpu {
 
-/// What xSYEVD, and of large matrices xSYEVD_2STAGE, does when no eigenvectors are wanted, to the last bit: the loops
-/// are theirs, and the steps LAPACK's and BLAS's own. One thread's workspace for matrices of one size.
+/// To a band by products of matrices, to tridiagonal form by chasing bulges, and LAPACK's xSTERF. One thread's
+/// workspace for matrices of one size, whose steps are shared out to `threads`. BLAS is to be held at one.
 template <class T>
 class Eigenvalues {
   public:
-    explicit Eigenvalues(index_t n);
+    explicit Eigenvalues(index_t n, int threads = 1);
 
-    /// Overwrites the symmetric `a`. Throws LapackError where there is no convergence.
-    void solve(T* a, T* values);
+    /// Room for the symmetric matrix, all of it, of rows (or columns) `ld` apart; zeros from n on.
+    T* matrix() { return matrix_.data(); }
+    index_t ld() const { return ld_; }
 
-    /// Room for one matrix, for callers that have none to overwrite.
-    T* scratch();
+    /// Overwrites the matrix. Throws LapackError where there is no convergence.
+    void solve(T* values);
 
   private:
-    void reduce(T* a, T* diagonal);
-    void reduce_to_band(T* a);
-    void reduce_band(T* diagonal, int reflections_size, int work_size);
+    void solve_scaled(T* values);
 
-    int n_;
-    bool by_band_;
-    std::vector<T> off_, tau_, work_, band_, products_, reflections_, scratch_;
+    index_t n_, order_, ld_;
+    int threads_;
+    std::vector<T> matrix_, band_, off_;
 };
 
 }  // namespace fastrenyi::cpu

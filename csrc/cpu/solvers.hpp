@@ -8,8 +8,8 @@
 
 namespace fastrenyi::cpu {
 
-/// A single matrix of this order or above, which cannot be shared out, is served by BLAS's own threads. Its last bits
-/// then depend on how many they are, as those of no other call do.
+/// Eigenvectors of a single matrix of this order or above, which cannot be shared out, are by BLAS's own threads. Their
+/// last bits then depend on how many they are, as those of no other call do.
 constexpr index_t threaded_order = 512;
 
 /// Runs body(b, solver) for each matrix of a batch, with a solver of the thread's own.

@@ -1,12 +1,12 @@
 // Eigenvalues, and eigenvectors, of a batch of symmetric matrices.
 //
-//   a        (b, n, n), any strides, symmetric; only one triangle is read
+//   a        (b, n, n), any strides, symmetric; one triangle is read, of large matrices both
 //   values   (b, n), dense, ascending, owned by the caller
 //   vectors  (b, n, n), dense; column j of a matrix belongs to value j, as in numpy.linalg.eigh
 //
-// One thread to a matrix, BLAS on one thread meanwhile: results do not depend on the number of threads. Only a single
-// matrix is served by BLAS's own threads, for eigenvalues of order above 768, with eigenvectors from 512 on; its last
-// bits depend on how many they are. Throws LapackError for a matrix on which LAPACK does not converge.
+// One thread to a matrix, and all to a single one of order above 768; BLAS on one thread meanwhile: results do not
+// depend on the number of threads. Only eigenvectors of a single matrix, from order 512 on, are by BLAS's own threads;
+// their last bits depend on how many they are. Throws LapackError for a matrix on which LAPACK does not converge.
 #pragma once
 #include <cstddef>
 

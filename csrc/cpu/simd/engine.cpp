@@ -1,6 +1,7 @@
 // The spectrum engine. Compiled once per instruction set: FASTRENYI_ISA names it, FASTRENYI_LANE_BYTES is its vector.
 #include "cpu/simd/engine.hpp"
 
+#include "cpu/simd/bulge.hpp"
 #include "cpu/simd/dense.hpp"
 #include "cpu/simd/gram.hpp"
 #include "cpu/simd/interleave.hpp"
@@ -151,6 +152,7 @@ constexpr Engine<T> table = {FASTRENYI_TEXT(FASTRENYI_ISA),
                              &reduce<T>,
                              &expand<T>,
                              &add_resolvents<T>,
+                             &chase<T>,
                              &extent<T>,
                              &scale_row<T>,
                              &multiply_row<T>,

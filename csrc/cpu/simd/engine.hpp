@@ -31,6 +31,12 @@ constexpr std::int64_t most_lanes = 16;  // of any engine
 /// What an engine calls some ten times a second or more often. It may throw: an engine holds nothing.
 using Rest = void();
 
+constexpr std::int64_t band_width = 32;   ///< off-diagonals below the diagonal of a band
+constexpr std::int64_t band_stride = 80;  ///< from one of its columns to the next: as many fill in; and a vector
+constexpr std::int64_t sweeps = 8;        ///< columns taken in turn, so that their part of the band stays in cache
+constexpr std::int64_t sweep_lag = 2;     ///< steps
+constexpr std::int64_t chase_state = sweeps * (band_width + 1);  ///< elements
+
 constexpr std::int64_t pole_multiple = 8;  // add_resolvents takes so many, or two times, three times
 
 /// What is summed over the features of two samples; `scale` multiplies differences where it is used.
@@ -69,6 +75,12 @@ struct Engine {
     void (*expand)(T* m, const T* reflections, std::int64_t n, std::int64_t ld, T* work, Rest* rest);
     void (*add_resolvents)(T* m, std::int64_t n, std::int64_t ld, const T* d, const T* e, const double* shifts,
                            const double* weights, std::int64_t count, double base, void* work, Rest* rest);
+
+    /// Some steps of taking `sweeps` columns of a band of order n, from the first on, to tridiagonal form. A column's
+    /// step k, about the block at row first + 1 + k band_width, may follow once the column before has made its step k +
+    /// 1; here each is sweep_lag steps behind it. `state` (chase_state) is kept between the steps of the same columns.
+    /// The band's columns are followed by 2 band_width of zeros. See bulge.hpp.
+    void (*chase)(T* band, std::int64_t n, std::int64_t first, std::int64_t from, std::int64_t to, T* state);
 
     Extent<T> (*extent)(Symmetric<T> a, std::int64_t n);
 
