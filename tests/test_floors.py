@@ -109,7 +109,7 @@ PYTHON_FLOORS = {
     "normalization": CORE, "grams": CORE, "large": CORE, "multivariate": CORE, "divergence": CORE, "": CORE,
     "table": 3,
     "torch": 4,
-    "report": 5, "demo": 5, "study": 6, "bench": 5, "cli": 5, "__main__": 5,
+    "report": 5, "demo": 5, "bench": 5, "study": 6, "cli": 7, "__main__": 7,
 }  # fmt: skip
 CORE_LIBRARIES = {"numpy", "scipy"}
 

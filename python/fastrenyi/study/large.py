@@ -27,7 +27,8 @@ from tqdm import tqdm
 import fastrenyi as fr
 from fastrenyi.bench.estimators import ESTIMATORS, minibatches, random_features
 from fastrenyi.demo import lenet, load_digits
-from fastrenyi.study.networks import FASHION, markdown_rows, trained
+from fastrenyi.study.images import FASHION
+from fastrenyi.study.networks import markdown_rows, trained
 from fastrenyi.table.files import write_whole
 
 __all__ = ["WORKLOADS", "cost", "coverage", "peers"]

@@ -1,12 +1,12 @@
-"""What the studies train on, and what they train: real digits and photographs, small networks."""
+"""What the studies train, and how: small networks, from their initial weights to the end of the training."""
 
 from __future__ import annotations
 
-import gzip
 import itertools
-from collections.abc import Callable, Iterator
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,74 +14,86 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from fastrenyi.demo import SIZES, Digits, lenet, load_digits
+from fastrenyi.demo import lenet
+from fastrenyi.study.images import Images
 
-__all__ = ["DATA", "NETWORKS", "Images", "linear", "markdown_rows", "missing", "probes", "trained"]
+__all__ = [
+    "ACTIVATIONS",
+    "BATCH",
+    "MOMENTUM",
+    "NETS",
+    "NETWORKS",
+    "RATES",
+    "Net",
+    "linear",
+    "markdown_rows",
+    "probes",
+    "steps_per_epoch",
+    "trained",
+]
 
-Images = Digits
-
-
-def _photographs(seed: int) -> Images:
-    """Pieces of 16 x 16 pixels, side by side, of scikit-learn's two photographs; the label is which third of which."""
-    from sklearn.datasets import load_sample_images
-
-    pieces, labels = [], []
-    for number, photograph in enumerate(load_sample_images().images):
-        pixels = torch.tensor(np.asarray(photograph) / 255, dtype=torch.float32).permute(2, 0, 1)
-        height, width = pixels.shape[1:]
-        for top in range(0, height - 15, 16):
-            for left in range(0, width - 15, 16):
-                third = min(2, 3 * (left + 8) // width)
-                pieces.append(pixels[:, top : top + 16, left : left + 16])
-                labels.append(3 * number + third)
-    order = torch.from_numpy(np.random.default_rng([seed, 0]).permutation(len(labels)))
-    images, targets = torch.stack(pieces)[order], torch.tensor(labels)[order]
-    held = len(labels) // 4
-    return Images(images[held:], targets[held:], images[:held], targets[:held])
+BATCH, MOMENTUM = 64, 0.9
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+RATES = {"relu": 0.01, "tanh": 0.01, "sigmoid": 0.1}
+"""Learning rates, by activation function."""
 
 
-FASHION = Path("/usr/share/datasets/fashion-mnist")
-"""Where Debian's and Ubuntu's package dataset-fashion-mnist puts the files of Xiao, Rasul and Vollgraf (2017)."""
+def _lenet5(shape: torch.Size, classes: int, maps: int, activation: str) -> nn.Sequential:
+    """LeNet-5 with so many maps and twice as many, with PyTorch's initial weights."""
+    act = ACTIVATIONS[activation]
+    # Two 5 x 5 convolutions without padding, each with a pool behind it.
+    height, width = (((side - 4) // 2 - 4) // 2 for side in shape[1:])
+    layers = OrderedDict[str, nn.Module](
+        conv1=nn.Conv2d(shape[0], maps, 5), act1=act(), pool1=nn.MaxPool2d(2),
+        conv2=nn.Conv2d(maps, 2 * maps, 5), act2=act(), pool2=nn.MaxPool2d(2), flat=nn.Flatten(),
+        fc1=nn.Linear(2 * maps * height * width, 120), act3=act(), fc2=nn.Linear(120, 84), act4=act(),
+        fc3=nn.Linear(84, classes),
+    )  # fmt: skip
+    model = nn.Sequential(layers)
+    if activation == "sigmoid":  # else it does not learn: its slope is a quarter at most
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                nn.init.xavier_uniform_(parameter, gain=4)
+    return model
 
 
-def _fashion(seed: int) -> Images:
-    """As many pieces of clothing as there are digits of MNIST: of the training images, and held out of the test's."""
+def _vgg16(shape: torch.Size, classes: int, maps: int, activation: str) -> nn.Sequential:
+    """The 13 convolutions of VGG-16 in its five blocks, with batch normalisation, and three linear layers.
 
-    def read(part: str, count: int) -> tuple[Tensor, Tensor]:
-        with gzip.open(FASHION / f"{part}-images-idx3-ubyte.gz") as file:
-            pixels = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 1, 28, 28)
-        with gzip.open(FASHION / f"{part}-labels-idx1-ubyte.gz") as file:
-            labels = np.frombuffer(file.read(), np.uint8, offset=8)
-        chosen = np.random.default_rng([seed, len(labels)]).permutation(len(labels))[:count]
-        return torch.from_numpy(pixels[chosen] / np.float32(255)), torch.from_numpy(labels[chosen].astype(np.int64))
-
-    training, held_out = SIZES["mnist"]
-    return Images(*read("train", training), *read("t10k", held_out))
-
-
-def missing(data: str) -> str | None:
-    """Return what has to be installed for some data, or nothing."""
-    if not data.startswith("Fashion") or (FASHION / "train-images-idx3-ubyte.gz").exists():
-        return None
-    return f"{data} is not there: install the package dataset-fashion-mnist of Debian or Ubuntu, which fills {FASHION}"
-
-
-def _standardised(images: Images) -> Images:
-    """Each pixel with mean zero and spread one over the training images; pixels that never change stay."""
-    mean, spread = images.images.mean(0), images.images.std(0)
-    spread[spread < 1e-3] = 1.0
-    scaled = ((x - mean) / spread for x in (images.images, images.held_out_images))
-    first, second = scaled
-    return Images(first, images.labels, second, images.held_out_labels)
+    Maps are 1, 2, 4, 8 and 8 times as many as in the first block, where VGG-16 has 64. Pools round up, so that images
+    of any size go through, and the mean over places stands before the linear layers.
+    """
+    act, layers, channels = ACTIVATIONS[activation], OrderedDict[str, nn.Module](), shape[0]
+    for block, (times, depth) in enumerate(((1, 2), (2, 2), (4, 3), (8, 3), (8, 3)), start=1):
+        for place in (f"{block}_{k}" for k in range(1, depth + 1)):
+            layers[f"conv{place}"] = nn.Conv2d(channels, times * maps, 3, padding=1, bias=False)
+            layers[f"norm{place}"] = nn.BatchNorm2d(times * maps)
+            layers[f"act{place}"] = act()
+            channels = times * maps
+        layers[f"pool{block}"] = nn.MaxPool2d(2, ceil_mode=True)
+    layers.update(mean=nn.AdaptiveAvgPool2d(1), flat=nn.Flatten())
+    for k in (1, 2):
+        layers.update({f"fc{k}": nn.Linear(channels, channels), f"act{k}": act()})
+    layers["fc3"] = nn.Linear(channels, classes)
+    return nn.Sequential(layers)
 
 
-DATA: dict[str, Callable[[int], Images]] = {
-    "MNIST": lambda seed: load_digits("mnist", seed),
-    "MNIST, standardised": lambda seed: _standardised(load_digits("mnist", seed)),
-    "Fashion-MNIST": _fashion,
-    "photographs": _photographs,
-    "photographs, standardised": lambda seed: _standardised(_photographs(seed)),
-}
+@dataclass(frozen=True)
+class Net:
+    """A kind of network: how it is made, how many maps its first layer has unless told, what images it needs."""
+
+    build: Callable[[torch.Size, int, int, str], nn.Sequential]
+    maps: int
+    pixels: int
+
+    def __call__(self, shape: torch.Size, classes: int, maps: int, activation: str, seed: int) -> nn.Sequential:
+        """Return the network with the initial weights of a seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return self.build(shape, classes, maps, activation)
+
+
+NETS = {"lenet5": Net(_lenet5, maps=6, pixels=16), "vgg16": Net(_vgg16, maps=16, pixels=1)}
 
 
 def _vgg(images: Images, seed: int) -> nn.Module:
@@ -128,23 +140,45 @@ class Moment:
     model: nn.Module
     epoch: int
     accuracy: float
+    step: int
 
 
-def trained(model: nn.Module, images: Images, seed: int, epochs: int, rate: float = 0.01) -> Iterator[Moment]:
-    """Train, and give the network before it and after each epoch."""
-    optimiser = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
+def steps_per_epoch(images: Images) -> int:
+    """Return how many minibatches there are to train on."""
+    return math.ceil(len(images.labels) / BATCH)
+
+
+def trained(
+    model: nn.Module, images: Images, seed: int, epochs: int, rate: float = 0.01, at: Collection[int] | None = None
+) -> Iterator[Moment]:
+    """Train, and give the network before it and after each epoch, or at the steps `at`."""
+    optimiser = torch.optim.SGD(model.parameters(), lr=rate, momentum=MOMENTUM)
     criterion = nn.CrossEntropyLoss()
-    for epoch in range(epochs + 1):
-        if epoch:
-            order = torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(len(images.labels)))
-            for chosen in torch.split(order, 64):
-                optimiser.zero_grad()
-                loss: Any = criterion(model(images.images[chosen]), images.labels[chosen])
-                loss.backward()
-                optimiser.step()
-        with torch.no_grad():
-            right = model(images.held_out_images).argmax(1) == images.held_out_labels
-        yield Moment(model, epoch, float(right.double().mean()))
+    per_epoch = steps_per_epoch(images)
+    moments = range(0, per_epoch * epochs + 1, per_epoch) if at is None else at
+    for step in range(per_epoch * epochs + 1):
+        epoch, place = divmod(step, per_epoch)
+        if step in moments:
+            yield Moment(model, epoch, _accuracy(model, images), step)
+        if place == 0:
+            order = torch.from_numpy(np.random.default_rng([seed, epoch + 1]).permutation(len(images.labels)))
+        if step == per_epoch * epochs:
+            return
+        chosen = order[place * BATCH : (place + 1) * BATCH]
+        optimiser.zero_grad()
+        loss: Any = criterion(model(images.images[chosen]), images.labels[chosen])
+        loss.backward()
+        optimiser.step()
+
+
+@torch.no_grad()
+def _accuracy(model: nn.Module, images: Images) -> float:
+    """The share of held-out images that are told right, in eval mode; the model stays in the mode it was in."""
+    training = model.training
+    model.eval()
+    right = model(images.held_out_images).argmax(1) == images.held_out_labels
+    model.train(training)
+    return float(right.double().mean())
 
 
 def markdown_rows(table: pd.DataFrame) -> str:

@@ -22,7 +22,8 @@ from tqdm import tqdm
 
 import fastrenyi as fr
 import fastrenyi.torch as frt
-from fastrenyi.study.networks import DATA, NETWORKS, markdown_rows, missing, probes, trained
+from fastrenyi.study.images import DATA, missing
+from fastrenyi.study.networks import NETWORKS, markdown_rows, probes, trained
 from fastrenyi.table.files import write_whole
 
 SAMPLES, BATCHES = 100, 4

@@ -14,7 +14,7 @@ from fastrenyi.table.columns import COLUMNS
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["export", "is_parquet", "read", "temporary_of", "write_whole"]
+__all__ = ["as_parquet", "export", "is_parquet", "read", "temporary_of", "write_whole"]
 
 _SETTINGS, _CHECKSUM = b"fastrenyi", b"fastrenyi.checksum"  # in the schema's metadata
 _PARQUET = b"PAR1"
@@ -52,13 +52,27 @@ def export(source: Path, target: Path) -> None:
         if target.suffix == ".csv":
             write_whole(target, frame.to_csv(index=False, lineterminator="\n").encode())
         elif target.suffix == ".parquet":
-            write_whole(target, _parquet(frame, settings))
+            write_whole(target, as_parquet(frame, settings))
         elif target.suffix == ".db":
             temporary_of(target).unlink(missing_ok=True)  # of a process that was killed
             database.append(temporary_of(target), frame, settings, database.EMPTY, 0)
             temporary_of(target).replace(target)
         else:
             raise ValueError("is of no known kind: .parquet, .csv or .db")
+
+
+def as_parquet(frame: pd.DataFrame, settings: dict[str, Any]) -> bytes:
+    """Return the content of a file that `read` gives back: columns beside those of a Monitor are kept."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    content = pa.Table.from_pandas(frame, preserve_index=False)
+    ours = {_SETTINGS: json.dumps(settings), _CHECKSUM: database.fingerprint(frame, settings)}
+    stream = io.BytesIO()
+    parquet.write_table(
+        content.replace_schema_metadata({**(content.schema.metadata or {}), **ours}), stream, write_page_checksum=True
+    )
+    return stream.getvalue()
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -98,16 +112,3 @@ def _read_parquet(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     if _CHECKSUM in metadata and metadata[_CHECKSUM] != database.fingerprint(frame, settings):
         raise ValueError("is damaged (the checksum of its rows)")
     return frame, settings
-
-
-def _parquet(frame: pd.DataFrame, settings: dict[str, Any]) -> bytes:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    content = pa.Table.from_pandas(frame, preserve_index=False)
-    ours = {_SETTINGS: json.dumps(settings), _CHECKSUM: database.fingerprint(frame, settings)}
-    stream = io.BytesIO()
-    parquet.write_table(
-        content.replace_schema_metadata({**(content.schema.metadata or {}), **ours}), stream, write_page_checksum=True
-    )
-    return stream.getvalue()
