@@ -322,7 +322,7 @@ def test_a_folder_of_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "broken.png cannot be read as an image" in wrong(capsys, "plane", *refused, "--size", "20")
     (tmp_path / "empty").mkdir()
     assert "no images in empty" in wrong(capsys, "plane", *refused)
-    (tmp_path / "one" / "class").mkdir(parents=True)
+    written(tmp_path / "one", "class/0.png", (20, 20))
     assert "got 1 subfolders" in wrong(capsys, "plane", "--data", str(tmp_path / "one"), *refused[2:])
     assert not (tmp_path / "out").exists()
 

@@ -1,4 +1,4 @@
-"""Studies of what the measures say: ``python -m fastrenyi.study.widths`` and the like, each of them a table.
+"""Studies of what the measures say: ``fastrenyi study``, ``python -m fastrenyi.study.widths`` and ``large``.
 
-They train small networks on real data. Need ``pip install 'fastrenyi[demo]'``.
+They train small networks on real data, and make tables. Need ``pip install 'fastrenyi[demo]'``.
 """

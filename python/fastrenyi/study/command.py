@@ -6,6 +6,7 @@ import itertools
 import math
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -106,8 +107,11 @@ def run(name: str, given: Mapping[str, Any]) -> list[Path]:
     if todo:
         (options.out / "runs").mkdir(parents=True, exist_ok=True)
         jobs = options.jobs or max(1, torch.get_num_threads() // options.threads)
-        with tqdm(total=len(planned), initial=len(planned) - len(todo), unit="run", desc=name, disable=None) as bar:
-            for line in runs.done(plan, todo, settings, jobs):
+        with (
+            tqdm(total=len(planned), initial=len(planned) - len(todo), unit="run", desc=name, disable=None) as bar,
+            closing(runs.done(plan, todo, settings, jobs)) as lines,
+        ):
+            for line in lines:
                 tqdm.write(line)
                 sys.stdout.flush()  # a reader behind a pipe sees each run when it is done
                 bar.update()

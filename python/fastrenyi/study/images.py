@@ -99,8 +99,10 @@ def _idx(root: Path, data: str) -> Pictures:
         images = _bytes(root / f"{part}-images-idx3-ubyte.gz", data, 16)
         labels = _bytes(root / f"{part}-labels-idx1-ubyte.gz", data, 8)
         if len(images) != 28 * 28 * len(labels) or not len(labels):
-            raise ValueError(f"--data: expected 28 x 28 pixels for each label of {part} in {root}, got {len(images)} "
-                             f"for {len(labels)} labels; get the files of {data} anew")  # fmt: skip
+            raise ValueError(
+                f"--data: expected 28 x 28 pixels for each label of {part} in {root}, got {len(images)} for "
+                f"{len(labels)} labels; get the files of {data} anew"
+            )
         scaled = images.reshape(-1, 1, 28, 28) / np.float32(255)
         return torch.from_numpy(scaled), torch.from_numpy(labels.astype(np.int64))
 
@@ -133,8 +135,7 @@ def _folder(folder: Path, size: int | None) -> Pictures:
     if len(classes) < 2 or len({label for _, label in found}) < len(classes):
         empty = [path.name for label, path in enumerate(classes) if label not in {label for _, label in found}]
         got = f"no images in {', '.join(empty)}" if empty else f"{len(classes)} subfolders"
-        raise ValueError(f"--data: expected in {folder} a subfolder of images for each of two classes or more, "
-                         f"got {got}")  # fmt: skip
+        raise ValueError(f"--data: expected subfolders of images in {folder}, one for each class, got {got}")
     images = []
     for path, _ in found:
         try:
@@ -151,8 +152,8 @@ def _folder(folder: Path, size: int | None) -> Pictures:
             )
     mode = "L" if all(image.mode == "L" for image in images) else "RGB"
     pixels = np.stack([np.atleast_3d(np.asarray(image.convert(mode))) for image in images]) / np.float32(255)
-    return Pictures(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(),
-                    torch.tensor([label for _, label in found]))  # fmt: skip
+    labels = torch.tensor([label for _, label in found])
+    return Pictures(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), labels)
 
 
 def _called(data: str) -> Pictures:
@@ -177,8 +178,8 @@ def _called(data: str) -> Pictures:
         raise ValueError(f"--data: expected {data} to return (x, y) or (train_x, train_y, test_x, test_y), got {got}")
     pairs = [_checked(data, x, y) for x, y in zip(parts[::2], parts[1::2], strict=True)]
     if len({pair[0].shape[1:] for pair in pairs}) > 1:
-        raise ValueError(f"--data: expected {data} to return images of one shape, got "
-                         f"{' and '.join(str(tuple(x.shape[1:])) for x, _ in pairs)}")  # fmt: skip
+        shapes = " and ".join(str(tuple(x.shape[1:])) for x, _ in pairs)
+        raise ValueError(f"--data: expected {data} to return images of one shape, got {shapes}")
     return Pictures(*pairs[0], held_out=pairs[1] if len(pairs) > 1 else None)
 
 

@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -96,7 +96,7 @@ class Run:
         return {settings: out / "runs" / f"{self}-{settings}.parquet" for settings in self.settings}
 
 
-def done(plan: Plan, runs: Sequence[Run], settings: Mapping[str, Any], jobs: int) -> Iterator[str]:
+def done(plan: Plan, runs: Sequence[Run], settings: Mapping[str, Any], jobs: int) -> Generator[str, None, None]:
     """Make the runs, so many at once, and give the line that tells of each; what is done stays if one of them fails."""
     if jobs == 1 or len(runs) == 1:
         threads = torch.get_num_threads()
@@ -110,8 +110,8 @@ def done(plan: Plan, runs: Sequence[Run], settings: Mapping[str, Any], jobs: int
     others = set(multiprocessing.active_children())
     # Not forked: OpenMP's threads do not survive that.
     with ProcessPoolExecutor(min(jobs, len(runs)), get_context("spawn"), _begin, (plan.threads,)) as pool:
-        futures = [pool.submit(_made, plan, run, settings) for run in runs]
         try:
+            futures = [pool.submit(_made, plan, run, settings) for run in runs]
             for future in as_completed(futures):
                 yield future.result()
         except BrokenProcessPool:
@@ -137,8 +137,10 @@ def read(path: Path, settings: Mapping[str, Any]) -> pd.DataFrame | None:
         if name not in _INFORMATIVE and kept.get(name) != value
     ]
     if different:
-        raise ValueError(f"--out: {path} was measured with other settings: {'; '.join(different)}. Give what it was "
-                         "measured with, or another folder")  # fmt: skip
+        raise ValueError(
+            f"--out: {path} was measured with other settings: {'; '.join(different)}. Give what it was measured with, "
+            "or another folder"
+        )
     return frame
 
 
