@@ -90,10 +90,11 @@ def test_info_and_help_import_nothing_heavy():
 import sys
 from fastrenyi import cli
 assert cli.main(["info"]) == 0
-try:
-    cli.main(["demo", "--help"])
-except SystemExit as exit_:
-    assert exit_.code == 0
+for command in (["demo"], ["study", "plane"]):
+    try:
+        cli.main([*command, "--help"])
+    except SystemExit as exit_:
+        assert exit_.code == 0
 heavy = {"torch", "pandas", "pyarrow", "matplotlib", "sklearn", "mlxtend"} & set(sys.modules)
 assert not heavy, heavy
 """
@@ -190,12 +191,17 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("command", "extra", "missing"),
     [("demo", "[demo]", missing) for missing in ("torch", "matplotlib", "pandas", "plotly")]
+    + [("study", "[demo]", missing) for missing in ("torch", "matplotlib", "pandas", "sklearn")]
     + [("report", "[report]", missing) for missing in ("matplotlib", "pandas", "pyarrow", "plotly")],
 )
 def test_a_missing_package_is_named_with_its_extra(command, extra, missing, tmp_path):
     pytest.importorskip("fastrenyi.demo")
     # mlxtend and scikit-learn are imported before the Monitor and would themselves fail without pandas.
-    arguments = {"demo": ["--data", "digits", "--out", str(tmp_path / "out")], "report": [str(tmp_path / "a.parquet")]}
+    arguments = {
+        "demo": ["--data", "digits", "--out", str(tmp_path / "out")],
+        "study": ["plane", "--data", "digits", "--out", str(tmp_path / "out")],
+        "report": [str(tmp_path / "a.parquet")],
+    }
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
     code = "import sys; sys.modules[sys.argv[1]] = None; from fastrenyi import cli; sys.exit(cli.main(sys.argv[2:]))"
     done = python(code, missing, command, *arguments[command])
