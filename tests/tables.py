@@ -37,8 +37,8 @@ def table(rows=ORDERED, steps=(0, 10, 20), batches=2, change=None):
                 made.append(
                     {
                         "step": step, "batch": batch, "layer": layer, "part": "", "depth": depth,
-                        "alpha": 1.01, "channels": channels, "channel_dim": 1 if channels > 1 else -1,
-                        "samples": 100, "activation": "relu",
+                        "method": "", "alpha": 1.01, "channels": channels, "channel_dim": 1 if channels > 1 else -1,
+                        "samples": 100, "activation": "relu", "bandwidth": 3.0,
                         "input_via": rows[depth - 1][0] if depth else "",
                         "error_via": rows[depth + 1][0] if depth + 1 < len(rows) else "",
                         "input_entropy": 6.0, "target_entropy": 3.2, "entropy": 6.2, "saturated": False, "dead": False,

@@ -17,7 +17,7 @@ from fastrenyi.kernels import Kernel
 
 CALLS = calls.all_calls()
 LEFT_OUT = {"Kernel", "Bandwidth"}  # to be subclassed
-OF_RESULTS = {"Activations", "PAPER", "losses"}
+OF_RESULTS = {"Activations", "BINNED", "PAPER", "TENSOR", "losses"}
 OF_TABLES = {"inequalities", "write_scalars"}
 ARGUMENTS = [(name, key) for name in CALLS for key in CALLS[name].keys]
 

@@ -78,7 +78,7 @@ def test_neighbours() -> None:
 
 
 def test_alignment() -> None:
-    for target in [None, [[1.0]], GRAM.astype(int), "labels"]:
+    for target in [[[1.0]], GRAM.astype(int), "labels"]:
         refused(TypeError, "target", lambda target=target: fr.Alignment(target))
     for target in [MAPS, GRAM[:2], GRAM * 2, with_value(GRAM, NAN, (0, 0)), with_value(GRAM, 0.3, (0, 1))]:
         refused(ValueError, "target", lambda target=target: fr.Alignment(target))

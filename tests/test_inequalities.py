@@ -42,7 +42,7 @@ def test_both_chains():
         (0, "backward", "b", "a", 2.0, 1.0, 1.0, 0.0, True),
     ]
     kinds = [str(kind).replace("object", "str") for kind in links.dtypes]
-    assert kinds == ["int64", "float64", "str", "str", "str", *["float64"] * 7, "bool"]
+    assert kinds == ["int64", "str", "float64", "str", "str", "str", *["float64"] * 7, "bool"]
 
 
 def test_equality_holds():

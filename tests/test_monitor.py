@@ -30,8 +30,8 @@ NULLS = [
     for of in ("", "_std")
 ]
 ERRORS = ["tradeoff_standard_error", "nonredundant_standard_error"]
-NUMBERS = [*QUANTITIES, *NULLS, *ERRORS, "alpha", "input_entropy", "target_entropy"]
-WORDS = ["layer", "part", "activation", "input_via", "error_via", "not_finite"]
+NUMBERS = [*QUANTITIES, *NULLS, *ERRORS, "alpha", "bandwidth", "input_entropy", "target_entropy"]
+WORDS = ["method", "layer", "part", "activation", "input_via", "error_via", "not_finite"]
 COUNTS = ["step", "batch", "depth", "channels", "channel_dim", "samples", "permutations", "pair_permutations", "pairs"]
 FLAGS = ["saturated", "dead"]
 

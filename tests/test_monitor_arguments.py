@@ -209,7 +209,7 @@ def test_probe_on_another_device():
 
 def test_probe_on_a_device_that_is_not_served():
     x, y = (tensor.to("meta") for tensor in probes(1)[0])
-    words = r"^probe\[0\]: x: expected an array on a device that is served, got one on 'meta'.* with x\.cpu\(\)$"
+    words = r"^probe\[0\]: y: expected an array on a device that is served, got one on 'meta'.* with y\.cpu\(\)$"
     with pytest.raises(fr.BackendUnavailableError, match=words):
         frt.Monitor(net(), [(x, y)])
 

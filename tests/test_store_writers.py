@@ -130,7 +130,7 @@ def test_numbers_that_sqlite_does_not_keep_as_they_are(path):
         "input_via": "",
         "error_via": "",
     }
-    known |= {"part": "", "channel_dim": -1}
+    known |= {"method": "", "part": "", "channel_dim": -1}
     frame = table([dict.fromkeys(COLUMNS, value) | known | {"step": k} for k, value in enumerate(values)])
     Store(path, {}).append(frame)
     pd.testing.assert_frame_equal(read(path)[0], frame)

@@ -21,7 +21,7 @@ from fastrenyi._errors import NotPositiveSemidefiniteError
 __all__ = [
     "TRACE_TOLERANCE", "adopt", "array", "beyond_rounding", "choice", "codes", "finite", "flag", "flat_batch", "gram",
     "gram_contents", "integer", "kind_error", "listed", "nonzero_rows", "orders", "positive", "positive_diagonal",
-    "quoted", "real", "same_home", "unit", "value_error", "verdict", "widths",
+    "quoted", "real", "same_home", "share", "unit", "value_error", "verdict", "widths",
 ]  # fmt: skip
 
 _REAL = tuple(reversed(BITS))
@@ -353,6 +353,14 @@ def positive(x: object, name: str) -> float:
     if not 0 < number < math.inf:  # comparisons are what every torch.compile traces of a symbol
         value_error(name, "a finite number above zero", x)
     return number
+
+
+def share(x: object, name: str) -> float:
+    """Accept a number from 0 on and below 1."""
+    value = _as_float(x, name, "a number in [0, 1)")
+    if not 0 <= value < 1:
+        value_error(name, "a number in [0, 1)", value)
+    return value
 
 
 def integer(x: object, name: str, least: int) -> int:

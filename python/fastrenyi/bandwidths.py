@@ -80,6 +80,11 @@ class _Given(Bandwidth):
         raise AssertionError("known")
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Found(_Given):
+    """A width that a rule has found before: unlike a given one it may be zero, the narrow limit."""
+
+
 @dataclass(frozen=True)
 class Silverman(Bandwidth):
     """Silverman's rule without the spread of the data: sigma = h n^(-1/(4+d)).
@@ -277,8 +282,9 @@ class Alignment(Bandwidth):
 
     Parameters
     ----------
-    target : array
-        B (n, n), usually the Gram of the labels; the same for all sample sets.
+    target : array, optional
+        B (n, n), usually the Gram of the labels; the same for all sample sets. None is for a Monitor of
+        ``fastrenyi.torch``, which takes the Gram of each minibatch's targets.
     widths : sequence of float, optional
         The grid; by default 75 widths, evenly spaced in the logarithm, from 0.1 to 10 times the median distance.
 
@@ -286,7 +292,7 @@ class Alignment(Bandwidth):
     ------
     TypeError, ValueError
         For a target that is no Gram or widths that are no positive numbers, and ValueError (naming ``bandwidth``) from
-        ``gram`` if n differs between samples and target.
+        ``gram`` if n differs between samples and target, or there is no target.
 
     Notes
     -----
@@ -303,18 +309,20 @@ class Alignment(Bandwidth):
     True
     """
 
-    target: AnyArray
+    target: AnyArray | None = None
     widths: Sequence[float] | npt.NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         """Check the arguments."""
-        object.__setattr__(self, "target", _check.adopt(self.target, "target"))
-        _check.gram(self.target, "target")
-        if not has_numbers(self.target):
-            _check.kind_error("target", "a Gram whose numbers are there", "a tensor that is traced or fake")
-        if len(self.target.shape) != 2:
-            _check.value_error("target", "one Gram of shape (n, n)", f"shape {tuple(self.target.shape)}")
-        _check.gram_contents(self.target, "target")
+        if self.target is not None:
+            target: Any = _check.adopt(self.target, "target")
+            object.__setattr__(self, "target", target)
+            _check.gram(target, "target")
+            if not has_numbers(target):
+                _check.kind_error("target", "a Gram whose numbers are there", "a tensor that is traced or fake")
+            if len(target.shape) != 2:
+                _check.value_error("target", "one Gram of shape (n, n)", f"shape {tuple(target.shape)}")
+            _check.gram_contents(target, "target")
         if self.widths is not None:
             if not isinstance(self.widths, (list, tuple, np.ndarray)) or getattr(self.widths, "ndim", 1) != 1:
                 _check.kind_error("widths", "a sequence of numbers", _check.quoted(self.widths))
@@ -333,8 +341,10 @@ class Alignment(Bandwidth):
 
     def __repr__(self) -> str:
         """Return the arguments, the target by its shape and a checksum that tells targets apart."""
-        checksum = zlib.crc32(wrap(self.target).tobytes())
-        target = f"<{home_of(self.target)}, shape {tuple(self.target.shape)}, crc32 {checksum:08x}>"
+        target = "None"
+        if self.target is not None:
+            checksum = zlib.crc32(wrap(self.target).tobytes())
+            target = f"<{home_of(self.target)}, shape {tuple(self.target.shape)}, crc32 {checksum:08x}>"
         return f"Alignment(target={target}, widths={self.widths!r})"
 
     def _key(self) -> tuple[Any, Any]:
@@ -342,12 +352,15 @@ class Alignment(Bandwidth):
         return key(self.target), widths
 
     def _known(self, batch: tuple[int, ...], n: int, d: int) -> None:
+        if self.target is None:
+            way_out = "pass Alignment(target), such as a Gram of labels"
+            _check.value_error("bandwidth", "a target Gram outside a Monitor", "Alignment() without one", way_out)
         if n != self.target.shape[0]:
             _check.value_error("bandwidth", f"a target Gram of the {n} samples", f"shape {tuple(self.target.shape)}")
 
     def _widths(self, x: Array, kernel: KernelSpec) -> Array:
         on = kernels_for(x)
-        target = on.here(self.target, "float64")
+        target = on.here(self.target, "float64")  # _known has refused to go on without one
         if self.widths is None:
             steps = on.here(np.geomspace(0.1, 10.0, 75), "float64")
             grid = steps[:, None] * Median()._widths(x, kernel)

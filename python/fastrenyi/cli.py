@@ -175,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     report.add_argument("--out", type=Path, help="folder to write into (default: that of the table, where it is one)")
     report.add_argument("--alpha", type=float, help="which order, of a table of several")
+    report.add_argument("--method", help="which method, of a table of several")
 
     export = commands.add_parser("export", help="write a Monitor's table as Parquet or CSV", allow_abbrev=False)
     export.add_argument("store", type=Path, metavar="STORE", help="of a Monitor, or its table in Parquet")
@@ -230,15 +231,18 @@ def _study(options: argparse.Namespace) -> None:
 def _report(options: argparse.Namespace) -> None:
     from fastrenyi.report.groups import Group, grouped
     from fastrenyi.report.page import TITLE, write_together
-    from fastrenyi.report.run import Run, of_order, read_table
+    from fastrenyi.report.run import Run, of_method, of_order, read_table
 
     several = len(options.frames) > 1
     if several and options.out is None:
         raise ValueError("out: expected a folder for the report of several tables; give --out FOLDER")
     frames = [read_table(path) for path in options.frames]
+    runs = [Run.load(path) for path in options.frames]
+    if options.method is not None:
+        frames = [of_method(frame, options.method) for frame in frames]
+        runs = [run.of_method(options.method) for run in runs]
     if options.alpha is not None:
         frames = [of_order(frame, options.alpha) for frame in frames]
-    runs = [Run.load(path) for path in options.frames]
     if several or options.labels:
         groups = grouped(frames, runs, options.labels or _names(options.frames))
     else:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any, overload
 
+import numpy as np
+
 from fastrenyi import _check
 from fastrenyi._array import Array, ArrayT, Foreign, Home, Values, has_numbers, home_of, wrap
 from fastrenyi.bandwidths import BandwidthLike
-from fastrenyi.kernels import Delta, Kernel, KernelLike, as_kernel
+from fastrenyi.kernels import Delta, Kernel, KernelLike, Widthed, as_kernel
 
-__all__ = ["channel_grams", "channels", "gram", "grams_of", "tensor_gram", "vectors"]
+__all__ = ["channel_grams", "channels", "gram", "grams_of", "tensor_gram", "tensor_width", "vectors"]
 
 
 def _accept(x: object, name: str, kernel: object, bandwidth: object) -> tuple[Array, Home, Kernel]:
@@ -215,3 +217,15 @@ def tensor_gram(maps: Array, kernel: KernelLike = "gaussian", bandwidth: Bandwid
     if maps.ndim < 1:
         _check.value_error("maps", "samples of shape (n, ...)", "a single number")
     return _grams(maps, vectors(maps), home, chosen, "maps")
+
+
+def tensor_width(maps: Array, kernel: Kernel) -> float:
+    """Return the width with which `kernel` would make the ``tensor_gram`` of maps; NaN of a kernel that has none."""
+    maps, home, _ = _accept(maps, "maps", kernel, None)
+    if not isinstance(kernel, Widthed):
+        return math.nan
+    found, given = kernel._width(vectors(maps), home, "maps")
+    width = float(found)
+    if not math.isfinite(width):
+        _check.widths(np.array(width), given)
+    return width

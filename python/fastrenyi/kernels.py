@@ -5,14 +5,14 @@ from __future__ import annotations
 import numbers
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
 from fastrenyi import _check, _dispatch
 from fastrenyi._array import Array, Home, key
 from fastrenyi._spec import KernelSpec
-from fastrenyi.bandwidths import BandwidthLike, as_bandwidth
+from fastrenyi.bandwidths import BandwidthLike, Found, as_bandwidth
 
 __all__ = [
     "Cosine", "Delta", "Gaussian", "Kernel", "KernelLike", "KernelName", "Laplacian", "Polynomial", "as_kernel",
@@ -43,6 +43,7 @@ class Widthed(Kernel):
     """A kernel of the distance between two samples over a width."""
 
     bandwidth: BandwidthLike = "silverman"
+    _kind: ClassVar[str]
 
     def __post_init__(self) -> None:
         """Check the arguments."""
@@ -59,15 +60,19 @@ class Widthed(Kernel):
     def _key(self) -> tuple[type, Any]:
         return type(self), key(self.bandwidth)
 
-    def _distance_gram(self, spec: KernelSpec, x: Array, home: Home, name: str) -> Array:
-        operations = _dispatch.operations(home.library)
+    def _gram(self, x: Array, home: Home, name: str) -> Array:
+        width, given = self._width(x, home, name)
+        return _dispatch.operations(home.library).gram(x, KernelSpec.plain(self._kind), width, given, name)
+
+    def _width(self, x: Array, home: Home, name: str) -> tuple[float | Array, bool]:
+        """Return the width, or widths (...), for samples (..., n, d), and whether they were given, not found."""
         rule = as_bandwidth(self.bandwidth)
         *batch, n, d = x.shape
         width = rule._known(tuple(batch), n, d)
-        given = width is not None
-        if width is None:
-            width = operations.bandwidth(x, rule, spec, name)
-        return operations.gram(x, spec, width, given, name)
+        if width is not None:
+            return width, not isinstance(rule, Found)
+        found = _dispatch.operations(home.library).bandwidth(x, rule, KernelSpec.plain(self._kind), name)
+        return found, False
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,8 +104,7 @@ class Gaussian(Widthed):
            [0.3033, 0.5   ]])
     """
 
-    def _gram(self, x: Array, home: Home, name: str) -> Array:
-        return self._distance_gram(KernelSpec.plain("gaussian"), x, home, name)
+    _kind: ClassVar[str] = "gaussian"
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +135,7 @@ class Laplacian(Widthed):
            [0.1839, 0.5   ]])
     """
 
-    def _gram(self, x: Array, home: Home, name: str) -> Array:
-        return self._distance_gram(KernelSpec.plain("laplacian"), x, home, name)
+    _kind: ClassVar[str] = "laplacian"
 
 
 @dataclass(frozen=True)

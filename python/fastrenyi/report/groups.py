@@ -43,8 +43,8 @@ def grouped(frames: Sequence[pd.DataFrame], runs: Sequence[Run], labels: Sequenc
 def pooled(frames: Sequence[pd.DataFrame], label: str = "") -> pd.DataFrame:
     """Return one table in which each run is a minibatch: its means over its own, with the nulls' deviations of these.
 
-    So whatever is drawn or said with an error has that over seeds. ValueError where runs have other layers, steps or
-    orders than the first one.
+    So whatever is drawn or said with an error has that over seeds. ValueError where runs have other layers, steps,
+    methods or orders than the first one.
     """
     import pandas as pd
 
@@ -52,7 +52,7 @@ def pooled(frames: Sequence[pd.DataFrame], label: str = "") -> pd.DataFrame:
     for seed, frame in enumerate(frames):
         check_table(frame)
         ordered = frame.sort_values(["step", "depth", "batch"])
-        for name in ("alpha", "step", "layer"):
+        for name in ("method", "alpha", "step", "layer"):
             if set(ordered[name]) != set(frames[0][name]):
                 raise ValueError(
                     f"labels: expected runs of one label to have the same {name}s, but run {seed + 1} of {label!r} has "

@@ -69,9 +69,11 @@ def _kernel(group: Group) -> str:
     words = {
         "kernel": "Kernel",
         "kernel_on": "on",
+        "bins": "bins of equal width",
         "bandwidth": "width",
+        "smooth": "share of the earlier width",
         "error_bandwidth": "width of errors",
         "label_kernel": "kernel of labels",
     }
-    told = ", ".join(f"{word} {known[name]}" for name, word in words.items() if known.get(name) is not None)
+    told = ", ".join(f"{word} {known[name]}" for name, word in words.items() if known.get(name))
     return f"{group.label}: {told}" if told and group.label else told

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +79,12 @@ class Run:
             )
         return run
 
+    def of_method(self, method: str) -> Run:
+        """Return what is known of one of several methods: the settings that it shares with others, and its own."""
+        known = {name: value for name, value in self.settings.items() if name != "methods"}
+        own = self.settings.get("methods", {}).get(method, {})
+        return replace(self, settings={"method": method, **known, **own})
+
     def moments_of(self, frame: pd.DataFrame) -> dict[str, int]:
         """Return the named steps to look at: the run's, else the first, the middle and the last of the table."""
         steps = sorted(int(step) for step in frame["step"].unique())
@@ -115,9 +121,22 @@ def of_order(frame: pd.DataFrame, alpha: float) -> pd.DataFrame:
     return frame[frame["alpha"] == alpha]
 
 
-def check_table(frame: pd.DataFrame) -> None:
-    """Raise ValueError unless `frame` has the columns of ``Monitor.frame()``, of their kinds, and rows of one order."""
+def of_method(frame: pd.DataFrame, method: str) -> pd.DataFrame:
+    """Return the rows of one method; ValueError if it is none of the table's."""
     _check_columns(frame)
+    if method not in set(frame["method"]):
+        raise ValueError(f"method: expected one of the table's, {_methods(frame)}, got {method!r}")
+    return frame[frame["method"] == method]
+
+
+def check_table(frame: pd.DataFrame) -> None:
+    """Raise ValueError unless `frame` has the columns of ``Monitor.frame()``, and rows of one method and order."""
+    _check_columns(frame)
+    if frame["method"].nunique() > 1:
+        raise ValueError(
+            f"frame: expected rows of one method, got {_methods(frame)}; give those of one, such as "
+            f"frame[frame.method == {frame['method'].iloc[0]!r}], or call fastrenyi report with --method"
+        )
     if frame["alpha"].nunique() > 1:
         raise ValueError(
             f"frame: expected rows of one order alpha, got {_orders(frame)}; give those of one, such as "
@@ -127,6 +146,10 @@ def check_table(frame: pd.DataFrame) -> None:
 
 def _orders(frame: pd.DataFrame) -> str:
     return ", ".join(str(alpha) for alpha in sorted(frame["alpha"].unique()))
+
+
+def _methods(frame: pd.DataFrame) -> str:
+    return ", ".join(map(repr, sorted(frame["method"].unique())))
 
 
 def _check_columns(frame: pd.DataFrame) -> None:

@@ -17,6 +17,7 @@ COLUMNS = {
     "layer": "str",
     "part": "str",
     "depth": "int64",
+    "method": "str",
     "alpha": "float64",
     "channels": "int64",
     "channel_dim": "int64",
@@ -24,6 +25,7 @@ COLUMNS = {
     "activation": "str",
     "input_via": "str",
     "error_via": "str",
+    "bandwidth": "float64",
     "input_entropy": "float64",
     "target_entropy": "float64",
     "entropy": "float64",
@@ -43,7 +45,7 @@ COLUMNS = {
     "tradeoff_standard_error": "float64",
     "nonredundant_standard_error": "float64",
 }
-ORDER = ["step", "batch", "depth", "alpha"]
+ORDER = ["step", "batch", "depth", "method", "alpha"]
 """What the rows are sorted by, and told apart."""
 
 

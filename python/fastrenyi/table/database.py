@@ -28,7 +28,7 @@ EMPTY: Head = (0, 0)
 Content = tuple["pd.DataFrame", dict[str, Any], Head, int]
 """Rows, settings, head, and the checksum of the rows alone, from which that of more rows goes on."""
 
-_OURS, _FORMAT = 0x46524E59, 2  # application_id and user_version, by which SQLite's files are told apart
+_OURS, _FORMAT = 0x46524E59, 3  # application_id and user_version, by which SQLite's files are told apart
 _WAIT = 60.0  # seconds for which a writer waits for readers
 _CHUNK = 10_000
 _SQL = {"int64": "INTEGER", "bool": "INTEGER", "float64": "REAL", "str": "TEXT"}

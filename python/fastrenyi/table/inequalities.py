@@ -16,6 +16,7 @@ __all__ = ["inequalities"]
 
 _COLUMNS = {
     "step": "int64",
+    "method": "str",
     "alpha": "float64",
     "chain": "str",
     "source": "str",
@@ -46,20 +47,20 @@ def inequalities(frame: pd.DataFrame, tolerance: float = 0.0) -> pd.DataFrame:
     ----------
     frame : pandas.DataFrame
         As `Monitor.frame()` gives it; the columns step, batch, layer, depth, mi_input, mi_error, input_via and
-        error_via are used, and alpha where it is there: each order has its own links.
+        error_via are used, and method and alpha where they are there: each method and order has its own links.
     tolerance : float
         By how many bits a link may be violated and still hold; finite, not negative.
 
     Returns
     -------
     pandas.DataFrame
-        One row per link, by step and order, the forward chain first, in the direction of the chain: step; alpha (NaN
-        for a frame without it); chain ("forward" or "backward"); source and target, the two layers; left and right,
-        their mutual informations in bits, each the mean over the minibatches; left_null and right_null, the means of
-        their nulls (NaN in a frame without them): a chain that these keep as well holds whatever the data are; gap =
-        left - right; gap_error, the standard error of the mean of that difference over the minibatches (NaN for one);
-        violation = max(0, -gap); holds, whether violation is at most tolerance, or at most two gap_error above it.
-        Layers without a value (NaN) are no part of a chain.
+        One row per link, by step, method and order, the forward chain first, in the direction of the chain: step;
+        method ("" for a frame without it); alpha (NaN for a frame without it); chain ("forward" or "backward"); source
+        and target, the two layers; left and right, their mutual informations in bits, each the mean over the
+        minibatches; left_null and right_null, the means of their nulls (NaN in a frame without them): a chain that
+        these keep as well holds whatever the data are; gap = left - right; gap_error, the standard error of the mean of
+        that difference over the minibatches (NaN for one); violation = max(0, -gap); holds, whether violation is at
+        most tolerance, or at most two gap_error above it. Layers without a value (NaN) are no part of a chain.
 
     Raises
     ------
@@ -99,9 +100,11 @@ def inequalities(frame: pd.DataFrame, tolerance: float = 0.0) -> pd.DataFrame:
     _check_arguments(frame, tolerance)
     if "alpha" not in frame:
         frame = frame.assign(alpha=math.nan)
+    if "method" not in frame:
+        frame = frame.assign(method="")
     links = [
-        {"step": step, "alpha": alpha, "chain": chain, **link}
-        for (step, alpha), rows in frame.groupby(["step", "alpha"], sort=True, dropna=False)
+        {"step": step, "method": method, "alpha": alpha, "chain": chain, **link}
+        for (step, method, alpha), rows in frame.groupby(["step", "method", "alpha"], sort=True, dropna=False)
         for chain, (value, via) in _CHAINS.items()
         for link in _links(rows.sort_values("depth", kind="stable"), value, via, tolerance)
     ]
@@ -160,12 +163,12 @@ def _check_arguments(frame: object, tolerance: object) -> None:
             _check.kind_error("frame", f"numbers in the column {name}", f"dtype {frame[name].dtype}")
     if "alpha" in frame and not pd.api.types.is_numeric_dtype(frame["alpha"]):
         _check.kind_error("frame", "numbers in the column alpha", f"dtype {frame['alpha'].dtype}")
-    twice = frame.duplicated([name for name in ("step", "batch", "layer", "alpha") if name in frame])
+    twice = frame.duplicated([name for name in ("step", "batch", "layer", "method", "alpha") if name in frame])
     if twice.any():
         step, batch, layer = frame.loc[twice, ["step", "batch", "layer"]].iloc[0]
         _check.value_error(
             "frame",
-            "one row per step, batch, layer and order",
+            "one row per step, batch, layer, method and order",
             f"two of step {step}, batch {batch}, layer {layer!r}",
             "keep one of them, or take one run at a time",
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fastrenyi import _check
 from fastrenyi._errors import StoreError
 from fastrenyi.table import database
 from fastrenyi.table.columns import table
@@ -17,9 +19,21 @@ from fastrenyi.table.writer import Writer, writer
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Store"]
+__all__ = ["Store", "path_of"]
 
 _INFORMATIVE = {"version"}  # settings that may change from one run to the next
+
+
+def path_of(store: object) -> Path | None:
+    """Accept the path of a store, or None."""
+    if store is None:
+        return None
+    if not isinstance(store, (str, os.PathLike)):
+        _check.kind_error("store", "the path of a file, or None", type(store).__name__)
+    path = os.fspath(store)
+    if not isinstance(path, str) or not path or "\0" in path:
+        _check.value_error("store", "the path of a file, or None", repr(path))
+    return Path(path)
 
 
 class Store:
@@ -107,6 +121,15 @@ class Store:
             self._look()
             self._frames = [database.joined(self._frames)]
             return self._frames[0]
+
+    def last_before(self, step: int, column: str) -> dict[tuple[str, int], dict[str, float]]:
+        """Return by method and batch what the column had last of each layer, at the steps before this one."""
+        rows = self.frame
+        rows = rows[(rows["step"] < step) & rows[column].notna()]
+        found: dict[tuple[str, int], dict[str, float]] = {}
+        for method, batch, layer, value in rows[["method", "batch", "layer", column]].itertuples(index=False):
+            found.setdefault((method, batch), {})[layer] = value  # the rows ascend by step
+        return found
 
     def close(self) -> None:
         """Let other processes write, until this one does so again."""

@@ -11,8 +11,12 @@ import fastrenyi.torch.ops  # noqa: F401 - the operations of every public functi
 from fastrenyi.torch import losses
 from fastrenyi.torch.average import Average
 from fastrenyi.torch.inequalities import inequalities
-from fastrenyi.torch.monitor import PAPER, Monitor
+from fastrenyi.torch.methods import BINNED, PAPER, TENSOR
+from fastrenyi.torch.monitor import Monitor
 from fastrenyi.torch.network.capture import Activations, capture
 from fastrenyi.torch.scalars import write_scalars
 
-__all__ = ["PAPER", "Activations", "Average", "Monitor", "capture", "inequalities", "losses", "write_scalars"]
+__all__ = [
+    "BINNED", "PAPER", "TENSOR", "Activations", "Average", "Monitor", "capture", "inequalities", "losses",
+    "write_scalars",
+]  # fmt: skip

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import os
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from torch import Tensor, nn
+from torch import nn
 
-import fastrenyi as fr
 from fastrenyi import _check
 from fastrenyi._call import Alpha
-from fastrenyi.bandwidths import BandwidthLike, Median, Silverman
+from fastrenyi.bandwidths import BandwidthLike, Median
 from fastrenyi.kernels import KernelLike
 from fastrenyi.table.columns import table
-from fastrenyi.table.store import Store
+from fastrenyi.table.store import Store, path_of
+from fastrenyi.torch.methods import methods_of, passes_of, stored_of
 from fastrenyi.torch.network.batches import accept, fingerprint, follow, place_of, variable
 from fastrenyi.torch.network.capture import Side
 from fastrenyi.torch.network.probe import Links, Loss, run
@@ -28,22 +26,14 @@ from fastrenyi.torch.network.select import select as choose
 from fastrenyi.torch.network.structure import Choice
 from fastrenyi.torch.notices import Notices
 from fastrenyi.torch.progress import Progress, bar_of_tqdm
-from fastrenyi.torch.rows import input_gram, of_batch, target_gram
+from fastrenyi.torch.rows import of_batch, size_of
 from fastrenyi.torch.settings import Settings, telling
+from fastrenyi.torch.variables import Variables
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["PAPER", "Monitor"]
-
-PAPER: dict[str, Any] = {
-    "bandwidth": Silverman(5.0),
-    "error_bandwidth": Silverman(0.1),
-    "kernel_on": "maps",
-    "errors": "after",
-    "max_pairs": None,
-}
-"""The settings of the paper, where they are not the defaults: ``Monitor(model, probe, **frt.PAPER)``."""
+__all__ = ["Monitor"]
 
 _WIDTH = Median()
 
@@ -110,6 +100,23 @@ class Monitor:
     errors : bool, "before" or "after"
         Whether errors are gradients with respect to what a layer puts out before (True) or after its activation
         function. False leaves out `mi_error` (NaN), and the backward pass.
+    smooth : float
+        The share, in [0, 1), of a layer's width at the step measured before in its width, which is this share of that
+        one and the rest of what `bandwidth` finds now; 0.9 after Wickstrom et al. The widths are the column bandwidth
+        of the table, from which a run that is resumed goes on. Needs ``kernel_on="tensor"``. Pairs of maps and errors
+        have what the rules find.
+    bins : int, optional
+        With ``kernel="delta"``: a layer's numbers, and its errors', are put into so many bins of equal width over their
+        range in the minibatch, and all bins of a sample are one symbol. At order 1 the entropies are Shannon's and the
+        informations exact ones of the symbols: I(X;T) = S(T), where no two inputs are equal. They end at log2 n, where
+        each sample is a symbol of its own (the column saturated), and then say nothing of the layer.
+    softmax : bool
+        Measure the probabilities in place of what the network puts out, by softmax over the features of the layer that
+        it comes from; of errors nothing changes. Part of the column activation.
+    methods : dict from name to dict, optional
+        Several methods side by side, each by what it has in place of the settings above from `alpha` to `softmax`, such
+        as ``{"default": {}, "paper": frt.PAPER, "tensor": frt.TENSOR, "binned": frt.BINNED}``. Those that have the same
+        `activations` and `errors` share passes through the network. The column method says which one a row is of.
     loss : callable (output, y) -> scalar tensor, optional
         The loss whose gradients are the errors; a sum over samples, so that a sample's error does not depend on the
         size of the minibatch. Default: squared error for floating y; for integers cross entropy, classes along the
@@ -166,8 +173,9 @@ class Monitor:
     Warns once of a layer whose entropy is above 0.98 or under 0.02 of log2 n, to whose kernel all samples are apart or
     the same, and of targets that are nearly all different under ``label_kernel``.
 
-    ``Monitor(model, probe, **frt.PAPER)`` has the paper's settings. The others are farthest above the null in units of
-    its error and break chains little where these must hold, see docs/choosing-a-width.md.
+    ``Monitor(model, probe, **frt.PAPER)`` has the paper's settings, `frt.TENSOR` those of tensor kernels with aligned
+    widths, `frt.BINNED` those of exact discrete information, for comparison. The defaults are farthest above the null
+    in units of its error and break chains little where these must hold, see docs/choosing-a-width.md.
 
     Threads that share a Monitor, or a store, are served in turn. Ctrl-C within `measure` drops what it has measured of
     that step, and says so.
@@ -217,6 +225,10 @@ class Monitor:
         pairs: bool = True,
         max_pairs: int | None = 1000,
         errors: bool | Side = True,
+        smooth: float = 0.0,
+        bins: int | None = None,
+        softmax: bool = False,
+        methods: Mapping[str, Mapping[str, Any]] | None = None,
         loss: Loss | None = None,
         null: int = 10,
         seed: int = 0,
@@ -247,64 +259,55 @@ class Monitor:
             batch_dim=batch_dim,
             channel_dim=channel_dim,
         )
-        path = _path(store)
-        self._settings = Settings.accept(
-            alpha=alpha,
-            bandwidth=bandwidth,
-            error_bandwidth=error_bandwidth,
-            kernel=kernel,
-            kernel_on=kernel_on,
-            label_kernel=label_kernel,
-            activations=activations,
-            pairs=pairs,
-            max_pairs=max_pairs,
-            errors=errors,
-            loss=loss,
-            null=null,
-            seed=seed,
-            links=links,
-            on_nan=on_nan,
-            names=names,
+        path = path_of(store)
+        self._methods = methods_of(
+            methods,
+            {
+                "alpha": alpha,
+                "bandwidth": bandwidth,
+                "error_bandwidth": error_bandwidth,
+                "kernel": kernel,
+                "label_kernel": label_kernel,
+                "kernel_on": kernel_on,
+                "activations": activations,
+                "pairs": pairs,
+                "max_pairs": max_pairs,
+                "errors": errors,
+                "smooth": smooth,
+                "bins": bins,
+                "softmax": softmax,
+            },
         )
+        self._settings = Settings.accept(loss=loss, null=null, seed=seed, links=links, on_nan=on_nan, names=names)
         self._existing = _check.choice(existing, "existing", ("error", "skip", "replace"))
         self._progress = _check.flag(progress, "progress")
         if self._progress:
             bar_of_tqdm()
 
-        # The Grams of x and y, the same throughout the training. In float64, from which they go down to a layer's
-        # dtype: the way up would keep the rounding of the trace.
-        self._inputs: list[Tensor] = []
-        self._targets: list[Tensor | None] = []
-        for index, batch in enumerate(self._batches):
-            x = variable(self._model, batch, self._reading.input, self._reading.batch_dim, f"probe[{index}]")
-            with telling(f"probe[{index}]: x", instead_of="maps"):
-                self._inputs.append(input_gram(x, self._settings.kernel))
-            with telling(f"probe[{index}]: y", instead_of="maps"):
-                y = batch[1]
-                self._targets.append(None if y is None else target_gram(y, self._settings.target_kernel))
         self._notices = Notices()
-        self._entropies: list[dict[float, dict[str, float]]] = [{} for _ in self._batches]  # by order
-        for x, y, known in zip(self._inputs, self._targets, self._entropies, strict=True):
-            orders = self._settings.orders
-            of_x = fr.entropy(x, alpha=orders).tolist()
-            of_y = [math.nan] * len(orders) if y is None else fr.entropy(y, alpha=orders).tolist()
-            for order, s_x, s_y in zip(orders, of_x, of_y, strict=True):
-                known[order] = {"input_entropy": s_x, "target_entropy": s_y}
-                self._notices.of_variable("the input", s_x, len(x), stacklevel=3)
-                self._notices.of_labels(self._settings.target_kernel, s_y, len(x), stacklevel=3)
+        self._variables: dict[str, list[Variables]] = {method.name: [] for method in self._methods}  # by minibatch
+        for index, batch in enumerate(self._batches):
+            where = f"probe[{index}]"
+            x = variable(self._model, batch, self._reading.input, self._reading.batch_dim, where)
+            for method in self._methods:
+                known = Variables.of(method, x, batch[1], where)
+                self._variables[method.name].append(known)
+                self._notices.of_minibatch(method, known, stacklevel=3)
         stored = {
             "version": version("fastrenyi"),
             "layers": names,
+            **stored_of(self._methods),
             **self._settings.stored,
             **self._reading.stored,
-            "probe_sizes": [len(x) for x in self._inputs],
+            "probe_sizes": [len(known.x) for known in self._variables[self._methods[0].name]],
             "probe_hash": fingerprint(self._batches),
         }
         self._store = Store(path, stored)
 
     def __repr__(self) -> str:
         """What is measured and how, and how far it has come."""
-        shown = {name: self.settings[name] for name in ("layers", "probe_sizes", "alpha", "pairs", "errors")}
+        names = ("layers", "probe_sizes", "alpha", "pairs", "errors", "methods")
+        shown = {name: self.settings[name] for name in names if name in self.settings}
         # Of long lists the beginning.
         parts = [f"{name}={reprlib.repr(value)}" for name, value in {**shown, "steps": self.steps}.items()]
         if self._store.path is not None:
@@ -327,22 +330,24 @@ class Monitor:
         return self._existing
 
     def frame(self) -> pd.DataFrame:
-        """All rows measured so far, sorted by step, batch, depth and alpha: one row for each.
+        """All rows measured so far, sorted by step, batch, depth, method and alpha: one row for each.
 
         Columns: step, batch (index in `probe`), layer, part (the tensor that was measured, such as "[0]", where it puts
-        out several), depth (0, 1, ... in the order of execution), alpha (the order), channels (1 for an output that is
-        no feature maps), channel_dim (their axis in the layer's output, -1 for none), samples n, activation (the
-        function behind which the layer was kept, "" for its own output), input_via and error_via (the layer through
-        which all that this one gets of the input, or all of its error, has come, "" where there is none); in bits
-        input_entropy S(X), target_entropy S(Y), entropy S(T), mi_input I(X;T), mi_target I(T;Y), mi_error
-        I(delta_K;delta_i), tradeoff and nonredundant, each of these five with mean and standard deviation of its null
-        (such as mi_input_null and mi_input_null_std); tradeoff_share and nonredundant_share (shares of 1); pairs, how
-        many pairs of maps these are means over, and tradeoff_standard_error and nonredundant_standard_error, how far in
-        bits from those over all pairs (0 where these are all, NaN for a sample of one); saturated, where S(T) > 0.98
-        log2 n, and dead, where it is under 1e-4 bits; not_finite, what of the layer was not finite and so is NaN:
-        "output", "error", or the error of the last layer, "" where nothing was; permutations and pair_permutations of
-        the nulls. NaN where a quantity does not apply: pair quantities of one channel, shares of a dead layer, mi_error
-        of the last layer itself and of layers that the loss does not depend on.
+        out several), depth (0, 1, ... in the order of execution), method (its name, "" for one alone), alpha (the
+        order), channels (1 for an output that is no feature maps), channel_dim (their axis in the layer's output, -1
+        for none), samples n, activation (the function behind which the layer was kept, "" for its own output),
+        input_via and error_via (the layer through which all that this one gets of the input, or all of its error, has
+        come, "" where there is none); bandwidth, the width of a layer's one kernel (NaN where each map has its own, or
+        a kernel has none); in bits input_entropy S(X), target_entropy S(Y), entropy S(T), mi_input I(X;T), mi_target
+        I(T;Y), mi_error I(delta_K;delta_i), tradeoff and nonredundant, each of these five with mean and standard
+        deviation of its null (such as mi_input_null and mi_input_null_std); tradeoff_share and nonredundant_share
+        (shares of 1); pairs, how many pairs of maps these are means over, and tradeoff_standard_error and
+        nonredundant_standard_error, how far in bits from those over all pairs (0 where these are all, NaN for a sample
+        of one); saturated, where S(T) > 0.98 log2 n, and dead, where it is under 1e-4 bits; not_finite, what of the
+        layer was not finite and so is NaN: "output", "error", or the error of the last layer, "" where nothing was;
+        permutations and pair_permutations of the nulls. NaN where a quantity does not apply: pair quantities of one
+        channel, shares of a dead layer, mi_error of the last layer itself and of layers that the loss does not depend
+        on.
         """
         return self._store.frame.copy()
 
@@ -386,46 +391,36 @@ class Monitor:
         self.close()
 
     def _rows(self, step: int, progress: Progress) -> Iterator[dict[str, Any]]:
-        links: Links | None = None  # found on the first minibatch of each step
+        links: dict[Any, Links] = {}  # of each pass, found on the first minibatch of each step
+        earlier = self._store.last_before(step, "bandwidth") if any(m.smooth for m in self._methods) else {}
         whole(self._model)
         place = place_of(self._model)
         for batch in range(len(self._batches)):
             where = f"step {step}, probe[{batch}]"
-            progress.at(batch)
-            with telling(where):
-                acts, links, left_out, doubtful = run(
-                    self._model,
-                    self._reading,
-                    follow(self._batches[batch], self._place, place),
-                    len(self._inputs[batch]),
-                    self._settings.loss,
-                    self._settings.activations,
-                    self._settings.errors_at,
-                    links,
-                )
-            called = {name.rpartition("#")[0] or name for name in [*acts, *left_out]}
-            self._notices.of_reading(
-                [name for name in self.settings["layers"] if name not in called],
-                left_out,
-                doubtful,
-                len(self._inputs[batch]),
-                stacklevel=3,
-            )
-            x, y, entropies = self._inputs[batch], self._targets[batch], self._entropies[batch]
-            for row in of_batch(self._settings, acts, links, x, y, where, progress):
-                self._notices.of_variable(f"layer {row['layer']!r}", row["entropy"], len(x), stacklevel=4)
-                yield {"step": step, "batch": batch, "samples": len(x), **entropies[row["alpha"]], **row}
-
-
-def _path(store: object) -> Path | None:
-    if store is None:
-        return None
-    if not isinstance(store, (str, os.PathLike)):
-        _check.kind_error("store", "the path of a file, or None", type(store).__name__)
-    path = os.fspath(store)
-    if not isinstance(path, str) or not path or "\0" in path:
-        _check.value_error("store", "the path of a file, or None", repr(path))
-    return Path(path)
+            for side, methods in passes_of(self._methods).items():
+                progress.at(batch)
+                n = len(self._variables[methods[0].name][batch].x)
+                with telling(where):
+                    passed = run(
+                        self._model,
+                        self._reading,
+                        follow(self._batches[batch], self._place, place),
+                        n,
+                        self._settings.loss if side.errors else None,
+                        side.activations,
+                        side.errors or "before",
+                        links.get(side),
+                    )
+                links[side] = passed.links
+                self._notices.of_reading(self.settings["layers"], passed, n, stacklevel=3)
+                progress.expect(size_of(method, x) for method in self._methods for x in passed.acts.values())
+                for method in methods:
+                    known = self._variables[method.name][batch]
+                    widths = earlier.get((method.name, batch), {}) if method.smooth else {}
+                    for row in of_batch(self._settings, method, passed, known, widths, method.about(where), progress):
+                        what = method.about(f"layer {row['layer']!r}")
+                        self._notices.of_variable(what, method.kernel, row["entropy"], n, stacklevel=4)
+                        yield {"step": step, "batch": batch, "samples": n, **known.entropies[row["alpha"]], **row}
 
 
 def _need_pandas() -> None:

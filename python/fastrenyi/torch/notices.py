@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-from fastrenyi.kernels import Kernel
+from fastrenyi.kernels import Delta, Kernel
+from fastrenyi.torch.methods import Method
+from fastrenyi.torch.network.probe import Pass
+from fastrenyi.torch.variables import Variables
 
 __all__ = ["Notices", "saturated"]
 
@@ -25,8 +28,28 @@ class Notices:
         """Nothing has been said yet."""
         self._said: set[str] = set()
 
-    def of_variable(self, what: str, entropy: float, n: int, stacklevel: int) -> None:
+    def of_minibatch(self, method: Method, known: Variables, stacklevel: int) -> None:
+        """Say what input and targets are to the kernels of a method."""
+        n = len(known.x)
+        for entropies in known.entropies.values():
+            if not isinstance(known.kernel, Delta):  # to which inputs are apart, rightly
+                what = method.about("the input")
+                self.of_variable(what, known.kernel, entropies["input_entropy"], n, stacklevel + 1)
+            what = method.about("label_kernel")
+            self.of_labels(what, method.target_kernel, entropies["target_entropy"], n, stacklevel + 1)
+
+    def of_variable(self, what: str, kernel: Kernel, entropy: float, n: int, stacklevel: int) -> None:
         """Say that a kernel tells nothing of a variable, and what helps."""
+        if isinstance(kernel, Delta):
+            if saturated(entropy, n):
+                self._say(
+                    what,
+                    f"{what}: the entropy is {entropy:.3g} bits of log2 n = {math.log2(n):.3g}: nearly all samples are "
+                    "symbols of their own, so that an information is its largest whatever the data. Fewer bins, or "
+                    "larger minibatches, may tell more",
+                    stacklevel,
+                )
+            return
         if saturated(entropy, n):
             found, helps = "apart, so that an information is near its largest whatever the data", "wider"
         elif entropy < _COLLAPSED * math.log2(n):
@@ -41,29 +64,30 @@ class Notices:
             stacklevel,
         )
 
-    def of_labels(self, kernel: Kernel, entropy: float, n: int, stacklevel: int) -> None:
+    def of_labels(self, what: str, kernel: Kernel, entropy: float, n: int, stacklevel: int) -> None:
         """Say that targets are nearly all different, so that there is nothing to know of them."""
         if entropy < _COLLAPSED * math.log2(n):
             self._say(
-                "label_kernel",
-                f"label_kernel: the targets are nearly all the same to {kernel!r} (entropy {entropy:.3g} bits): "
+                what,
+                f"{what}: the targets are nearly all the same to {kernel!r} (entropy {entropy:.3g} bits): "
                 "there is "
                 "nothing to know of them; take minibatches of several classes",
                 stacklevel,
             )
         if saturated(entropy, n):
             self._say(
-                "label_kernel",
-                f"label_kernel: the targets are nearly all different to {kernel!r} (entropy {entropy:.3g} bits of "
+                what,
+                f"{what}: the targets are nearly all different to {kernel!r} (entropy {entropy:.3g} bits of "
                 f"log2 n = {math.log2(n):.3g}), so that I(T;Y) is S(T) whatever the layer knows; for values and codes "
                 "pass label_kernel='gaussian', for classes larger minibatches",
                 stacklevel,
             )
 
-    def of_reading(
-        self, uncalled: list[str], left_out: Mapping[str, tuple[int, ...]], doubtful: list[str], n: int, stacklevel: int
-    ) -> None:
+    def of_reading(self, layers: Sequence[str], passed: Pass, n: int, stacklevel: int) -> None:
         """Say which layers have no rows, and of which it stays in doubt where their samples are."""
+        left_out, doubtful = passed.left_out, passed.doubtful
+        called = {name.rpartition("#")[0] or name for name in [*passed.acts, *left_out]}
+        uncalled = [name for name in layers if name not in called]
         if uncalled:
             listed = ", ".join(map(repr, uncalled))
             self._say("uncalled", f"layers: never called in a forward pass, so without rows: {listed}", stacklevel)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 __all__ = ["Progress", "bar_of_tqdm"]
@@ -33,13 +33,19 @@ class Progress:
         self._where = f"step {self._step}, probe[{batch}]"
         self._say("forward and backward pass")
 
+    def expect(self, sizes: Iterable[tuple[int, int]]) -> None:
+        """Say what there is to be done on a minibatch, in numbers of maps and of pairs; others are taken to be like it.
+
+        A map alone costs what a pair does.
+        """
+        if self._bar is not None:
+            self._bar.total = self._batches * sum(map(sum, sizes))
+
     def over(self, layers: Mapping[str, tuple[int, int]]) -> Iterator[str]:
         """Return the names of layers, one after the other as they are measured, of numbers of maps and of pairs."""
         if self._bar is None:
             yield from layers
             return
-        # A map alone costs what a pair does. Other minibatches are taken to be like this one.
-        self._bar.total = self._batches * sum(map(sum, layers.values()))
         self._bar.unpause()  # what the model takes says nothing of the time left
         for name, (maps, pairs) in layers.items():
             self._say(f"{name}, {pairs:,} pairs" if pairs else name)

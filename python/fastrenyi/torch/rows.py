@@ -1,10 +1,9 @@
-"""The rows of a Monitor's table: what the layers know at one step, on one minibatch."""
+"""The rows of a Monitor's table: what the layers know at one step, on one minibatch, to one method."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -12,15 +11,14 @@ from torch import Tensor
 
 import fastrenyi as fr
 from fastrenyi import _check
-from fastrenyi.kernels import Delta, Kernel
-from fastrenyi.torch.network.capture import Activations
-from fastrenyi.torch.network.probe import Links
+from fastrenyi.torch.methods import Method
+from fastrenyi.torch.network.probe import Pass
 from fastrenyi.torch.notices import saturated
 from fastrenyi.torch.progress import Progress
 from fastrenyi.torch.settings import Settings, telling
-from fastrenyi.torch.tokens import one_hot
+from fastrenyi.torch.variables import Variables, computed, grams, whole_gram
 
-__all__ = ["input_gram", "of_batch", "target_gram"]
+__all__ = ["of_batch", "size_of"]
 
 _DEAD = 1e-4  # bits, under which a layer says nothing
 _REAL = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
@@ -30,33 +28,44 @@ _PAIRS_NULL = 2  # permutations for pairs: with them a measurement with pairs co
 
 def of_batch(
     settings: Settings,
-    acts: Activations,
-    links: Links,
-    input_gram: Tensor,
-    target_gram: Tensor | None,
+    method: Method,
+    passed: Pass,
+    known: Variables,
+    earlier: Mapping[str, float],
     where: str,
     progress: Progress,
 ) -> Iterator[dict[str, Any]]:
-    """What all layers know of the input, the target and the last layer's error: a row for each layer and order."""
+    """What all layers know of the input, the target and the last layer's error: a row for each layer and order.
+
+    ``earlier`` are the widths that layers had at the last step before this one.
+    """
+    acts, links = passed.acts, passed.links
+    if method.softmax:
+        _check_outputs(passed, where)
     forward, wrong = {}, {}
-    sizes = {name: _size(settings, output) for name, output in acts.items()}
+    sizes = {name: size_of(method, output) for name, output in acts.items()}
     for name in progress.over(sizes):
         output = acts[name]
         with telling(f"layer {name!r}, {where}"):
             fine = _finite(settings, output, "output")
-            forward[name] = _of_layer(settings, output, input_gram, target_gram) if fine else _unmeasured(settings)
+            if method.softmax and name in passed.outputs:
+                output = _softmax(output)
+            known_of = _of_layer(settings, method, output, known, earlier.get(name, math.nan)) if fine else None
+            forward[name] = known_of or _unmeasured(method)
             wrong[name] = [] if fine else ["output"]
-    errors = _of_errors(settings, acts.gradients, list(acts), where, wrong)
-    without = [_compared("mi_error")] * len(settings.orders)
+    errors = _of_errors(settings, method, acts.gradients, list(acts), known, where, wrong) if method.errors else {}
+    without = [_compared("mi_error")] * len(method.orders)
     ways = links.values if settings.links is None else settings.links
     for depth, name in enumerate(acts):
+        softmax = ["softmax"] if method.softmax and name in passed.outputs else []
         layer = {
+            "method": method.name,
             "layer": name,
             "part": acts.parts[name],
             "depth": depth,
             "channels": sizes[name][0],
             "channel_dim": acts.channel_dims[name],
-            "activation": acts.functions[name],
+            "activation": ", ".join(filter(None, [acts.functions[name], *softmax])),
             "input_via": ways.get(name, ""),
             "error_via": links.errors.get(name, ""),
             "permutations": settings.null,
@@ -67,11 +76,26 @@ def of_batch(
             yield {**layer, **row, **error}
 
 
-def _size(settings: Settings, output: Tensor) -> tuple[int, int]:
-    """How many maps a layer has, and how many pairs of them are measured."""
+def size_of(method: Method, output: Tensor) -> tuple[int, int]:
+    """Return how many maps a layer has, and how many pairs of them are measured."""
     maps = output.shape[1] if output.ndim > 2 else 1
-    every = maps * (maps - 1) // 2 if settings.pairs else 0
-    return maps, every if settings.max_pairs is None else min(every, settings.max_pairs)
+    every = maps * (maps - 1) // 2 if method.pairs else 0
+    return maps, every if method.max_pairs is None else min(every, method.max_pairs)
+
+
+def _check_outputs(passed: Pass, where: str) -> None:
+    """Whether there is a layer that softmax can be applied to."""
+    if not passed.outputs:
+        expected = "a measured layer that puts out what the network does"
+        way_out = "measure that layer, or pass softmax=False for a network that ends in one of its own"
+        _check.value_error(f"{where}: softmax", expected, f"none among {', '.join(map(repr, passed.acts))}", way_out)
+
+
+def _softmax(output: Tensor) -> Tensor:
+    """Return the classes' probabilities; classes are the features, which stand second."""
+    if output.ndim < 2 or output.shape[1] < 2:
+        _check.value_error("softmax", "an output of two classes or more", f"shape {tuple(output.shape)}")
+    return output.softmax(1)
 
 
 def _finite(settings: Settings, x: Tensor, what: str) -> bool:
@@ -86,33 +110,41 @@ def _finite(settings: Settings, x: Tensor, what: str) -> bool:
     return not bad.any()
 
 
-def _unmeasured(settings: Settings) -> list[dict[str, Any]]:
+def _unmeasured(method: Method) -> list[dict[str, Any]]:
     """The row of a layer that is not finite, for each order."""
     nothing = {**_compared("mi_input"), **_compared("mi_target"), **_without_pairs()}
-    flags = {"saturated": False, "dead": False}
-    return [{"alpha": alpha, "entropy": math.nan, **flags, **nothing} for alpha in settings.orders]
+    flags = {"bandwidth": math.nan, "saturated": False, "dead": False}
+    return [{"alpha": alpha, "entropy": math.nan, **flags, **nothing} for alpha in method.orders]
 
 
 def _of_layer(
-    settings: Settings, output: Tensor, input_gram: Tensor, target_gram: Tensor | None
+    settings: Settings, method: Method, output: Tensor, known: Variables, earlier: float
 ) -> list[dict[str, Any]]:
     """What a layer knows of the input and of the target: a row for each order."""
-    output = _computed(output)
-    maps = _grams(output, settings.kernel, whole=settings.whole and not settings.pairs)
+    output = computed(output, method.bins)
+    several = output.ndim > 2
     # The variable: one kernel on the whole tensor, or the maps together.
-    layer = list(_grams(output, settings.kernel, whole=True) if settings.whole else maps)
-    x, y = input_gram.to(maps), None if target_gram is None else target_gram.to(maps)
-    without = [_compared("mi_target")] * len(settings.orders)
-    known = [
-        _information(settings, "mi_input", layer, x),
-        without if y is None else _information(settings, "mi_target", layer, y),
-        _of_pairs(settings, maps, x),
+    width, layer, maps = math.nan, [], None
+    if several and (method.pairs or not method.whole):
+        maps = grams(output, known.kernel, whole=False)
+        layer = list(maps)
+    if method.whole or not several:
+        gram, width = whole_gram(output, known.kernel, earlier, method.smooth)
+        layer = [gram]
+    x = known.x.to(layer[0])
+    y = None if known.y is None else known.y.to(layer[0])
+    parts = [
+        _information(settings, method, "mi_input", layer, x),
+        [_compared("mi_target")] * len(method.orders)
+        if y is None
+        else _information(settings, method, "mi_target", layer, y),
+        _of_pairs(settings, method, maps, x),
     ]
     rows = []
-    for alpha, entropy, *parts in zip(settings.orders, fr.entropy(layer, settings.orders), *known, strict=True):
-        row = {"alpha": alpha, "entropy": float(entropy)}
+    for alpha, entropy, *quantities in zip(method.orders, fr.entropy(layer, method.orders), *parts, strict=True):
+        row = {"alpha": alpha, "bandwidth": width, "entropy": float(entropy)}
         row |= {"saturated": saturated(row["entropy"], len(x)), "dead": row["entropy"] < _DEAD}
-        for part in parts:
+        for part in quantities:
             row |= part
         if row["dead"]:
             row |= {"tradeoff_share": math.nan, "nonredundant_share": math.nan}
@@ -120,23 +152,21 @@ def _of_layer(
     return rows
 
 
-def _information(settings: Settings, name: str, a: list[Tensor], b: Any) -> list[dict[str, float]]:
+def _information(settings: Settings, method: Method, name: str, a: list[Tensor], b: Any) -> list[dict[str, float]]:
     """I(A; B) and, if it is measured, its null, of each order."""
-    alpha, null, seed = settings.orders, settings.null, settings.seed
+    alpha, null, seed = method.orders, settings.null, settings.seed
     if null == 0:
         return [_compared(name, value) for value in fr.mutual_information(a, b, alpha=alpha)]
     return _with_null(name, fr.permutation_test(a, b, null, seed, alpha=alpha))
 
 
-def _of_pairs(settings: Settings, maps: Tensor, x: Tensor) -> list[dict[str, float]]:
+def _of_pairs(settings: Settings, method: Method, maps: Tensor | None, x: Tensor) -> list[dict[str, float]]:
     """What pairs of feature maps say of the input, of each order."""
-    if not settings.pairs or len(maps) < 2:
-        return [_without_pairs()] * len(settings.orders)
+    if not method.pairs or maps is None or len(maps) < 2:
+        return [_without_pairs()] * len(method.orders)
     null = min(settings.null, _PAIRS_NULL) or None
-    known = fr.layer_decomposition(
-        maps, x, settings.orders, null=null, seed=settings.seed, max_pairs=settings.max_pairs
-    )
-    found: list[dict[str, float]] = [{"pairs": known.pairs} for _ in settings.orders]
+    known = fr.layer_decomposition(maps, x, method.orders, null=null, seed=settings.seed, max_pairs=method.max_pairs)
+    found: list[dict[str, float]] = [{"pairs": known.pairs} for _ in method.orders]
     for name in _OF_PAIRS:
         value = getattr(known, name)
         if known.null is None:
@@ -157,7 +187,13 @@ def _without_pairs() -> dict[str, float]:
 
 
 def _of_errors(
-    settings: Settings, deltas: dict[str, Tensor], order: list[str], where: str, wrong: dict[str, list[str]]
+    settings: Settings,
+    method: Method,
+    deltas: dict[str, Tensor],
+    order: list[str],
+    variables: Variables,
+    where: str,
+    wrong: dict[str, list[str]],
 ) -> dict[str, list[dict[str, float]]]:
     """I(delta_K; delta_i) of the layers that the loss depends on, K the last of them, of each order.
 
@@ -168,16 +204,18 @@ def _of_errors(
     last: list[Tensor] | None = None
     for name in reversed(reached):
         with telling(f"error of layer {name!r}, {where}"):
-            delta = _computed(deltas[name].to(deltas[reached[-1]]))
+            delta = deltas[name].to(deltas[reached[-1]])
             if not _finite(settings, delta, "error"):
                 wrong[name].append("error")
-            elif name == reached[-1]:
-                last = list(_grams(delta, settings.error_kernel, whole=settings.whole))
-            elif last is None:
+                continue
+            if last is None and name != reached[-1]:
                 wrong[name].append(f"error of {reached[-1]}")
+                continue
+            error = list(grams(computed(delta, method.bins), variables.error_kernel, whole=method.whole))
+            if last is None:
+                last = error
             else:
-                error = list(_grams(delta, settings.error_kernel, whole=settings.whole))
-                known[name] = _information(settings, "mi_error", last, error)
+                known[name] = _information(settings, method, "mi_error", last, error)
     return known
 
 
@@ -189,32 +227,3 @@ def _compared(name: str, value: Any = math.nan, mean: Any = math.nan, std: Any =
 def _with_null(name: str, test: fr.PermutationTest[Any]) -> list[dict[str, float]]:
     """A quantity with mean and standard deviation of its null, of each order."""
     return [_compared(name, *of_order) for of_order in zip(test.value, test.mean, test.std, strict=True)]
-
-
-def _computed(output: Tensor) -> Tensor:
-    """In half precision the Grams themselves would be rounded to it."""
-    return output.float() if output.dtype in (torch.float16, torch.bfloat16) else output
-
-
-def _grams(output: Tensor, kernel: Kernel, *, whole: bool) -> Tensor:
-    """The Grams (C, n, n) of feature maps, or (1, n, n) of vectors and of whole tensors."""
-    whole = whole or output.ndim < 3
-    grams: Tensor = fr.tensor_gram(output, kernel)[None] if whole else fr.channel_grams(output, kernel)
-    return grams
-
-
-def input_gram(x: Tensor, kernel: Kernel) -> Tensor:
-    """The Gram of inputs, in float64; integers are tokens."""
-    gram: Tensor = fr.tensor_gram(x.double() if x.is_floating_point() else one_hot(x), kernel)
-    return gram
-
-
-def target_gram(y: Tensor, kernel: Kernel) -> Tensor:
-    """The Gram of targets, in float64; integers are classes."""
-    if isinstance(kernel, Delta):
-        kernel = kernel if y.is_floating_point() else replace(kernel, dtype="float64")
-        y = y.double() if y.is_floating_point() else y
-    else:
-        y = y.double() if y.is_floating_point() else one_hot(y)
-    gram: Tensor = fr.tensor_gram(y, kernel)
-    return gram

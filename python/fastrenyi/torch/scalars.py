@@ -10,23 +10,24 @@ if TYPE_CHECKING:
 __all__ = ["scalars", "write_scalars"]
 
 _KEYS = {
-    "step", "batch", "layer", "depth", "alpha", "channels", "samples", "permutations", "pair_permutations", "pairs",
+    "step", "batch", "layer", "depth", "method", "alpha", "channels", "samples", "permutations", "pair_permutations",
+    "pairs",
 }  # fmt: skip
 
 
 def scalars(frame: pd.DataFrame) -> dict[int, dict[str, float]]:
     """Return, for each step of ``Monitor.measure`` or ``Monitor.frame``, {"layer/quantity": its mean over the batches}.
 
-    Of a table of several orders {"layer/quantity/alpha=order": ...}. Quantities that do not apply to a layer (NaN) are
-    left out.
+    Of a table of several methods or orders {"layer/quantity/method=name/alpha=order": ...}, of what there are several.
+    Quantities that do not apply to a layer (NaN) are left out.
     """
-    several = "alpha" in frame and frame["alpha"].nunique() > 1
+    several = [name for name in ("method", "alpha") if name in frame and frame[name].nunique() > 1]
     quantities = [column for column in frame.select_dtypes("number") if column not in _KEYS]
-    means = frame.groupby(["step", "layer", *(["alpha"] if several else [])], sort=False)[quantities].mean()
+    means = frame.groupby(["step", "layer", *several], sort=False)[quantities].mean()
     found: dict[int, dict[str, float]] = {}
     for key, row in means.iterrows():
-        step, layer, *order = cast("tuple[Any, ...]", key)
-        tail = f"/alpha={order[0]}" if order else ""
+        step, layer, *which = cast("tuple[Any, ...]", key)
+        tail = "".join(f"/{name}={value}" for name, value in zip(several, which, strict=True))
         of_step = found.setdefault(int(step), {})
         of_step |= {f"{layer}/{name}{tail}": float(value) for name, value in row.dropna().items()}
     return found
@@ -38,8 +39,8 @@ def write_scalars(writer: Any, frame: pd.DataFrame) -> None:
     Parameters
     ----------
     writer : object
-        Its ``add_scalar`` is called with the tag "layer/quantity", of several orders "layer/quantity/alpha=2.0", the
-        mean over the probe minibatches, and the step.
+        Its ``add_scalar`` is called with the tag "layer/quantity", of several methods and orders
+        "layer/quantity/method=paper/alpha=2.0", the mean over the probe minibatches, and the step.
     frame : pandas.DataFrame
         That of one ``Monitor.measure`` as training goes, or that of ``Monitor.frame`` for a whole run.
 

@@ -1,4 +1,4 @@
-"""What a ``Monitor`` measures with: its arguments checked, and as a store keeps them."""
+"""What a ``Monitor`` measures with, whatever the method: its arguments checked, and as a store keeps them."""
 
 from __future__ import annotations
 
@@ -7,35 +7,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 import fastrenyi as fr
 from fastrenyi import _check
-from fastrenyi._call import Alpha
-from fastrenyi.bandwidths import BandwidthLike, as_bandwidth
-from fastrenyi.kernels import Kernel, KernelLike, Widthed, as_kernel
-from fastrenyi.torch.network.capture import Side, side_of
 from fastrenyi.torch.network.probe import Loss, default_loss
 
-__all__ = ["Settings", "telling"]
+__all__ = ["Settings", "shown", "telling"]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Orders, kernels with their widths, and what is measured besides; ``loss`` is None without errors."""
+    """The loss whose gradients are the errors, what is drawn at random, and how the layers hang together."""
 
-    orders: list[float]
-    kernel: Kernel
-    error_kernel: Kernel
-    target_kernel: Kernel
-    whole: bool
-    """Whether a layer has one kernel on its whole tensor, not one for each feature map."""
-    activations: Side
-    errors_at: Side
-    pairs: bool
-    max_pairs: int | None
-    loss: Loss | None
+    loss: Loss
     null: int
     seed: int
     links: dict[str, str] | None
@@ -48,16 +33,6 @@ class Settings:
     def accept(
         cls,
         *,
-        alpha: Alpha,
-        bandwidth: BandwidthLike | None,
-        error_bandwidth: BandwidthLike | None,
-        kernel: KernelLike,
-        kernel_on: str,
-        label_kernel: KernelLike,
-        activations: Side,
-        pairs: bool,
-        max_pairs: int | None,
-        errors: bool | Side,
         loss: Loss | None,
         null: int,
         seed: int,
@@ -65,51 +40,18 @@ class Settings:
         on_nan: str,
         names: Sequence[str],
     ) -> Settings:
-        """Check the arguments of a ``Monitor``."""
-        orders, _ = _check.orders(alpha)
-        if len(set(orders)) < len(orders):
-            _check.value_error("alpha", "orders that are different", ", ".join(map(repr, orders)))
-        own = as_kernel(kernel)
-        takes_width = isinstance(kernel, str) and isinstance(own, Widthed)
-        for name, width in (("bandwidth", bandwidth), ("error_bandwidth", error_bandwidth)):
-            _check_width(name, width, None if takes_width else own)
-        with telling("label_kernel", instead_of="kernel"):
-            target_kernel = as_kernel(label_kernel)
-        _check.choice(kernel_on, "kernel_on", ("tensor", "maps"))
-        side_of(activations, "activations")
-        pairs = _check.flag(pairs, "pairs")
-        max_pairs = None if max_pairs is None else _check.integer(max_pairs, "max_pairs", 1)
-        errors_at = side_of(errors, "errors", "before")
+        """Check the arguments of a ``Monitor``, whose layers have these names."""
         null, seed = _check.integer(null, "null", 0), _check.integer(seed, "seed", 0)
         if loss is not None and not callable(loss):
             _check.kind_error("loss", "None or a function (output, y) -> scalar tensor", type(loss).__name__)
         return cls(
-            orders=orders,
-            kernel=as_kernel(kernel, bandwidth),
-            error_kernel=as_kernel(kernel, error_bandwidth),
-            target_kernel=target_kernel,
-            whole=kernel_on == "tensor",
-            activations=activations,
-            errors_at=errors_at or "before",
-            pairs=pairs,
-            max_pairs=max_pairs,
-            loss=(loss or default_loss) if errors_at else None,
+            loss=loss or default_loss,
             null=null,
             seed=seed,
             links=None if links is None else _links(links, names),
             on_nan=_check.choice(on_nan, "on_nan", ("error", "record")),
             stored={
-                "alpha": orders[0] if len(orders) == 1 else orders,
-                "bandwidth": _shown(bandwidth),
-                "error_bandwidth": _shown(error_bandwidth),
-                "kernel": _shown(kernel),
-                "kernel_on": kernel_on,
-                "label_kernel": _shown(label_kernel),
-                "activations": activations,
-                "pairs": pairs,
-                "max_pairs": max_pairs,
-                "errors": errors_at,
-                "loss": _shown(loss),
+                "loss": shown(loss),
                 "null": null,
                 "seed": seed,
                 "links": None if links is None else [list(pair) for pair in links],
@@ -128,6 +70,15 @@ def telling(where: str, instead_of: str = "") -> Iterator[None]:
             told = told.replace(f" {instead_of}.", f" {where.split()[-1]}.")
         error.args = (f"{where}: {told}", *error.args[1:])
         raise
+
+
+def shown(setting: object) -> Any:
+    """Return a setting as JSON can hold it and a later run can compare it: no addresses."""
+    if setting is None or isinstance(setting, (str, int, float)):
+        return setting
+    if isinstance(setting, nn.Module) or not callable(setting):
+        return repr(setting)
+    return f"{setting.__module__}.{getattr(setting, '__qualname__', type(setting).__qualname__)}"
 
 
 def _links(links: object, names: Sequence[str]) -> dict[str, str]:
@@ -152,24 +103,3 @@ def _links(links: object, names: Sequence[str]) -> dict[str, str]:
         if name in seen:
             _check.value_error("links", "pairs that lead from the input on", f"a circle through {name!r}")
     return ways
-
-
-def _check_width(name: str, width: object, widthless: Kernel | None) -> None:
-    """A width where the kernel takes one, and none where it does not; not an array, as layers differ in size."""
-    if widthless is not None:
-        if width is not None:
-            _check.value_error(name, f"None, as {widthless!r} takes no other width", width, f"pass {name}=None")
-    elif isinstance(width, (Tensor, np.ndarray)):
-        _check.kind_error(name, "one width, or a rule", type(width).__name__)
-    elif width is not None:
-        with telling(name, instead_of="bandwidth"):
-            as_bandwidth(width)
-
-
-def _shown(setting: object) -> Any:
-    """A setting as JSON can hold it and a later run can compare it: no addresses."""
-    if setting is None or isinstance(setting, (str, int, float)):
-        return setting
-    if isinstance(setting, nn.Module) or not callable(setting):
-        return repr(setting)
-    return f"{setting.__module__}.{getattr(setting, '__qualname__', type(setting).__qualname__)}"

@@ -91,6 +91,8 @@ class Pass(NamedTuple):
     """Layers that put out other numbers of samples, with their shapes."""
     doubtful: list[str]
     """Layers of which it is not clear on which axis their samples are."""
+    outputs: set[str]
+    """Layers that put out what the network does."""
 
 
 def run(
@@ -122,10 +124,12 @@ def run(
             stack.enter_context(sources.looked_up(model))  # first, so that what is kept of an embedding has a gradient
             acts = stack.enter_context(capture_with_flow(model, reading.layers, *sides, reading.select, flow))
             output = _put_out(model, inputs, sources)
+            answer = output if reading.output is None else chosen(output, reading.output, "output")
             left_out = _leave_out(acts, n, flow)
+            outputs = _last_of_all(acts, answer)
             value = None
             if loss is not None:
-                value = loss(output if reading.output is None else chosen(output, reading.output, "output"), y)
+                value = loss(answer, y)
                 _check_loss(value)
             if flow is not None:
                 found = flow.values_via(), {} if value is None else flow.errors_via(value)
@@ -134,7 +138,7 @@ def run(
                 # that errors also reach layers that hang on them and not on the input.
                 leaves = [*sources.leaves, *(p for p in model.parameters() if p.requires_grad)]
                 _go_back(value, leaves)
-    del output, value, sources, flow  # and with them autograd's graph
+    del output, answer, value, sources, flow  # and with them autograd's graph
     doubtful: list[str] = []
     if linked is None:
         values, errors = found
@@ -148,7 +152,7 @@ def run(
     if not acts:
         name, shape = next(iter(left_out.items()))
         _check.value_error("layers", f"outputs of {n} samples", f"shape {shape} from {name!r}")
-    return Pass(acts, linked, left_out, doubtful)
+    return Pass(acts, linked, left_out, doubtful, outputs)
 
 
 def _go_back(value: Tensor, leaves: list[Tensor]) -> None:
@@ -268,6 +272,17 @@ def _leave_out(acts: Activations, n: int, flow: Flow | None) -> dict[str, tuple[
         if flow is not None:
             flow.forget(name)
     return left_out
+
+
+def _last_of_all(acts: Activations, output: Any) -> set[str]:
+    """The layers whose output is one of the tensors that the network puts out: the same numbers, be they NaN."""
+    found = [tensor.detach() for _, tensor in tensors(output)]
+    return {name for name, kept in acts.items() if any(_same(kept, tensor) for tensor in found)}
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    alike = (a.shape, a.dtype, a.device, a.layout) == (b.shape, b.dtype, b.device, b.layout)
+    return alike and a.layout == torch.strided and not a.is_quantized and torch.equal(as_bytes(a), as_bytes(b))
 
 
 def _arrange(
