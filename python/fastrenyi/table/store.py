@@ -126,9 +126,10 @@ class Store:
         """Return by method and batch what the column had last of each layer, at the steps before this one."""
         rows = self.frame
         rows = rows[(rows["step"] < step) & rows[column].notna()]
+        last = rows.drop_duplicates(["method", "batch", "layer"], keep="last")  # they ascend by step
         found: dict[tuple[str, int], dict[str, float]] = {}
-        for method, batch, layer, value in rows[["method", "batch", "layer", column]].itertuples(index=False):
-            found.setdefault((method, batch), {})[layer] = value  # the rows ascend by step
+        for method, batch, layer, value in last[["method", "batch", "layer", column]].itertuples(index=False):
+            found.setdefault((method, batch), {})[layer] = value
         return found
 
     def close(self) -> None:

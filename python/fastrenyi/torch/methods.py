@@ -40,8 +40,9 @@ BINNED: dict[str, Any] = {
     "kernel_on": "tensor",
     "bins": 30,
 }
-"""Those of exact discrete information: a layer's numbers in bins of equal width, a sample's bins one symbol. For a
-quantised network ``{**frt.BINNED, "bins": None}`` takes the numbers themselves.
+"""Those of exact discrete information after Lorenzen, Igel and Nielsen, ICLR 2022 (arXiv 2106.12912): a layer's
+numbers in bins of equal width, a sample's bins one symbol. For a quantised network ``{**frt.BINNED, "bins": None}``
+takes the numbers themselves.
 """
 
 

@@ -101,10 +101,10 @@ class Monitor:
         Whether errors are gradients with respect to what a layer puts out before (True) or after its activation
         function. False leaves out `mi_error` (NaN), and the backward pass.
     smooth : float
-        The share, in [0, 1), of a layer's width at the step measured before in its width, which is this share of that
-        one and the rest of what `bandwidth` finds now; 0.9 after Wickstrom et al. The widths are the column bandwidth
-        of the table, from which a run that is resumed goes on. Needs ``kernel_on="tensor"``. Pairs of maps and errors
-        have what the rules find.
+        The share, in [0, 1), of the width that a layer had at the last step before this one in its width now; the rest
+        is what `bandwidth` finds. 0.9 after Wickstrom et al. The widths are the column bandwidth of the table, on each
+        minibatch its own, and a run that is resumed goes on from them. Needs ``kernel_on="tensor"``. Pairs of maps and
+        errors have what the rules find.
     bins : int, optional
         With ``kernel="delta"``: a layer's numbers, and its errors', are put into so many bins of equal width over their
         range in the minibatch, and all bins of a sample are one symbol. At order 1 the entropies are Shannon's and the
