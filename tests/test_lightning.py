@@ -14,6 +14,7 @@ import lightning.pytorch as pl  # noqa: E402
 from lightning.pytorch.loggers import CSVLogger  # noqa: E402
 
 import fastrenyi.torch as frt  # noqa: E402
+from fastrenyi.torch import pace  # noqa: E402
 from fastrenyi.torch.lightning import MonitorCallback  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings(
@@ -52,6 +53,49 @@ def test_callback(tmp_path: Path) -> None:
     frame = monitor.frame()
     for step, row in logged.items():
         assert row["2/entropy"] == pytest.approx(frame[(frame.step == step) & (frame.layer == "2")].entropy.mean())
+
+
+def test_a_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that moves by a second a batch and by ten a measurement."""
+
+    class Clock:
+        now = 0.0
+
+        def perf_counter(self) -> float:
+            return self.now
+
+    clock = Clock()
+
+    class Timed(Module):
+        def training_step(self, batch: Any, _: int) -> Any:
+            clock.now += 1
+            return super().training_step(batch, _)
+
+    x, y = torch.randn(24, 4), torch.arange(24) % 2
+    module = Timed()
+    monitor = frt.Monitor(module.net, probe=[(x, y)], pairs=False)
+    measure = monitor.measure
+
+    def measured(step: int) -> Any:
+        clock.now += 10
+        return measure(step)
+
+    monkeypatch.setattr(pace, "time", clock)
+    monkeypatch.setattr(monitor, "measure", measured)
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=8)
+    trainer = pl.Trainer(
+        accelerator="cpu", max_epochs=10, logger=False, callbacks=[MonitorCallback(monitor, every="auto", share=0.5)],
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(module, loader)
+    assert monitor.steps == [0, 10, 20, 30]
+    trainer = pl.Trainer(
+        accelerator="cpu", max_epochs=4, logger=False, callbacks=[MonitorCallback(monitor, every="auto", share=0.01)],
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(module, loader)
+    # Step 0 is there and costs nothing; step 1 is not paid for by the end, which is measured all the same.
+    assert monitor.steps == [0, 1, 10, 12, 20, 30]
 
 
 def test_a_training_that_diverges(tmp_path: Path) -> None:
@@ -100,3 +144,7 @@ def test_wrong_arguments() -> None:
     monitor = frt.Monitor(Module().net, probe=[(torch.randn(4, 4), torch.arange(4) % 2)])
     with pytest.raises(ValueError, match=r"every"):
         MonitorCallback(monitor, every=0)
+    with pytest.raises(ValueError, match=r"every"):
+        MonitorCallback(monitor, every="epoch")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"share"):
+        MonitorCallback(monitor, every="auto", share=1)

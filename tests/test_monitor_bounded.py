@@ -9,7 +9,7 @@ from torch import nn  # noqa: E402
 import fastrenyi as fr  # noqa: E402
 import fastrenyi.torch as frt  # noqa: E402
 from fastrenyi import cli  # noqa: E402
-from fastrenyi.torch.scalars import scalars  # noqa: E402
+from fastrenyi.torch.scalars import by_step as scalars  # noqa: E402
 from networks import N, net, probes  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*the entropy is:UserWarning", "ignore:label_kernel:UserWarning")
@@ -133,7 +133,7 @@ def test_scalars_of_each_order():
     one = scalars(of_one(frame, 2))[3]
     assert "conv1/entropy" in one
     assert not any("alpha" in name or name.endswith("/pairs") for name in one)
-    assert {f"{name}/alpha=2.0": value for name, value in one.items()}.items() <= found.items()
+    assert {f"{name}/alpha_2.0": value for name, value in one.items()}.items() <= found.items()
     assert len(found) == 2 * len(one)
 
 

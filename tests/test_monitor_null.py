@@ -167,6 +167,19 @@ def test_links_of_the_user():
     assert list(given["error_via"]) == list(found["error_via"])
 
 
+def test_links_of_the_user_are_not_looked_for():
+    model, passes = net(), []
+    model.register_forward_hook(lambda *_: passes.append(1))
+    found = frt.Monitor(model, probes(1)).measure(0)
+    assert len(passes) > 1  # samples are exchanged
+    for links in (list(zip(found["input_via"][1:], found["layer"][1:], strict=True)), []):
+        passes.clear()
+        given = frt.Monitor(model, probes(1), links=links).measure(0)
+        assert len(passes) == 1
+        assert list(given["input_via"]) == (list(found["input_via"]) if links else [""] * 4)
+        assert list(given["error_via"]) == list(found["error_via"])
+
+
 @pytest.mark.parametrize("inplace", [True, False])
 def test_activations_and_their_names(inplace):
     model = net()

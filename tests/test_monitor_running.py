@@ -12,7 +12,7 @@ from torch.nn import functional as F  # noqa: E402
 import fastrenyi.torch as frt  # noqa: E402
 from fastrenyi.table.files import read  # noqa: E402
 from fastrenyi.table.store import Store  # noqa: E402
-from fastrenyi.torch.scalars import scalars  # noqa: E402
+from fastrenyi.torch.scalars import by_step as scalars  # noqa: E402
 from networks import net, probes  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*the entropy is:UserWarning", "ignore:label_kernel:UserWarning")

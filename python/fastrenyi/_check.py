@@ -363,6 +363,14 @@ def share(x: object, name: str) -> float:
     return value
 
 
+def not_negative(x: object, name: str) -> float:
+    """Accept a finite number of at least zero."""
+    number = _as_float(x, name, "a number")
+    if not 0 <= number < math.inf:
+        value_error(name, "a finite number, not negative", x)
+    return number
+
+
 def integer(x: object, name: str, least: int) -> int:
     """Accept an integer not below ``least``."""
     if isinstance(x, (bool, np.bool_)) or not isinstance(x, numbers.Integral):

@@ -232,6 +232,7 @@ def _report(options: argparse.Namespace) -> None:
     from fastrenyi.report.groups import Group, grouped
     from fastrenyi.report.page import TITLE, write_together
     from fastrenyi.report.run import Run, of_method, of_order, read_table
+    from fastrenyi.table.files import names_of
 
     several = len(options.frames) > 1
     if several and options.out is None:
@@ -244,7 +245,7 @@ def _report(options: argparse.Namespace) -> None:
     if options.alpha is not None:
         frames = [of_order(frame, options.alpha) for frame in frames]
     if several or options.labels:
-        groups = grouped(frames, runs, options.labels or _names(options.frames))
+        groups = grouped(frames, runs, options.labels or names_of(options.frames))
     else:
         groups = [Group(frames[0], runs[0])]
     page = write_together(
@@ -255,14 +256,6 @@ def _report(options: argparse.Namespace) -> None:
         column=options.column,
     )
     print(f"report: {page}")
-
-
-def _names(paths: Sequence[Path]) -> list[str]:
-    """Return what tells files apart: their folders' names, else their own, else the whole paths."""
-    for names in ([path.absolute().parent.name for path in paths], [path.stem for path in paths]):
-        if len(set(names)) == len(paths) and all(names):
-            return names
-    return [str(path) for path in paths]
 
 
 def _export(options: argparse.Namespace) -> None:

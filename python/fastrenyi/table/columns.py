@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fastrenyi import _check
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
 
-__all__ = ["COLUMNS", "ORDER", "table"]
+__all__ = ["COLUMNS", "ORDER", "check_columns", "table"]
 
 COLUMNS = {
     "step": "int64",
@@ -55,3 +57,16 @@ def table(rows: Sequence[dict[str, Any] | tuple[Any, ...]]) -> pd.DataFrame:
 
     frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
     return frame.sort_values(ORDER, ignore_index=True)
+
+
+def check_columns(frame: object, names: Sequence[str], name: str = "frame") -> None:
+    """Refuse what is no table with these columns."""
+    import pandas as pd
+
+    if not isinstance(frame, pd.DataFrame):
+        _check.kind_error(name, "a pandas DataFrame, as Monitor.frame() gives", _check.quoted(frame))
+    missing = [column for column in names if column not in frame.columns]
+    if missing:
+        _check.value_error(
+            name, f"the columns {', '.join(names)}", f"none called {', '.join(missing)}", "pass Monitor.frame()"
+        )

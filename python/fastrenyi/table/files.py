@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from fastrenyi.table.columns import COLUMNS
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["as_parquet", "export", "is_parquet", "read", "temporary_of", "write_whole"]
+__all__ = ["as_parquet", "export", "is_parquet", "names_of", "read", "temporary_of", "write_whole"]
 
 _SETTINGS, _CHECKSUM = b"fastrenyi", b"fastrenyi.checksum"  # in the schema's metadata
 _PARQUET = b"PAR1"
@@ -29,12 +30,14 @@ def is_parquet(path: Path) -> bool:
 
 
 def read(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Read a store, or a table in Parquet, and its settings, none of a table without; StoreError for other files."""
+    """Read a store or its export, and its settings, none of a table without; StoreError for other files."""
     import pandas as pd  # noqa: F401 - so that its absence is said, and not that of what is read with it
 
     with database.naming(path, "restore it from a copy, or name another file"):
         if is_parquet(path):
             return _read_parquet(path)
+        if path.suffix == ".csv":
+            return _read_csv(path), {}
     frame, settings, *_ = database.read(path)
     return frame, settings
 
@@ -92,6 +95,33 @@ def write_whole(path: Path, content: bytes) -> None:
 def temporary_of(path: Path) -> Path:
     """Return the name under which `path` is written before it is complete."""
     return path.with_name(f".{path.name}.part")
+
+
+def names_of(paths: Sequence[Path]) -> list[str]:
+    """Return what tells files apart: their folders' names, else their own, else the whole paths."""
+    for names in ([path.absolute().parent.name for path in paths], [path.stem for path in paths]):
+        if len(set(names)) == len(paths) and all(names):
+            return names
+    return [str(path) for path in paths]
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Each number with all of its digits, and words as they are: a layer may be called "NA", or an activation ""."""
+    import pandas as pd
+
+    header = pd.read_csv(path, nrows=0).columns
+    known = {name: COLUMNS[name] for name in header if name in COLUMNS}
+    return pd.read_csv(
+        path,
+        dtype={name: dtype for name, dtype in known.items() if dtype != "float64"},
+        converters={name: _number for name, dtype in known.items() if dtype == "float64"},
+        keep_default_na=False,
+        na_values={name: [""] for name in header if name not in known},
+    )
+
+
+def _number(cell: str) -> float:
+    return float(cell or "nan")
 
 
 def _read_parquet(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from fastrenyi import _check
+from fastrenyi.table.columns import check_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,16 +148,10 @@ def _links(rows: pd.DataFrame, value: str, via: str, tolerance: float) -> Iterat
         }
 
 
-def _check_arguments(frame: object, tolerance: object) -> None:
+def _check_arguments(frame: pd.DataFrame, tolerance: object) -> None:
     import pandas as pd
 
-    if not isinstance(frame, pd.DataFrame):
-        _check.kind_error("frame", "a pandas DataFrame, as Monitor.frame() gives", type(frame).__name__)
-    missing = [name for name in _USED if name not in frame.columns]
-    if missing:
-        _check.value_error(
-            "frame", f"the columns {', '.join(_USED)}", f"none called {', '.join(missing)}", "pass Monitor.frame()"
-        )
+    check_columns(frame, _USED)
     for name in _USED:
         if name not in _WORDS and not pd.api.types.is_numeric_dtype(frame[name]):
             _check.kind_error("frame", f"numbers in the column {name}", f"dtype {frame[name].dtype}")
@@ -172,7 +166,4 @@ def _check_arguments(frame: object, tolerance: object) -> None:
             f"two of step {step}, batch {batch}, layer {layer!r}",
             "keep one of them, or take one run at a time",
         )
-    if isinstance(tolerance, bool) or not isinstance(tolerance, numbers.Real):
-        _check.kind_error("tolerance", "a number", type(tolerance).__name__)
-    if not (math.isfinite(tolerance) and float(tolerance) >= 0):
-        _check.value_error("tolerance", "a finite number of bits, not negative", tolerance)
+    _check.not_negative(tolerance, "tolerance")

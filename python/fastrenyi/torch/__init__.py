@@ -8,15 +8,17 @@ except ModuleNotFoundError as error:
     raise ImportError("fastrenyi.torch needs torch: pip install 'fastrenyi[torch]'", name="torch") from error
 
 import fastrenyi.torch.ops  # noqa: F401 - the operations of every public function for tensors
+from fastrenyi.table.tidy import tidy, to_xarray
 from fastrenyi.torch import losses
 from fastrenyi.torch.average import Average
 from fastrenyi.torch.inequalities import inequalities
 from fastrenyi.torch.methods import BINNED, PAPER, TENSOR
 from fastrenyi.torch.monitor import Monitor
 from fastrenyi.torch.network.capture import Activations, capture
-from fastrenyi.torch.scalars import write_scalars
+from fastrenyi.torch.scalars import scalars, write_scalars
 
 __all__ = [
-    "BINNED", "PAPER", "TENSOR", "Activations", "Average", "Monitor", "capture", "inequalities", "losses",
+    "BINNED", "PAPER", "TENSOR", "Activations", "Average", "Monitor", "capture", "inequalities", "losses", "scalars",
+    "tidy", "to_xarray",
     "write_scalars",
 ]  # fmt: skip

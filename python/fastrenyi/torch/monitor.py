@@ -17,6 +17,7 @@ from fastrenyi.kernels import KernelLike
 from fastrenyi.table.columns import table
 from fastrenyi.table.store import Store, path_of
 from fastrenyi.torch.methods import methods_of, passes_of, stored_of
+from fastrenyi.table.tidy import accept_config
 from fastrenyi.torch.network.batches import accept, fingerprint, follow, place_of, variable
 from fastrenyi.torch.network.capture import Side
 from fastrenyi.torch.network.probe import Links, Loss, run
@@ -25,6 +26,7 @@ from fastrenyi.torch.network.select import Layers, unwrapped, whole
 from fastrenyi.torch.network.select import select as choose
 from fastrenyi.torch.network.structure import Choice
 from fastrenyi.torch.notices import Notices
+from fastrenyi.torch.pace import Pace
 from fastrenyi.torch.progress import Progress, bar_of_tqdm
 from fastrenyi.torch.rows import of_batch, size_of
 from fastrenyi.torch.settings import Settings, telling
@@ -129,7 +131,7 @@ class Monitor:
         Of the permutations, the same at each step, layer and minibatch, and of the samples of pairs.
     links : list of (source, target), optional
         Pairs of layers where all that the target gets of the input has come through the source, in place of those that
-        are found in autograd's graph and tried by exchanging samples.
+        are found in autograd's graph and tried by exchanging samples, which takes several passes at each step.
     input : str, int or callable, optional
         Which of several inputs is X: its name, its place, or a function of x that gives it, of real numbers or of
         tokens (int64, int32). Default: the model's first argument.
@@ -156,6 +158,14 @@ class Monitor:
     progress : bool
         Show, as `measure` goes on, a bar of tqdm: the layer, its pairs of maps and the time left. It moves with each
         layer.
+    every : int or "auto"
+        At which steps `due` says that it is time to measure: multiples of a number, or as often as `share` allows.
+    share : float
+        With ``every="auto"``, the part of the time that measurements may take, above 0 and below 1: after one of c
+        seconds the next is due when c (1/share - 1) seconds have passed, 19 c by default.
+    config : mapping, optional
+        What is to be known of the run beside its numbers, such as ``{"seed": 3, "lr": 0.1}``: numbers, strings or None.
+        It stands in `settings` and the store, and `tidy` makes columns of it.
 
     Raises
     ------
@@ -241,6 +251,9 @@ class Monitor:
         on_nan: Literal["error", "record"] = "error",
         existing: Literal["error", "skip", "replace"] = "error",
         progress: bool = False,
+        every: int | Literal["auto"] = "auto",
+        share: float = 0.05,
+        config: Mapping[str, Any] | None = None,
     ) -> None:
         """Check the arguments, make the Grams of the probes, and open the store."""
         _need_pandas()
@@ -283,6 +296,8 @@ class Monitor:
         self._progress = _check.flag(progress, "progress")
         if self._progress:
             bar_of_tqdm()
+        self._pace = Pace(every, share)
+        about = {} if config is None else {"config": accept_config(config)}
 
         self._notices = Notices()
         self._variables: dict[str, list[Variables]] = {method.name: [] for method in self._methods}  # by minibatch
@@ -301,6 +316,7 @@ class Monitor:
             **self._reading.stored,
             "probe_sizes": [len(known.x) for known in self._variables[self._methods[0].name]],
             "probe_hash": fingerprint(self._batches),
+            **about,
         }
         self._store = Store(path, stored)
 
@@ -351,6 +367,17 @@ class Monitor:
         """
         return self._store.frame.copy()
 
+    def due(self, step: int) -> bool:
+        """Whether it is time to measure: ``if monitor.due(step): monitor.measure(step)`` in a loop of one's own.
+
+        With a number for `every`, at its multiples. With "auto", where the last measurement is paid for: the time
+        since has been long enough for it to be no more than its `share` of both. So at the first step asked for, then
+        by the clock: of a longer or slower training as large a part, but at other steps in each run. Runs whose steps
+        are to be compared, such as seeds, take a number. Whatever happens between two measurements counts as training,
+        and the last one of a run is paid for by nothing.
+        """
+        return self._pace.due(_check.integer(step, "step", 0))
+
     def measure(self, step: int) -> pd.DataFrame:
         """Measure all layers on all probe minibatches, add the rows to the table and return them.
 
@@ -368,9 +395,10 @@ class Monitor:
                 frame = self._store.frame
                 return frame[frame["step"] == step].reset_index(drop=True)
             try:
-                with Progress(self._progress, step, len(self._batches)) as progress:
-                    measured = table(list(self._rows(step, progress)))
-                self._store.append(measured, instead_of=step if again else None)
+                with self._pace.spending():
+                    with Progress(self._progress, step, len(self._batches)) as progress:
+                        measured = table(list(self._rows(step, progress)))
+                    self._store.append(measured, instead_of=step if again else None)
             except KeyboardInterrupt:
                 what = f"was dropped whole; Monitor.measure({step}) measures it again"
                 if step in self.steps:
@@ -410,6 +438,7 @@ class Monitor:
                         side.activations,
                         side.errors or "before",
                         links.get(side),
+                        self._settings.links,
                     )
                 links[side] = passed.links
                 self._notices.of_reading(self.settings["layers"], passed, n, stacklevel=3)

@@ -55,7 +55,6 @@ def of_batch(
             wrong[name] = [] if fine else ["output"]
     errors = _of_errors(settings, method, acts.gradients, list(acts), known, where, wrong) if method.errors else {}
     without = [_compared("mi_error")] * len(method.orders)
-    ways = links.values if settings.links is None else settings.links
     for depth, name in enumerate(acts):
         softmax = ["softmax"] if method.softmax and name in passed.outputs else []
         layer = {
@@ -66,7 +65,7 @@ def of_batch(
             "channels": sizes[name][0],
             "channel_dim": acts.channel_dims[name],
             "activation": ", ".join(filter(None, [acts.functions[name], *softmax])),
-            "input_via": ways.get(name, ""),
+            "input_via": links.values.get(name, ""),
             "error_via": links.errors.get(name, ""),
             "permutations": settings.null,
             "pair_permutations": min(settings.null, _PAIRS_NULL),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple, TypeAlias
 
@@ -104,10 +104,11 @@ def run(
     activations: Side,
     errors_at: Side,
     linked: Links | None = None,
+    values: Mapping[str, str] | None = None,
 ) -> Pass:
     """Capture the layers' outputs, the gradients of the loss unless it is None, and how the layers hang together.
 
-    Where the last is known it is not looked for, which takes more passes (``exchange``).
+    Where the last is known (``linked``, of it ``values``) it is not looked for, which takes more passes (``exchange``).
     """
     inputs, y = batch
     if y is None and loss is default_loss:
@@ -132,7 +133,8 @@ def run(
                 value = loss(answer, y)
                 _check_loss(value)
             if flow is not None:
-                found = flow.values_via(), {} if value is None else flow.errors_via(value)
+                ways = flow.values_via() if values is None else {}
+                errors = {} if value is None else flow.errors_via(value)
             if value is not None:
                 # Unlike value.backward(), this leaves every .grad alone. The parameters are among the sources so
                 # that errors also reach layers that hang on them and not on the input.
@@ -141,13 +143,12 @@ def run(
     del output, answer, value, sources, flow  # and with them autograd's graph
     doubtful: list[str] = []
     if linked is None:
-        values, errors = found
         with _undisturbed(model), torch.no_grad():
             axes, doubtful = sample_axes(model, reading, inputs, n, activations, acts)
-            values = {target: source for target, source in values.items() if target in axes and source in axes}
-            if values:
-                values = confirmed(model, reading, inputs, n, activations, values, axes)
-        linked = Links(values, errors, axes)
+            ways = {target: source for target, source in ways.items() if target in axes and source in axes}
+            if ways:
+                ways = confirmed(model, reading, inputs, n, activations, ways, axes)
+        linked = Links(ways if values is None else dict(values), errors, axes)
     _arrange(acts, reading, linked.axes, n, left_out)
     if not acts:
         name, shape = next(iter(left_out.items()))
