@@ -243,12 +243,15 @@ def test_the_cost_of_a_monitor_is_told(capsys: pytest.CaptureFixture[str]) -> No
     pytest.importorskip("sklearn")
     from fastrenyi.bench import overhead
 
-    assert overhead.main(["--device", "cpu", "--rounds", "1"]) == 0
+    assert overhead.main(["--device", "cpu", "--rounds", "1", "--quick"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.rpartition("  ")[0].strip() for line in lines] == [
-        "an epoch of 1397 digits", "a measurement", "without the null", "without the null and pairs",
+    parts = ["an epoch, by its steps", "a measurement", "without the null", "without the null and pairs"]
+    assert [line.strip().partition("  ")[0] for line in lines] == [
+        "LeNet-5, 512 images an epoch", *parts, "a network like VGG, 512 images an epoch", *parts,
+        "LeNet-5, trained for an epoch", "alone", "with a Monitor, by default",
     ]  # fmt: skip
-    assert all(line.endswith(" ms") for line in lines)
+    assert all(" s" in line for line in lines if line.startswith(" "))
+    assert lines[-1].endswith(" measurements")
 
 
 def test_numbers_of_two_devices_are_compared(
