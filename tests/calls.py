@@ -67,7 +67,7 @@ def of_package() -> dict[str, Call]:
 
 
 def of_torch() -> dict[str, Call]:
-    """Of ``fastrenyi.torch``; ``store`` of a Monitor is not among them, as any string is a path."""
+    """Of ``fastrenyi.torch``; of a Monitor's ``store`` strings are not tried, as any is a path."""
     import torch
 
     import fastrenyi.torch as frt
@@ -78,12 +78,6 @@ def of_torch() -> dict[str, Call]:
     features = torch.from_numpy(X).float()
     bottleneck, distillation = losses.InformationBottleneckLoss(), losses.DistillationLoss()
     views, total = losses.MutualInformationLoss(), losses.TotalCorrelationLoss()
-
-    def monitor(model: Any, probe: Any, layers: Any = None, **options: Any) -> Any:
-        return frt.Monitor(model, probe, layers, **options)
-
-    options = inspect.signature(frt.Monitor).parameters.values()
-    monitor.__signature__ = inspect.Signature([p for p in options if p.name != "store"])  # type: ignore[attr-defined]
 
     def measure(step: Any = 0, loss: Any = None) -> None:
         """`loss` is what a loss function of the user's gives."""
@@ -106,6 +100,9 @@ def of_torch() -> dict[str, Call]:
     def is_function(value: Any) -> bool:
         return callable(value) and not isinstance(value, torch.nn.Module)
 
+    def is_path(value: Any) -> bool:
+        return isinstance(value, str)
+
     features_of = {"logits": features, "y": y, "x": x, "z": features}
     return {
         **{f"losses.{name}": Call(getattr(losses, name), {}) for name in losses.__all__},
@@ -116,9 +113,46 @@ def of_torch() -> dict[str, Call]:
         "Average": Call(frt.Average, {"measure": torch.sum}),
         "Average.update": Call(average, {"measure": torch.ones(())}, spared={"measure": _any_number}),
         "capture": Call(captured, {"model": model}, spared={"layers": is_function}),
-        "Monitor": Call(monitor, {"model": model, "probe": [(x, y)], "null": 0}, spared={"layers": is_function}),
+        "Monitor": Call(
+            frt.Monitor, {"model": model, "probe": [(x, y)], "null": 0}, spared={"layers": is_function, "store": is_path}
+        ),
         "Monitor.measure": Call(measure, {}),
+        "Monitor.due": Call(frt.Monitor(model, [(x, y)], null=0).due, {"step": 0}),
+        **of_tables(),
     }
+
+
+def of_tables() -> dict[str, Call]:
+    """What is given a table; where a path may stand, strings are not tried."""
+    import fastrenyi.torch as frt
+    from tables import table
+
+    class Writer:
+        def add_scalar(self, tag: str, value: float, step: int) -> None:
+            """Nothing is written."""
+
+    frame = table(steps=(0,))
+    found = {
+        "inequalities": Call(frt.inequalities, {"frame": frame}),
+        "scalars": Call(frt.scalars, {"frame": frame}),
+        "write_scalars": Call(frt.write_scalars, {"writer": Writer(), "frame": frame}),
+        "tidy": Call(frt.tidy, {"runs": frame}, spared={"runs": lambda value: isinstance(value, str)}),
+        "to_xarray": Call(frt.to_xarray, {"frame": frame}),
+    }
+    return found | of_lightning()
+
+
+def of_lightning() -> dict[str, Call]:
+    try:
+        from fastrenyi.torch.lightning import MonitorCallback
+    except ImportError:
+        return {}
+    import torch
+
+    import fastrenyi.torch as frt
+
+    monitor = frt.Monitor(torch.nn.Linear(3, 2), [(torch.from_numpy(X).float(), torch.arange(6) % 2)])
+    return {"lightning.MonitorCallback": Call(MonitorCallback, {"monitor": monitor})}
 
 
 def _any_number(value: Any) -> bool:
