@@ -114,7 +114,9 @@ def of_torch() -> dict[str, Call]:
         "Average.update": Call(average, {"measure": torch.ones(())}, spared={"measure": _any_number}),
         "capture": Call(captured, {"model": model}, spared={"layers": is_function}),
         "Monitor": Call(
-            frt.Monitor, {"model": model, "probe": [(x, y)], "null": 0}, spared={"layers": is_function, "store": is_path}
+            frt.Monitor,
+            {"model": model, "probe": [(x, y)], "null": 0},
+            spared={"layers": is_function, "store": is_path},
         ),
         "Monitor.measure": Call(measure, {}),
         "Monitor.due": Call(frt.Monitor(model, [(x, y)], null=0).due, {"step": 0}),

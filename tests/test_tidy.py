@@ -292,6 +292,7 @@ def test_names_of_scalars_are_those_that_trackers_take(monitors):
     found = frt.scalars(frame)
     assert "blocks.0.conv-2/entropy/alpha_1.01" in found
     assert all(re.fullmatch(r"[/\w.\- ]*", name) for name in found)  # mlflow's own rule
+    assert "entropy/alpha_2.0" in frt.scalars(frame.assign(layer=""))  # of a model that is one layer itself
 
 
 @pytest.mark.parametrize(

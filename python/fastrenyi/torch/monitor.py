@@ -16,8 +16,8 @@ from fastrenyi.bandwidths import BandwidthLike, Median
 from fastrenyi.kernels import KernelLike
 from fastrenyi.table.columns import table
 from fastrenyi.table.store import Store, path_of
-from fastrenyi.torch.methods import methods_of, passes_of, stored_of
 from fastrenyi.table.tidy import accept_config
+from fastrenyi.torch.methods import methods_of, passes_of, stored_of
 from fastrenyi.torch.network.batches import accept, fingerprint, follow, place_of, variable
 from fastrenyi.torch.network.capture import Side
 from fastrenyi.torch.network.probe import Links, Loss, run

@@ -27,8 +27,9 @@ def scalars(frame: pd.DataFrame) -> dict[str, float]:
     Returns
     -------
     dict from str to float
-        {"layer/quantity": its mean over the probe minibatches}, such as "conv1/mi_target"; of a table of several methods
-        or orders {"layer/quantity/alpha_2.0": ...}. Quantities that do not apply to a layer (NaN) are left out. What trackers
+        {"layer/quantity": its mean over the probe minibatches}, such as "conv1/mi_target"; of a table of several
+        methods or orders {"layer/quantity/alpha_2.0": ...}; of a model that is itself the layer {"quantity": ...}.
+        Quantities that do not apply to a layer (NaN) are left out. What trackers
         refuse in a name, such as the # of a layer's second call, is "-".
 
     Raises
@@ -71,7 +72,8 @@ def by_step(frame: pd.DataFrame) -> dict[int, dict[str, float]]:
         step, layer, *values = cast("tuple[Any, ...]", key)
         tail = "".join(f"/{name}_{value}" for name, value in zip(others, values, strict=True))
         of_step = found.setdefault(int(step), {})
-        of_step |= {_REFUSED.sub("-", f"{layer}/{name}{tail}"): float(each) for name, each in row.dropna().items()}
+        place = f"{layer}/" if layer else ""  # of a model that is one layer itself
+        of_step |= {_REFUSED.sub("-", f"{place}{name}{tail}"): float(each) for name, each in row.dropna().items()}
     return found
 
 
@@ -82,7 +84,8 @@ def write_scalars(writer: Any, frame: pd.DataFrame) -> None:
     ----------
     writer : object
         Its ``add_scalar`` is called with the tag "layer/quantity", of several methods and orders
-        "layer/quantity/method_paper/alpha_2.0", the mean over the probe minibatches, and the step, as ``scalars`` names them.
+        "layer/quantity/method_paper/alpha_2.0", the mean over the probe minibatches, and the step, as ``scalars`` names
+        them.
     frame : pandas.DataFrame
         That of one ``Monitor.measure`` as training goes, or that of ``Monitor.frame`` for a whole run.
 
