@@ -15,7 +15,8 @@ from tqdm import tqdm
 
 import fastrenyi.torch as frt
 from fastrenyi.demo import lenet
-from fastrenyi.study.networks import DATA, markdown_rows, probes, trained
+from fastrenyi.study.images import DATA
+from fastrenyi.study.networks import markdown_rows, probes, trained
 
 METHODS: dict[str, dict[str, Any]] = {
     "default": {},
