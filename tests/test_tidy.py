@@ -177,7 +177,7 @@ def test_arrays_hold_the_table():
     pytest.importorskip("xarray")
     frame = measured(config={"seed": 3}).frame()
     dataset = to_xarray(frame)
-    assert dict(dataset.sizes) == {"step": 2, "batch": 2, "layer": 2, "alpha": 2}
+    assert dict(dataset.sizes) == {"step": 2, "batch": 2, "layer": 2, "method": 1, "alpha": 2}
     assert dataset["layer"].to_numpy().tolist() == ["0", "3"]
     assert dataset["depth"].dims == dataset["activation"].dims == ("layer",)
     assert dataset["saturated"].dtype == bool
@@ -186,7 +186,7 @@ def test_arrays_hold_the_table():
     assert not dataset["tradeoff_share"].attrs
     row = frame[(frame.step == 3) & (frame.batch == 1) & (frame.layer == "3") & (frame.alpha == 2)]
     at = dataset.sel(step=3, batch=1, layer="3", alpha=2)
-    assert float(at["mi_target"]) == row["mi_target"].item()
+    assert at["mi_target"].item() == row["mi_target"].item()
     pd.testing.assert_frame_equal(back(dataset, frame), frame)
 
 
@@ -219,7 +219,7 @@ def test_what_differs_by_run_and_layer_lies_along_both(monitors):
     assert dataset["channels"].to_numpy().tolist() == [[2, 1], [7, 1]]
     frame.loc[0, "activation"] = "gelu"  # and what differs by step lies along all
     dataset = to_xarray(frame)
-    assert dataset["activation"].dims == ("run", "step", "batch", "layer", "alpha")
+    assert dataset["activation"].dims == ("run", "step", "batch", "layer", "method", "alpha")
 
 
 def test_arrays_as_a_file(tmp_path):

@@ -116,9 +116,9 @@ def to_xarray(frame: pd.DataFrame) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        A variable for each column, of dimensions (run,) step, batch, layer, alpha; layers in the order of execution.
-        What describes a layer or a run (depth, channels, seed, ...) are coordinates along layer, run or both, if they
-        say it all. In bits where the attribute units says so. Where there is no row numbers are NaN, words "", and True
+        A variable for each column, of dimensions (run,) step, batch, layer, method, alpha; layers in the order of
+        execution. What describes a layer or a run (depth, channels, seed, ...) are coordinates along layer, run or
+        both, if they say it all. In bits where the attribute units says so. Where there is no row numbers are NaN, words "", and True
         and False become 1 and 0.
 
     Raises
@@ -128,11 +128,12 @@ def to_xarray(frame: pd.DataFrame) -> xr.Dataset:
     TypeError
         For a frame that is no DataFrame.
     ValueError
-        For missing columns, or two rows of the same run, step, batch, layer and alpha.
+        For missing columns, or two rows of the same run, step, batch, layer, method and alpha.
 
     Notes
     -----
-    Cost: the number of runs, steps, minibatches, layers and orders, multiplied: for runs measured at the same steps.
+    Cost: the number of runs, steps, minibatches, layers, methods and orders, multiplied: for runs measured at
+    the same steps.
 
     Examples
     --------
