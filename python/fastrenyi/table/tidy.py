@@ -118,8 +118,8 @@ def to_xarray(frame: pd.DataFrame) -> xr.Dataset:
     xarray.Dataset
         A variable for each column, of dimensions (run,) step, batch, layer, method, alpha; layers in the order of
         execution. What describes a layer or a run (depth, channels, seed, ...) are coordinates along layer, run or
-        both, if they say it all. In bits where the attribute units says so. Where there is no row numbers are NaN, words "", and True
-        and False become 1 and 0.
+        both, if they say it all. In bits where the attribute units says so. Where there is no row numbers are NaN,
+        words "", and True and False become 1 and 0.
 
     Raises
     ------
