@@ -180,6 +180,12 @@ def test_indefinite_matrices_are_refused(rng: np.random.Generator) -> None:
                 lambda a=a, o=alpha, how=how: fr.entropy(a, o, estimate=how))  # fmt: skip
 
 
+def test_tensors_elsewhere_are_refused() -> None:
+    torch = pytest.importorskip("torch")
+    x = torch.zeros(10, 2, device="meta")
+    refused(fr.BackendUnavailableError, r"^x: expected an array on a device that is served", lambda: fr.lazy_gram(x))
+
+
 def test_tensors_with_a_gradient_are_refused() -> None:
     torch = pytest.importorskip("torch")
     x = torch.randn(10, 2, requires_grad=True)
