@@ -54,11 +54,15 @@ def of_package() -> dict[str, Call]:
         "conditional_mutual_information": {"a": G, "b": G, "given": G}, "total_correlation": {"grams": [G, G]},
         "dual_total_correlation": {"grams": [G, G]}, "o_information": {"grams": [G, G, G]},
         "interaction_information": {"grams": [G, G, G]}, "divergence": {"x": X, "y": X},
+        "effective_rank": {"a": G}, "participation_ratio": {"x": X}, "stable_rank": {"x": X},
+        "vendi_score": {"k": 6 * G}, "coding_rate": {"x": X}, "logdet_entropy": {"x": X}, "alignment": {"a": G, "b": G},
+        "cauchy_schwarz_information": {"a": G, "b": G}, "relative_entropy": {"a": G, "b": G},
+        "cauchy_schwarz_divergence": {"x": X, "y": X},
         "lazy_gram": {"x": X}, "Estimation": {},
         "layer_decomposition": {"maps": np.stack([G, G]), "target": G}, "permutation_test": {"a": G, "b": G, "n": 3},
         "rank_maps": {"maps": np.stack([G, G]), "target": G},
-        "Gaussian": {}, "Laplacian": {}, "Polynomial": {}, "Cosine": {}, "Delta": {}, "Silverman": {}, "Scott": {},
-        "Median": {}, "NearestNeighbours": {}, "Alignment": {"target": G},
+        "Gaussian": {}, "Laplacian": {}, "Polynomial": {}, "Cosine": {}, "Linear": {}, "Delta": {}, "Silverman": {},
+        "Scott": {}, "Median": {}, "NearestNeighbours": {}, "Alignment": {"target": G},
     }  # fmt: skip
     return {
         name: Call(getattr(fr, name), arguments, "grams" if "grams" in arguments else "")

@@ -370,3 +370,105 @@ def rank_maps(
         for f in range(count)
     ]
     return {"order": order, "relevance": relevance, "gain": gain, "redundancy": redundancy}
+
+
+# ---------------------------------------------------------------------------- the family: linear Grams and beyond
+
+
+def centred(x: ArrayLike, center: str | None) -> Any:
+    """Samples (n, d) less the means over samples, over features, or first the one and then the other."""
+    z = np.asarray(x).astype(WIDE)
+    if center in ("samples", "both"):
+        z = z - z.mean(axis=0, keepdims=True)
+    if center in ("features", "both"):
+        z = z - z.mean(axis=1, keepdims=True)
+    return z
+
+
+def gram_linear(x: ArrayLike, center: str | None = None, normalized: bool = False) -> Array:
+    """Z Z' / tr(Z Z'), of rows of length one if they are normalised; rows of zeros stay zero."""
+    z = centred(x, center)
+    if normalized:
+        length = np.sqrt(np.sum(z * z, axis=1, keepdims=True))
+        z = np.divide(z, length, out=np.zeros_like(z), where=length > 0)
+    k = z @ z.T
+    return np.asarray(k / np.trace(k), dtype=np.float64)
+
+
+def effective_rank(a: ArrayLike, alpha: float = 1, power: float = 1) -> float:
+    """exp(S_alpha) of p = lambda^power / sum lambda^power, eigenvalues of rounding size being zero."""
+    values = spectrum(a)
+    values = np.where(values > values.size * np.finfo(np.float64).eps * values.max(), values, 0)
+    positive = values[values > 0] ** power
+    return float(np.exp(spectrum_entropy(positive, alpha, np.e)))
+
+
+def participation_ratio(x: ArrayLike) -> float:
+    """(sum lambda)^2 / sum lambda^2 of the covariance."""
+    z = centred(x, "samples")
+    covariance = z.T @ z
+    return float(np.trace(covariance) ** 2 / np.sum(covariance * covariance))
+
+
+def stable_rank(x: ArrayLike) -> float:
+    """|X|_F^2 / |X|_2^2."""
+    values = np.linalg.svd(np.asarray(x, dtype=np.float64), compute_uv=False)
+    return float(np.sum(values**2) / values[0] ** 2)
+
+
+def vendi_score(k: ArrayLike, q: float = 1, p: ArrayLike | None = None) -> float:
+    """exp(S_q) of sqrt(p_i p_j) k_ij."""
+    matrix = np.asarray(k, dtype=np.float64)
+    weights = np.full(len(matrix), 1 / len(matrix)) if p is None else np.asarray(p, dtype=np.float64)
+    return effective_rank(np.sqrt(np.outer(weights, weights)) * matrix, q)
+
+
+def logdet_entropy(x: ArrayLike, beta: float = 1.0, base: float = 2) -> float:
+    """1/2 log det(I + beta X'X / n), by the d x d side."""
+    z = np.asarray(x, dtype=np.float64)
+    return float(np.linalg.slogdet(np.eye(z.shape[1]) + beta / len(z) * z.T @ z)[1] / 2 / np.log(base))
+
+
+def coding_rate(x: ArrayLike, eps: float = 0.5, base: float = 2) -> float:
+    """1/2 log det(I + d / (n eps^2) X'X)."""
+    return logdet_entropy(x, np.shape(x)[1] / eps**2, base)
+
+
+def centred_alignment(a: ArrayLike, b: ArrayLike) -> float:
+    """CKA: the alignment of H A H and H B H."""
+    n = len(np.asarray(a))
+    h = np.eye(n) - 1 / n
+    return alignment(h @ np.asarray(a) @ h, h @ np.asarray(b) @ h)
+
+
+def cauchy_schwarz_information(a: ArrayLike, b: ArrayLike, base: float = 2) -> float:
+    """log V_J + log V_M - 2 log V_C."""
+    k, other = np.asarray(a).astype(WIDE), np.asarray(b).astype(WIDE)
+    n = len(k)
+    joint = np.trace(k @ other) / n**2
+    single = k.sum() * other.sum() / n**4
+    ones = np.ones(n, dtype=WIDE)
+    cross = ones @ k @ other @ ones / n**3
+    return float((np.log(joint) + np.log(single) - 2 * np.log(cross)) / np.log(WIDE(base)))
+
+
+def relative_entropy(a: ArrayLike, b: ArrayLike, base: float = 2) -> float:
+    """tr A (log A - log B), by the eigenvectors of both; B of full rank."""
+
+    def logarithm(matrix: Any) -> Any:
+        values, vectors = np.linalg.eigh(np.asarray(matrix, dtype=np.float64))
+        return (vectors * np.log(np.where(values > 1e-300, values, 1))) @ vectors.T
+
+    left = np.asarray(a, dtype=np.float64)
+    return float(np.trace(left @ (logarithm(left) - logarithm(b))) / np.log(base))
+
+
+def cauchy_schwarz_divergence(x: ArrayLike, y: ArrayLike, kernel: Callable[[Any, Any], Any], base: float = 2) -> float:
+    """log mean k(x, x') + log mean k(y, y') - 2 log mean k(x, y); `kernel` of two samples."""
+
+    def mean(left: Any, right: Any) -> Any:
+        return np.mean([[kernel(u, v) for v in right] for u in left])
+
+    left, right = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    nats = np.log(mean(left, left)) + np.log(mean(right, right)) - 2 * np.log(mean(left, right))
+    return float(nats / np.log(base))

@@ -68,6 +68,7 @@ KERNELS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "laplacian": (fr.Laplacian(2.0), lambda x: reference.gram_laplacian(x, 2.0)),
     "cosine": ("cosine", reference.gram_cosine),
     "polynomial": (fr.Polynomial(2, coef0=0.5), lambda x: reference.gram_polynomial(x, 2, coef0=0.5)),
+    "linear": (fr.Linear("samples"), lambda x: reference.gram_linear(x, "samples")),
     "median": (fr.Gaussian("median"), lambda x: reference.gram_gaussian(x, reference.median(x))),
     "scott": (fr.Gaussian("scott"), lambda x: reference.gram_gaussian(x, reference.scott(x))),
     "neighbours": (

@@ -9,12 +9,15 @@ layers of a PyTorch network while it trains.
 from fastrenyi._errors import BackendUnavailableError, NotPositiveSemidefiniteError, StoreError
 from fastrenyi._loading import __version__
 from fastrenyi.bandwidths import Alignment, Median, NearestNeighbours, Scott, Silverman
+from fastrenyi.comparison import alignment, cauchy_schwarz_information, relative_entropy
 from fastrenyi.decomposition import LayerDecomposition, LayerNull, layer_decomposition
-from fastrenyi.divergence import divergence
+from fastrenyi.divergence import cauchy_schwarz_divergence, divergence
+from fastrenyi.effective import effective_rank, participation_ratio, stable_rank, vendi_score
 from fastrenyi.grams import channel_grams, gram, tensor_gram
-from fastrenyi.kernels import Cosine, Delta, Gaussian, Laplacian, Polynomial
+from fastrenyi.kernels import Cosine, Delta, Gaussian, Laplacian, Linear, Polynomial
 from fastrenyi.large.estimation import Estimate, Estimation
 from fastrenyi.large.lazy import LazyGram, lazy_gram
+from fastrenyi.logdet import coding_rate, logdet_entropy
 from fastrenyi.measures import (
     conditional_entropy,
     conditional_mutual_information,
@@ -45,6 +48,7 @@ __all__ = [
     "LayerDecomposition",
     "LayerNull",
     "LazyGram",
+    "Linear",
     "MapRanking",
     "Median",
     "NearestNeighbours",
@@ -56,23 +60,33 @@ __all__ = [
     "Silverman",
     "StoreError",
     "__version__",
+    "alignment",
+    "cauchy_schwarz_divergence",
+    "cauchy_schwarz_information",
     "channel_grams",
+    "coding_rate",
     "conditional_entropy",
     "conditional_mutual_information",
     "divergence",
     "dual_total_correlation",
+    "effective_rank",
     "entropy",
     "gram",
     "interaction_information",
     "joint_entropy",
     "layer_decomposition",
     "lazy_gram",
+    "logdet_entropy",
     "mutual_information",
     "normalize",
     "o_information",
+    "participation_ratio",
     "permutation_test",
     "rank_maps",
+    "relative_entropy",
     "spectrum",
+    "stable_rank",
     "tensor_gram",
     "total_correlation",
+    "vendi_score",
 ]

@@ -109,6 +109,12 @@ class Home(NamedTuple):
         # [()] turns an array without axes into a scalar, as NumPy's own reductions do.
         return np.asarray(result).astype(self.dtype, copy=False)[()]
 
+    def computed(self, x: Array) -> Array:
+        """Return an array in the dtype it is computed in: half precision as float32."""
+        if self.dtype not in ("float16", "bfloat16"):
+            return x
+        return x.float() if self.library == "torch" else x.astype(np.float32)
+
     def constant(self, x: Array) -> Array:
         """Return an array of this library without a gradient."""
         return x.detach() if self.library == "torch" else x

@@ -402,7 +402,7 @@ def flag(x: object, name: str) -> bool:
     return bool(x)
 
 
-def orders(alpha: object) -> tuple[list[float], bool]:
+def orders(alpha: object, name: str = "alpha") -> tuple[list[float], bool]:
     """Accept one order in [0, inf] or a sequence of them; the second result says whether it was one."""
     if isinstance(alpha, np.ndarray):
         alpha = alpha.tolist()
@@ -411,13 +411,13 @@ def orders(alpha: object) -> tuple[list[float], bool]:
     one = not isinstance(alpha, (list, tuple))
     listed: Sequence[object] = [alpha] if not isinstance(alpha, (list, tuple)) else alpha
     if not listed:
-        value_error("alpha", "at least one order", "none")
+        value_error(name, "at least one order", "none")
     accepted = []
     for order in listed:
         way_out = "pass math.inf" if isinstance(order, str) and "inf" in order.lower() else ""
-        number = _as_float(order, "alpha", "a number in [0, inf] or a sequence of them", way_out)
+        number = _as_float(order, name, "a number in [0, inf] or a sequence of them", way_out)
         if not number >= 0 or (number == math.inf and order != math.inf):
-            value_error("alpha", "orders in [0, inf]", order)
+            value_error(name, "orders in [0, inf]", order)
         accepted.append(number)
     return accepted, one
 

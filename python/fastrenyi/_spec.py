@@ -8,7 +8,7 @@ __all__ = ["KernelSpec"]
 
 
 class KernelSpec(NamedTuple):
-    """A kernel without its width: "gaussian" and "laplacian" have one, "polynomial" and "cosine" have none."""
+    """A kernel without its width: "gaussian" and "laplacian" have one, "polynomial", "cosine", "linear" none."""
 
     kind: str
     degree: int
@@ -24,6 +24,11 @@ class KernelSpec(NamedTuple):
     def widthed(self) -> bool:
         """Whether it is a kernel of the distance between two samples over a width."""
         return self.kind in ("gaussian", "laplacian")
+
+    @property
+    def linear(self) -> bool:
+        """Whether it is the products of samples, divided by their trace."""
+        return self.kind == "linear"
 
     @property
     def metric(self) -> str:

@@ -74,7 +74,8 @@ def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | N
         numbers, or what gives NumPy an array by DLPack on the CPU or ``__array__``, such as a table of pandas. For the
         Delta kernel also integers and strings, and labels (n,).
     kernel : str or Kernel
-        "gaussian", "laplacian", "cosine", "polynomial", "delta", or a kernel such as ``Gaussian(bandwidth=2.0)``.
+        "gaussian", "laplacian", "cosine", "polynomial", "linear", "delta", or a kernel such as
+        ``Gaussian(bandwidth=2.0)``.
     bandwidth : float, array, str or Bandwidth, optional
         The kernel's width: a number, an array of the batch shape, a rule such as ``Median()``, or its name
         ("silverman", "scott", "median", "neighbours"). None is the kernel's own, by default ``Silverman(5.0)``.
@@ -133,7 +134,8 @@ def channel_grams(maps: Array, kernel: KernelLike = "gaussian", bandwidth: Bandw
         Activations (n, C, *spatial) of n samples and C feature maps, as a convolution gives them: a NumPy or CuPy
         array, a torch tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``.
     kernel : str or Kernel
-        "gaussian", "laplacian", "cosine", "polynomial", "delta", or a kernel such as ``Gaussian(bandwidth=2.0)``.
+        "gaussian", "laplacian", "cosine", "polynomial", "linear", "delta", or a kernel such as
+        ``Gaussian(bandwidth=2.0)``.
     bandwidth : float, array, str or Bandwidth, optional
         The kernel's width: a number, an array of shape (C,), a rule such as ``Median()``, or its name ("silverman",
         "scott", "median", "neighbours"). None is the kernel's own, by default ``Silverman(5.0)``.
@@ -183,7 +185,8 @@ def tensor_gram(maps: Array, kernel: KernelLike = "gaussian", bandwidth: Bandwid
         (n, ...): images, activations, vectors; (n,) is one feature. A NumPy or CuPy array, a torch tensor, or what
         gives NumPy an array by DLPack on the CPU or ``__array__``.
     kernel : str or Kernel
-        "gaussian", "laplacian", "cosine", "polynomial", "delta", or a kernel such as ``Gaussian(bandwidth=2.0)``.
+        "gaussian", "laplacian", "cosine", "polynomial", "linear", "delta", or a kernel such as
+        ``Gaussian(bandwidth=2.0)``.
     bandwidth : float, array, str or Bandwidth, optional
         The kernel's width: a number, an array of one number, a rule such as ``Median()``, or its name ("silverman",
         "scott", "median", "neighbours"). None is the kernel's own, by default ``Silverman(5.0)``.

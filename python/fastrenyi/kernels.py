@@ -9,13 +9,15 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
-from fastrenyi import _check, _dispatch
+from fastrenyi import _check, _dispatch, _samples
 from fastrenyi._array import Array, Home, key
+from fastrenyi._samples import Center
 from fastrenyi._spec import KernelSpec
 from fastrenyi.bandwidths import BandwidthLike, Found, as_bandwidth
 
 __all__ = [
-    "Cosine", "Delta", "Gaussian", "Kernel", "KernelLike", "KernelName", "Laplacian", "Polynomial", "as_kernel",
+    "Cosine", "Delta", "Gaussian", "Kernel", "KernelLike", "KernelName", "Laplacian", "Linear", "Polynomial",
+    "as_kernel",
 ]  # fmt: skip
 
 
@@ -34,7 +36,7 @@ class Kernel(ABC):
         return home
 
 
-KernelName: TypeAlias = Literal["gaussian", "laplacian", "cosine", "polynomial", "delta"]
+KernelName: TypeAlias = Literal["gaussian", "laplacian", "cosine", "polynomial", "linear", "delta"]
 KernelLike: TypeAlias = Kernel | KernelName
 
 
@@ -213,6 +215,61 @@ class Cosine(Kernel):
 
 
 @dataclass(frozen=True)
+class Linear(Kernel):
+    """The linear kernel: k(x, y) = <x, y>, in the Gram divided by its trace, K / tr K, and not by its diagonal.
+
+    Parameters
+    ----------
+    center : {None, "samples", "features", "both"}
+        What to take the mean over samples from each feature ("samples", the covariance's), the mean over features from
+        each sample ("features"), or first the one and then the other ("both").
+    normalized : bool
+        Whether samples are then divided by their length. Those of length zero stay zero.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For other settings, and from ``gram`` for samples that are all zero, once they are centred.
+
+    Notes
+    -----
+    Long samples weigh more: the diagonal is |x_i|^2 / sum_j |x_j|^2. A sample of zeros, such as a padded token, is a
+    row of zeros and does not count. Z Z' of n samples and Z' Z of their d features have the same spectrum but for
+    zeros: ``participation_ratio``, ``stable_rank``, ``coding_rate`` and ``logdet_entropy`` take the smaller one, and so
+    does ``entropy(gram(x.T, "linear"))`` where d < n. Cost O(n^2 d) per sample set, by the matrix products of the
+    array's own library, whose settings hold (on a GPU that of TF32).
+
+    Conventions elsewhere: the prompt entropy of Skean et al. is the one of order 1 with ``Linear("samples",
+    normalized=True)`` over the tokens of a prompt, in nats; Diff-eRank is ``effective_rank`` of the same.
+    Source: Skean et al., arXiv 2502.02013; Wei et al., Diff-eRank, NeurIPS 2024.
+
+    Examples
+    --------
+    >>> import numpy as np, fastrenyi as fr
+    >>> fr.gram(np.array([[1.0, 0.0], [3.0, 0.0], [0.0, 0.0]]), kernel="linear")
+    array([[0.1, 0.3, 0. ],
+           [0.3, 0.9, 0. ],
+           [0. , 0. , 0. ]])
+    """
+
+    center: Center = None
+    normalized: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the arguments."""
+        if self.center is not None:
+            _check.choice(self.center, "center", ("samples", "features", "both"))
+        _check.flag(self.normalized, "normalized")
+
+    def _gram(self, x: Array, home: Home, name: str) -> Array:
+        _samples.look_at(x, name)
+        ready = _samples.prepared(x, home, self.center, self.normalized)
+        found = _dispatch.operations(home.library).gram(ready, KernelSpec.plain("linear"), None, True, name)
+        _samples.refuse_nothing(found, name, self.center)
+        return found
+
+
+@dataclass(frozen=True)
 class Delta(Kernel):
     """The Delta kernel: k(x, y) = 1 if x = y in every feature, else 0.
 
@@ -267,7 +324,8 @@ class Delta(Kernel):
 
 
 _NAMED: dict[str, type[Kernel]] = {
-    "gaussian": Gaussian, "laplacian": Laplacian, "cosine": Cosine, "polynomial": Polynomial, "delta": Delta,
+    "gaussian": Gaussian, "laplacian": Laplacian, "cosine": Cosine, "polynomial": Polynomial, "linear": Linear,
+    "delta": Delta,
 }  # fmt: skip
 
 

@@ -52,8 +52,7 @@ def normalize(k: ArrayT) -> ArrayT:
     if has_numbers(values):
         diagonal = np.diagonal(_check.gram_contents(values, "k", trace_one=False), axis1=-2, axis2=-1)
         _check.positive_diagonal(diagonal, "k")
-    if home.dtype in ("float16", "bfloat16"):
-        values = values.float() if home.library == "torch" else values.astype(np.float32)
+    values = home.computed(values)
     root = values.diagonal(0, -2, -1) ** 0.5
     # The product commutes, so that the result is as symmetric as k.
     found: ArrayT = home.leave(values / (root[..., :, None] * root[..., None, :]) / values.shape[-1])

@@ -17,6 +17,7 @@ from fastrenyi._array import Array, home_of
 from fastrenyi._backend import module_for
 from fastrenyi._kernels.addresses import Device, as_numpy
 from fastrenyi._kernels.joints import Joints, pair_name
+from fastrenyi._kernels.products import products
 from fastrenyi._spec import KernelSpec
 
 __all__ = ["OnDevice", "come_with_vectors"]
@@ -153,6 +154,8 @@ class OnDevice(Device):
 
     def grams(self, x: Array, kernel: KernelSpec, widths: float | Array | None, word: Any = 0) -> Array:
         """Return the Grams (b, n, n) of samples (b, n, d); ``word`` as ``watched`` gave it."""
+        if kernel.linear:
+            return products(self.xp, x)
         b, n, _ = x.shape
         found = self.empty((b, n, n), _dtype(x))
         width = (0, widths or 0.0) if widths is None or isinstance(widths, float) else (self.address(widths), 0.0)

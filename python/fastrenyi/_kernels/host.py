@@ -12,6 +12,7 @@ from fastrenyi._array import Array, Values, wrap
 from fastrenyi._backend import threads
 from fastrenyi._cost import announce_gram, announce_spectra
 from fastrenyi._kernels.joints import Joints, pair_name
+from fastrenyi._kernels.products import products
 from fastrenyi._spec import KernelSpec
 
 __all__ = ["HOST", "Host"]
@@ -102,8 +103,11 @@ class Host:
 
     def grams(self, x: Values, kernel: KernelSpec, widths: Any, word: Any = None) -> Values:
         """Return the Grams (b, n, n) of samples (b, n, d) and their ``widths``; ``word`` as ``watched`` gave it."""
-        kind = kernel.kind if kernel.widthed else "polynomial"
         announce_gram(x.shape, x.itemsize)
+        if kernel.linear:
+            made: Values = products(self.xp, x)
+            return made
+        kind = kernel.kind if kernel.widthed else "polynomial"
         found = _core.gram(x, kind, widths, *kernel[1:], threads())
         if found is None:  # only where nobody has looked before
             word()

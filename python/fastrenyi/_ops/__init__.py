@@ -5,6 +5,7 @@ memory, arrays of the same library out of a device's. ``fastrenyi.torch.ops`` ha
 gradients, and calls these for the numbers.
 """
 
+from fastrenyi._ops.cross import cross_entropy
 from fastrenyi._ops.entropies import entropies, spectrum
 from fastrenyi._ops.gram import bandwidth, delta_gram, gram
 from fastrenyi._ops.pairs import pairs, sample_pairs
@@ -12,6 +13,6 @@ from fastrenyi._ops.permutations import permuted, permuted_pairs
 from fastrenyi._ops.ranking import chosen
 
 __all__ = [
-    "bandwidth", "chosen", "delta_gram", "entropies", "gram", "pairs", "permuted", "permuted_pairs", "sample_pairs",
-    "spectrum",
+    "bandwidth", "chosen", "cross_entropy", "delta_gram", "entropies", "gram", "pairs", "permuted", "permuted_pairs",
+    "sample_pairs", "spectrum",
 ]  # fmt: skip

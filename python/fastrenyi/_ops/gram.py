@@ -28,15 +28,15 @@ def gram(x: Array, kernel: KernelSpec, width: float | Array | None, given: bool,
     """Return the Grams (..., n, n) of samples (..., n, d).
 
     A Gaussian or Laplacian has a width or widths (...). ``given`` widths must be above zero; a rule may find zero, the
-    narrow limit.
+    narrow limit. The linear one of samples that are all zero is zero.
     """
     with kernels_for(x) as on:
-        values, word = on.watched(x, name)
+        values, word = (on.finite(x, name), None) if kernel.linear else on.watched(x, name)
         flat = _check.flat_batch(values, 2)
         widths = None
         if kernel.widthed:
             widths = on.widths(width, len(flat), given)
-        elif kernel.coef0 == 0:
+        elif kernel.coef0 == 0 and not kernel.linear:
             on.nonzero_rows(values, name, kernel.kind)
         return on.grams(flat, kernel, widths, word).reshape(*values.shape[:-1], values.shape[-2])
 

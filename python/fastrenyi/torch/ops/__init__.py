@@ -5,6 +5,7 @@ come from the compiled operations. Backward passes are operations too; those of 
 gradient of their own and say so.
 """
 
+from fastrenyi.torch.ops.cross import cross_entropy
 from fastrenyi.torch.ops.entropies import entropies
 from fastrenyi.torch.ops.gram import bandwidth, delta_gram, gram
 from fastrenyi.torch.ops.pairs import pairs, sample_pairs
@@ -13,6 +14,6 @@ from fastrenyi.torch.ops.ranking import chosen
 from fastrenyi.torch.ops.spectrum import spectrum
 
 __all__ = [
-    "bandwidth", "chosen", "delta_gram", "entropies", "gram", "pairs", "permuted", "permuted_pairs", "sample_pairs",
-    "spectrum",
+    "bandwidth", "chosen", "cross_entropy", "delta_gram", "entropies", "gram", "pairs", "permuted", "permuted_pairs",
+    "sample_pairs", "spectrum",
 ]  # fmt: skip
