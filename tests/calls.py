@@ -124,6 +124,8 @@ def of_torch() -> dict[str, Call]:
         ),
         "Monitor.measure": Call(measure, {}),
         "Monitor.due": Call(frt.Monitor(model, [(x, y)], null=0).due, {"step": 0}),
+        "Monitor.pairs": Call(frt.Monitor(model, [(x, y)], null=0).pairs, {}),
+        "pairs": Call(frt.pairs, {"run": frt.Monitor(model, [(x, y)], null=0)}, spared={"run": is_path}),
         **of_tables(),
     }
 

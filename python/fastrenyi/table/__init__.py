@@ -5,6 +5,7 @@ network runs.
 """
 
 from fastrenyi.table.inequalities import inequalities
+from fastrenyi.table.pairs import pairs
 from fastrenyi.table.tidy import tidy, to_xarray
 
-__all__ = ["inequalities", "tidy", "to_xarray"]
+__all__ = ["inequalities", "pairs", "tidy", "to_xarray"]

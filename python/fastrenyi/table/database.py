@@ -7,11 +7,13 @@ import math
 import sqlite3
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+import numpy as np
 
 from fastrenyi._errors import StoreError
 from fastrenyi.table.columns import COLUMNS, ORDER, table
@@ -19,7 +21,9 @@ from fastrenyi.table.columns import COLUMNS, ORDER, table
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EMPTY", "Content", "Head", "append", "fingerprint", "head", "joined", "naming", "read"]
+    from fastrenyi._array import Values
+
+__all__ = ["EMPTY", "Content", "Head", "Pairs", "append", "fingerprint", "head", "joined", "naming", "pairs", "read"]
 
 Head = tuple[int, int]
 """Number of rows, and the checksum of rows and settings: what tells one state of a store from any other."""
@@ -27,6 +31,8 @@ EMPTY: Head = (0, 0)
 """The head of a file without rows, or that is not there yet."""
 Content = tuple["pd.DataFrame", dict[str, Any], Head, int]
 """Rows, settings, head, and the checksum of the rows alone, from which that of more rows goes on."""
+Pairs = tuple[int, int, str, str, float, "Values"]
+"""Step, batch, layer, method, alpha, and the informations (C, C) of its pairs of maps."""
 
 _OURS, _FORMAT = 0x46524E59, 3  # application_id and user_version, by which SQLite's files are told apart
 _WAIT = 60.0  # seconds for which a writer waits for readers
@@ -36,6 +42,9 @@ _NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 _COLUMNS = ", ".join(f'"{name}" {_SQL[dtype]}' for name, dtype in COLUMNS.items())
 _TEXTS = [place for place, dtype in enumerate(COLUMNS.values()) if dtype == "str"]
 _NUMBERS = [place for place, dtype in enumerate(COLUMNS.values()) if dtype != "str"]
+_PAIRS = (
+    "step INTEGER, batch INTEGER, layer TEXT, method TEXT, alpha REAL, maps INTEGER, pairwise BLOB, checksum INTEGER"
+)
 _PACKED = struct.Struct(
     "<" + "".join("d" if dtype == "float64" else "q" for dtype in COLUMNS.values() if dtype != "str")
 )
@@ -79,6 +88,16 @@ def head(path: Path) -> Head:
         return known
 
 
+def pairs(path: Path, step: int | None = None) -> list[Pairs]:
+    """Read the pairs of maps that were kept, of all steps or of one; StoreError where they are not what was written."""
+    with _reading(path) as (connection, _):
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'pairs'").fetchone() is None:
+            return []  # of a store without rows, or one of an earlier version
+        where, values = ("", ()) if step is None else ("WHERE step = ?", (step,))
+        rows = connection.execute(f"SELECT * FROM pairs {where} ORDER BY step, rowid", values)
+        return [_unpacked(row) for row in rows]
+
+
 @contextmanager
 def _reading(path: Path) -> Iterator[tuple[sqlite3.Connection, Head]]:
     """A connection that sees one state of the file, and the head of that state."""
@@ -113,8 +132,9 @@ def append(
     known: Head,
     checksum: int,
     instead_of: int | None = None,
+    kept: Sequence[Pairs] = (),
 ) -> tuple[Head, int]:
-    """Add rows, and wait until they are on the disk: all of them or, after StoreError, none.
+    """Add rows, and pairs that are kept of them, and wait until they are on the disk: all or, after StoreError, none.
 
     `known` is the head that the file has, EMPTY for one that is not there, `checksum` that of its rows. In the same
     transaction the rows of the step `instead_of` are removed, which takes a look at all others, for the checksum.
@@ -135,8 +155,10 @@ def append(
             connection.execute(f"CREATE TABLE measurements ({_COLUMNS})")
             connection.execute("CREATE TABLE store (settings TEXT, rows INTEGER, checksum INTEGER)")
             connection.execute("INSERT INTO store VALUES ('', 0, 0)")
+        connection.execute(f"CREATE TABLE IF NOT EXISTS pairs ({_PAIRS})")
         count = known[0]
         if instead_of is not None:
+            connection.execute("DELETE FROM pairs WHERE step = ?", (instead_of,))
             connection.execute("DELETE FROM measurements WHERE step = ?", (instead_of,))
             count = checksum = 0
             for others in _chunks(connection):
@@ -145,6 +167,7 @@ def append(
         after = count + len(rows), zlib.crc32(text.encode(), checksum)
         places = ", ".join("?" * len(COLUMNS))
         connection.executemany(f"INSERT INTO measurements VALUES ({places})", rows)
+        connection.executemany("INSERT INTO pairs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_packed, kept))
         connection.execute("UPDATE store SET settings = ?, rows = ?, checksum = ?", (text, *after))
         connection.execute("COMMIT")
         return after, checksum
@@ -191,3 +214,23 @@ def _checksum(rows: list[tuple[Any, ...]], checksum: int) -> int:
         texts = "\0".join([row[place] for place in _TEXTS])
         checksum = zlib.crc32(texts.encode(), zlib.crc32(_PACKED.pack(*numbers), checksum))
     return checksum
+
+
+def _packed(row: Pairs) -> tuple[Any, ...]:
+    """A matrix as SQLite keeps it, rows of little-endian float64, with a checksum of its own: each is read alone."""
+    *key, matrix = row
+    cells = (*key, len(matrix), np.asarray(matrix, "<f8").tobytes())
+    return *cells, _checksum_of_pairs(cells)
+
+
+def _unpacked(row: tuple[Any, ...]) -> Pairs:
+    *cells, checksum = row
+    step, batch, layer, method, alpha, maps, content = cells
+    if checksum != _checksum_of_pairs(tuple(cells)):
+        raise ValueError(f"is damaged (the checksum of the pairs of maps of layer {layer!r} at step {step})")
+    return step, batch, layer, method, alpha, np.frombuffer(content, "<f8").reshape(maps, maps).astype(np.float64)
+
+
+def _checksum_of_pairs(cells: tuple[Any, ...]) -> int:
+    *key, content = cells
+    return zlib.crc32(content, zlib.crc32(json.dumps(key).encode()))

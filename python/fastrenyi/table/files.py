@@ -15,7 +15,7 @@ from fastrenyi.table.columns import COLUMNS
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["as_parquet", "export", "is_parquet", "names_of", "read", "temporary_of", "write_whole"]
+__all__ = ["as_parquet", "export", "is_export", "is_parquet", "names_of", "read", "temporary_of", "write_whole"]
 
 _SETTINGS, _CHECKSUM = b"fastrenyi", b"fastrenyi.checksum"  # in the schema's metadata
 _PARQUET = b"PAR1"
@@ -27,6 +27,11 @@ def is_parquet(path: Path) -> bool:
         return False
     with path.open("rb") as stream:
         return stream.read(len(_PARQUET)) == _PARQUET
+
+
+def is_export(path: Path) -> bool:
+    """Whether a file is a table for other programs, and no store."""
+    return is_parquet(path) or path.suffix == ".csv"
 
 
 def read(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -45,8 +50,8 @@ def read(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
 def export(source: Path, target: Path) -> None:
     """Write the table in `source` as the file that the name of `target` says, whole or not at all.
 
-    Parquet or CSV for other programs, SQLite for a Monitor to continue. StoreError for files that are no tables, a name
-    that says none of these, or is there already.
+    Parquet or CSV for other programs, SQLite for a Monitor to continue; what a store has of pairs of maps goes to
+    another store alone. StoreError for files that are no tables, a name that says none of these, or is there already.
     """
     frame, settings = read(source)
     with database.naming(target, "name another file"):
@@ -58,7 +63,8 @@ def export(source: Path, target: Path) -> None:
             write_whole(target, as_parquet(frame, settings))
         elif target.suffix == ".db":
             temporary_of(target).unlink(missing_ok=True)  # of a process that was killed
-            database.append(temporary_of(target), frame, settings, database.EMPTY, 0)
+            kept = [] if is_export(source) else database.pairs(source)
+            database.append(temporary_of(target), frame, settings, database.EMPTY, 0, kept=kept)
             temporary_of(target).replace(target)
         else:
             raise ValueError("is of no known kind: .parquet, .csv or .db")

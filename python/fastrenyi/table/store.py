@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from fastrenyi._errors import StoreError
 from fastrenyi.table import database
 from fastrenyi.table.columns import table
 from fastrenyi.table.files import is_parquet
+from fastrenyi.table.pairs import pairs_table
 from fastrenyi.table.writer import Writer, writer
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Store:
         self.path = path
         self.settings = settings
         self._frames = [table([])]
+        self._pairs: list[database.Pairs] = []  # where there is no file: matrices of many steps are large
         self._steps: set[int] = set()
         self._head = database.EMPTY
         self._checksum = 0
@@ -91,8 +93,8 @@ class Store:
                 self._refresh()
             yield
 
-    def append(self, rows: pd.DataFrame, instead_of: int | None = None) -> None:
-        """Add rows, on the disk first: after StoreError they are nowhere, and can be measured again.
+    def append(self, rows: pd.DataFrame, instead_of: int | None = None, kept: Sequence[database.Pairs] = ()) -> None:
+        """Add rows, and pairs kept of them, on the disk first: after StoreError they are nowhere, to be measured again.
 
         Those of the step ``instead_of`` go with it, or stay where it fails.
         """
@@ -100,7 +102,9 @@ class Store:
             if self.path is not None and self._writer is not None:
                 self._writer.turns += 1  # seen where all that follows is done, whatever ends it
                 known = self._head, self._checksum
-                self._head, self._checksum = database.append(self.path, rows, self.settings, *known, instead_of)
+                self._head, self._checksum = database.append(self.path, rows, self.settings, *known, instead_of, kept)
+            else:
+                self._pairs = [*(row for row in self._pairs if row[0] != instead_of), *kept]
             if instead_of is not None:
                 self._frames = [frame[frame["step"] != instead_of] for frame in self._frames]
             self._add(rows)
@@ -121,6 +125,13 @@ class Store:
             self._look()
             self._frames = [database.joined(self._frames)]
             return self._frames[0]
+
+    def pairs(self, step: int | None = None) -> pd.DataFrame:
+        """The pairs of maps that were kept, of all steps or of one; those of a file are read from it each time."""
+        with self._turn:
+            if self.path is None:
+                return pairs_table([row for row in self._pairs if step in (None, row[0])])
+            return pairs_table(database.pairs(self.path, step) if self.path.exists() else [])
 
     def last_before(self, step: int, column: str) -> dict[tuple[str, int], dict[str, float]]:
         """Return by method and batch what the column had last of each layer, at the steps before this one."""

@@ -8,6 +8,7 @@ except ModuleNotFoundError as error:
     raise ImportError("fastrenyi.torch needs torch: pip install 'fastrenyi[torch]'", name="torch") from error
 
 import fastrenyi.torch.ops  # noqa: F401 - the operations of every public function for tensors
+from fastrenyi.table.pairs import pairs
 from fastrenyi.table.tidy import tidy, to_xarray
 from fastrenyi.torch import losses
 from fastrenyi.torch.average import Average
@@ -18,7 +19,6 @@ from fastrenyi.torch.network.capture import Activations, capture
 from fastrenyi.torch.scalars import scalars, write_scalars
 
 __all__ = [
-    "BINNED", "PAPER", "TENSOR", "Activations", "Average", "Monitor", "capture", "inequalities", "losses", "scalars",
-    "tidy", "to_xarray",
-    "write_scalars",
+    "BINNED", "PAPER", "TENSOR", "Activations", "Average", "Monitor", "capture", "inequalities", "losses", "pairs",
+    "scalars", "tidy", "to_xarray", "write_scalars",
 ]  # fmt: skip

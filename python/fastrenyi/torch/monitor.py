@@ -15,6 +15,7 @@ from fastrenyi._call import Alpha
 from fastrenyi.bandwidths import BandwidthLike, Median
 from fastrenyi.kernels import KernelLike
 from fastrenyi.table.columns import table
+from fastrenyi.table.database import Pairs
 from fastrenyi.table.store import Store, path_of
 from fastrenyi.table.tidy import accept_config
 from fastrenyi.torch.methods import methods_of, passes_of, stored_of
@@ -166,6 +167,11 @@ class Monitor:
     config : mapping, optional
         What is to be known of the run beside its numbers, such as ``{"seed": 3, "lr": 0.1}``: numbers, strings or None.
         It stands in `settings` and the store, and `tidy` makes columns of it.
+    keep_pairs : bool
+        Keep what each two maps of a layer say of the input, for `pairs` and the heat maps of a report: matrices of
+        8 C^2 bytes for each layer, step, minibatch, method and order, in the store with the rows. Only of layers of
+        which all pairs are measured, so that `max_pairs` bounds them too: by default those of up to 45 maps. It may
+        change where a store is continued.
 
     Raises
     ------
@@ -254,6 +260,7 @@ class Monitor:
         every: int | Literal["auto"] = "auto",
         share: float = 0.05,
         config: Mapping[str, Any] | None = None,
+        keep_pairs: bool = False,
     ) -> None:
         """Check the arguments, make the Grams of the probes, and open the store."""
         _need_pandas()
@@ -291,7 +298,11 @@ class Monitor:
                 "softmax": softmax,
             },
         )
-        self._settings = Settings.accept(loss=loss, null=null, seed=seed, links=links, on_nan=on_nan, names=names)
+        self._settings = Settings.accept(
+            loss=loss, null=null, seed=seed, links=links, on_nan=on_nan, keep_pairs=keep_pairs, names=names
+        )
+        if keep_pairs and not any(method.pairs for method in self._methods):
+            _check.value_error("keep_pairs", "False, as no pairs are measured", keep_pairs, "pass pairs=True")
         self._existing = _check.choice(existing, "existing", ("error", "skip", "replace"))
         self._progress = _check.flag(progress, "progress")
         if self._progress:
@@ -367,6 +378,15 @@ class Monitor:
         """
         return self._store.frame.copy()
 
+    def pairs(self, step: int | None = None) -> pd.DataFrame:
+        """What each two feature maps of a layer know of the input together, of one step or of all, where it is kept.
+
+        The columns step, batch, layer, method, alpha and pairwise, arrays (C, C) in bits, are those of
+        `fastrenyi.table.pairs`. No rows where the Monitor was made without ``keep_pairs=True``, and of layers with more
+        pairs than `max_pairs`. A store's are read from the file each time.
+        """
+        return self._store.pairs(None if step is None else _check.integer(step, "step", 0))
+
     def due(self, step: int) -> bool:
         """Whether it is time to measure: ``if monitor.due(step): monitor.measure(step)`` in a loop of one's own.
 
@@ -397,8 +417,9 @@ class Monitor:
             try:
                 with self._pace.spending():
                     with Progress(self._progress, step, len(self._batches)) as progress:
-                        measured = table(list(self._rows(step, progress)))
-                    self._store.append(measured, instead_of=step if again else None)
+                        rows = list(self._rows(step, progress))
+                    measured = table(rows)
+                    self._store.append(measured, instead_of=step if again else None, kept=_kept(rows))
             except KeyboardInterrupt:
                 what = f"was dropped whole; Monitor.measure({step}) measures it again"
                 if step in self.steps:
@@ -450,6 +471,15 @@ class Monitor:
                         what = method.about(f"layer {row['layer']!r}")
                         self._notices.of_variable(what, method.kernel, row["entropy"], n, stacklevel=4)
                         yield {"step": step, "batch": batch, "samples": n, **known.entropies[row["alpha"]], **row}
+
+
+def _kept(rows: Sequence[Mapping[str, Any]]) -> list[Pairs]:
+    """Return what rows have of single pairs of maps."""
+    return [
+        (row["step"], row["batch"], row["layer"], row["method"], row["alpha"], row["pairwise"])
+        for row in rows
+        if "pairwise" in row
+    ]
 
 
 def _need_pandas() -> None:

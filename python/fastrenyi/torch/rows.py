@@ -37,6 +37,7 @@ def of_batch(
 ) -> Iterator[dict[str, Any]]:
     """What all layers know of the input, the target and the last layer's error: a row for each layer and order.
 
+    Where pairs are kept and all were measured, a row has them as ``pairwise``, (C, C), beside the table's columns.
     ``earlier`` are the widths that layers had at the last step before this one.
     """
     acts, links = passed.acts, passed.links
@@ -159,13 +160,16 @@ def _information(settings: Settings, method: Method, name: str, a: list[Tensor],
     return _with_null(name, fr.permutation_test(a, b, null, seed, alpha=alpha))
 
 
-def _of_pairs(settings: Settings, method: Method, maps: Tensor | None, x: Tensor) -> list[dict[str, float]]:
+def _of_pairs(settings: Settings, method: Method, maps: Tensor | None, x: Tensor) -> list[dict[str, Any]]:
     """What pairs of feature maps say of the input, of each order."""
     if not method.pairs or maps is None or len(maps) < 2:
         return [_without_pairs()] * len(method.orders)
     null = min(settings.null, _PAIRS_NULL) or None
     known = fr.layer_decomposition(maps, x, method.orders, null=null, seed=settings.seed, max_pairs=method.max_pairs)
-    found: list[dict[str, float]] = [{"pairs": known.pairs} for _ in method.orders]
+    found: list[dict[str, Any]] = [{"pairs": known.pairs} for _ in method.orders]
+    if settings.keep_pairs and known.pairwise is not None and known.pairs == len(maps) * (len(maps) - 1) // 2:
+        for k, row in enumerate(found):
+            row["pairwise"] = known.pairwise[..., k].double().cpu().numpy()
     for name in _OF_PAIRS:
         value = getattr(known, name)
         if known.null is None:

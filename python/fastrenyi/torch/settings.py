@@ -26,6 +26,8 @@ class Settings:
     links: dict[str, str] | None
     on_nan: str
     """Whether a layer that is not finite ends a measurement ("error") or is told in its row ("record")."""
+    keep_pairs: bool
+    """Whether what each pair of maps says goes with the rows, where all pairs of a layer are measured."""
     stored: dict[str, Any]
     """The arguments that change numbers, as JSON can hold them and a later run can compare them."""
 
@@ -38,6 +40,7 @@ class Settings:
         seed: int,
         links: Sequence[tuple[str, str]] | None,
         on_nan: str,
+        keep_pairs: bool,
         names: Sequence[str],
     ) -> Settings:
         """Check the arguments of a ``Monitor``, whose layers have these names."""
@@ -50,6 +53,7 @@ class Settings:
             seed=seed,
             links=None if links is None else _links(links, names),
             on_nan=_check.choice(on_nan, "on_nan", ("error", "record")),
+            keep_pairs=_check.flag(keep_pairs, "keep_pairs"),
             stored={
                 "loss": shown(loss),
                 "null": null,
