@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 
 from fastrenyi.report.run import Run
@@ -55,6 +56,19 @@ def table(rows=ORDERED, steps=(0, 10, 20), batches=2, change=None):
                     }
                 )  # fmt: skip
     return pd.DataFrame(made)
+
+
+def pairs_of(frame, seed=0):
+    """What a Monitor keeps of single pairs of maps of such a table: two kinds of maps, redundant among themselves."""
+    generator = np.random.default_rng(seed)
+    rows = []
+    for row in frame[frame["channels"] > 1].itertuples():
+        kind = np.arange(row.channels) % 2
+        together = np.where(kind[:, None] == kind, 2.5, 3.5) + 0.01 * generator.random((row.channels, row.channels))
+        matrix = (together + together.T) / 2 + 0.1 * row.batch
+        np.fill_diagonal(matrix, 2.0 + 0.1 * row.batch)
+        rows.append((row.step, row.batch, row.layer, row.method, row.alpha, matrix))
+    return pd.DataFrame(rows, columns=["step", "batch", "layer", "method", "alpha", "pairwise"])
 
 
 def deep(count):

@@ -14,12 +14,12 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("plotly")
 
 from fastrenyi.report.findings import excess, trace  # noqa: E402
-from fastrenyi.report.groups import Group, grouped, pooled  # noqa: E402
+from fastrenyi.report.groups import Group, grouped, pooled, views_of  # noqa: E402
 from fastrenyi.report.interactive import NAMES, interactive  # noqa: E402
 from fastrenyi.report.page import html_page, write_report, write_together  # noqa: E402
 from fastrenyi.report.run import Run  # noqa: E402
 from fastrenyi.table.inequalities import inequalities  # noqa: E402
-from tables import NAN, ORDERED, RECORD, deep, table, with_values  # noqa: E402
+from tables import NAN, ORDERED, RECORD, deep, pairs_of, table, with_values  # noqa: E402
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 UNUSUAL = {
@@ -77,6 +77,49 @@ def test_runs_that_are_no_seeds_of_one_are_refused(frames, labels, expected):
         grouped(frames, [Run()] * 2, labels)
 
 
+def several(*views):
+    """A table of several methods and orders, whose I(X;T) differ."""
+    views = views or (("paper", 2.0), ("plain", 1.01), ("plain", 2.0))
+    frames = [
+        table().assign(method=method, alpha=alpha, mi_input=lambda frame, k=k: frame["mi_input"] + 0.1 * k)
+        for k, (method, alpha) in enumerate(views)
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+METHODS = Run(settings={"methods": {"plain": {"alpha": [1.01, 2.0]}, "paper": {"alpha": 2.0, "kernel_on": "maps"}}})
+
+
+def test_each_method_and_order_is_a_view():
+    frame = several()
+    views = views_of([Group(frame, METHODS, "a", pairs=pairs_of(frame)), Group(table(), label="b")])
+    assert list(views) == [("plain", 1.01), ("plain", 2.0), ("paper", 2.0)]  # as in the settings
+    for (method, alpha), (one, other) in views.items():
+        for rows in (one.frame, one.pairs):
+            assert set(rows[["method", "alpha"]].itertuples(index=False, name=None)) == {(method, alpha)}
+        assert one.run.settings["method"] == method
+        assert len(other.frame) == len(table())  # what has but one is laid over each
+    assert views["paper", 2.0][0].run.settings["kernel_on"] == "maps"
+
+
+def test_seeds_are_pooled_within_each_view():
+    seeded = [several(), several().assign(mi_input=lambda frame: frame["mi_input"] + 1)]
+    (group,) = grouped(seeded, [METHODS] * 2, ["a", "a"], [pairs_of(frame) for frame in seeded])
+    for place, (_, alpha) in enumerate(group.views):
+        (one,) = views_of([group])[group.views[place]]
+        assert one.seeds == 2
+        assert set(one.frame["alpha"]) == {alpha}
+        np.testing.assert_allclose(trace(one.frame, "conv1", "mi_input")["std"], np.sqrt(0.5))
+
+
+def test_other_methods_beside_one_another_are_refused():
+    groups = [Group(several(), label="a"), Group(several(("x", 1.0), ("y", 2.0)), label="b")]
+    with pytest.raises(
+        ValueError, match=r"^frames: .*same methods and orders, got 'paper' of order 2.*; 'x' of order 1"
+    ):
+        views_of(groups)
+
+
 # ------------------------------------------------------------------------------------------------------ figures
 
 
@@ -84,7 +127,7 @@ def test_runs_that_are_no_seeds_of_one_are_refused(frames, labels, expected):
 def test_every_figure_is_one_of_plotly(frame):
     from plotly.graph_objects import Figure
 
-    groups = [Group(frame), Group(table(), label="other & <i>b</i>")]
+    groups = [Group(frame, pairs=pairs_of(frame)), Group(table(), label="other & <i>b</i>")]
     for some in (groups[:1], groups):
         for figure in interactive(some).values():
             json.dumps(figure, allow_nan=False)
@@ -111,6 +154,24 @@ def test_the_differences_have_their_errors():
     assert forward["x"][1] == pytest.approx(-0.3)
     assert forward["error_x"]["array"][1] == pytest.approx(0.1)  # two errors of 0.05
     assert len(set(forward["marker"]["color"])) == 2  # red for what goes up
+
+
+def test_pairs_are_heat_maps_in_one_order():
+    frame = table()
+    kept = pairs_of(frame)
+    traces = interactive([Group(frame, RECORD, pairs=kept)])["pairs"]["data"]
+    found = {tuple(trace["meta"].values()): trace for trace in traces}
+    assert len(found) == len(traces) == 2 * 2 * 3  # layers, measures, moments
+    last = found["tradeoff", "conv2", "at the end"]
+    order = [int(name) for name in last["x"]]
+    assert last["y"] == last["x"] == found["nonredundant", "conv2", "before training"]["x"]
+    assert len({name % 2 for name in order[:6]}) == 1  # both kinds of maps stand together
+    both = np.mean(list(kept[(kept["layer"] == "conv2") & (kept["step"] == 20)]["pairwise"]), axis=0)
+    for measure, value in (("tradeoff", 4.1 - both), ("nonredundant", 2 * both - 4.1)):
+        z = np.array(found[measure, "conv2", "at the end"]["z"], float)
+        np.fill_diagonal(value, NAN)
+        np.testing.assert_allclose(z, value[np.ix_(order, order)], rtol=1e-5)
+    assert (last["zmin"], last["zmax"]) == pytest.approx((0.5, 1.6), abs=0.11)
 
 
 def test_a_sample_of_pairs_is_told_under_the_mouse():
@@ -144,6 +205,26 @@ def test_the_methods_can_be_cited():
         assert part in text
     none = table().assign(permutations=0, pair_permutations=0)
     assert "No null was measured." in html_page([Group(none)])
+
+
+def test_pairs_that_are_not_kept_are_missed_in_words():
+    assert "<code>Monitor(..., keep_pairs=True)</code> keeps it" in html_page([Group(table())])
+    kept = pairs_of(table())
+    text = html_page([Group(table(), pairs=kept[kept["layer"] == "conv1"])])
+    assert "not kept of conv2; <code>Monitor(..., keep_pairs=True)</code>" in text
+    wide = table([("conv1", 200, *ORDERED[0][2:]), *ORDERED[1:]])
+    text = html_page([Group(wide, pairs=pairs_of(wide))])
+    assert "of more than 128 maps" in text
+    assert "conv1" not in {
+        trace["meta"]["layer"] for trace in interactive([Group(wide, pairs=pairs_of(wide))])["pairs"]["data"]
+    }
+
+
+def test_figures_are_files_of_one_method_and_order(tmp_path):
+    write_report(several(), tmp_path / "all", METHODS)
+    assert [entry.name for entry in (tmp_path / "all").iterdir()] == ["report.html"]
+    write_report(table(), tmp_path / "one", pairs=pairs_of(table()))
+    assert (tmp_path / "one" / "pairs_of_maps.png").exists()
 
 
 @pytest.mark.parametrize(
@@ -181,13 +262,44 @@ addEventListener("load", async () => {
   const curves = document.getElementById("curves");
   found.curves = curves.data.length;
   const layer = document.getElementById("layer");
-  layer.value = "fc"; layer.dispatchEvent(new Event("change"));
+  layer.selectedIndex = layer.options.length - 1; layer.dispatchEvent(new Event("change"));
   await until(() => curves.data.length < found.curves);
   found.one = curves.data.map((trace) => trace.meta.layer);
   const paper = () => getComputedStyle(document.body).backgroundColor;
   found.before = [paper(), plane.layout.template.layout.font.color];
   document.getElementById("theme").click();
   found.after = [paper(), plane.layout.template.layout.font.color];
+  const rows = (name) => [...document.querySelectorAll(`details[data-of="${name}"] tr`)].map((row) =>
+    [...row.children].map((cell) => cell.textContent));
+  found.tables = {};
+  for (const details of document.querySelectorAll("details[data-of]")) {
+    details.open = true;
+    await until(() => rows(details.dataset.of).length);
+    found.tables[details.dataset.of] = rows(details.dataset.of);
+  }
+  const heat = document.getElementById("pairs");
+  if (heat) {
+    found.heat = [heat.data[0].meta];
+    for (const id of ["pairs-layer", "measure", "moment"]) {
+      const choice = document.getElementById(id);
+      choice.selectedIndex = 1; choice.dispatchEvent(new Event("change"));
+      await until(() => JSON.stringify(heat.data[0].meta) !== JSON.stringify(found.heat.at(-1)));
+      found.heat.push(heat.data[0].meta);
+    }
+  }
+  const method = document.getElementById("method"), order = document.getElementById("order");
+  found.choices = [method, order].map((choice) => choice.checkVisibility());
+  found.views = [];
+  for (const option of [...method.options].map((one) => one.value)) {
+    method.value = option; method.dispatchEvent(new Event("change"));
+    for (const alpha of [...order.options].map((one) => one.value)) {
+      order.value = alpha; order.dispatchEvent(new Event("change"));
+      const values = rows("layers").filter((row) => row[0] === "conv1" && row[1] === "true").map((row) => row[3]);
+      const parts = [...document.querySelectorAll("[data-view]")].filter((part) => part.checkVisibility());
+      const said = parts.length > 0 && parts[0].textContent.includes(`α\u00a0=\u00a0${Number(alpha)}.`);
+      found.views.push([option, alpha, values[0], said]);
+    }
+  }
   const names = [...document.querySelectorAll("#layers .ytick text, #differences .ytick text")];
   const boxes = names.map((name) => name.getBoundingClientRect());
   found.named = names.length;
@@ -228,6 +340,7 @@ def test_the_page_works_in_a_browser(dark, tmp_path):
     assert found["curves"] == 53
     assert set(found["one"]) == {"fc"}
     assert found["before"] != found["after"]
+    assert found["choices"] == [False, False]  # a choice between one is none
     assert (found["named"], found["overlapping"]) == (2 * 53, 0)
 
 
@@ -238,6 +351,34 @@ def test_a_page_of_several_runs_works_in_a_browser(tmp_path):
     assert found["faults"] == []
     assert "<deep>" in found["hover"]
     assert set(found["one"]) == {"fc"}
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium (apt-get install chromium)")
+def test_methods_orders_and_pairs_are_chosen_and_told_without_a_mouse(tmp_path):
+    frame = several()
+    found = visit(html_page([Group(frame, METHODS, pairs=pairs_of(frame))]), tmp_path)
+    assert found["faults"] == []
+    assert found["choices"] == [True, True]
+    # At the first step, of conv1: the first value is that of I(X;T).
+    assert found["views"] == [
+        ["plain", "1.01", "6.005", True], ["plain", "2.0", "6.105", True], ["paper", "2.0", "5.905", True]
+    ]  # fmt: skip
+    told = found["tables"]
+    assert set(told) == {"plane", "layers", "curves", "pairs", "chains", "differences"}
+    assert told["layers"][0] == ["Layer", "Shown", "Quantity", "Value", "±"]
+    assert ["conv2", "true", "I(T;Y) (bits)", "3.000", "0.000"] in told["layers"]
+    assert ["20", "fc2", "I(X;T) (bits)", "4.105", "0.007"] in told["curves"]
+    assert ["conv1 → conv2", "", "decrease of I(X;T) (bits)", "0.200", "0.000"] in told["differences"]
+    head, *rows = told["pairs"]
+    assert head[0] == "Maps"
+    assert [row[0] for row in rows] == head[1:]
+    assert [row[1 + k] for k, row in enumerate(rows)] == [""] * 6
+    assert found["heat"] == [
+        {"measure": "tradeoff", "layer": "conv1", "moment": "step 20"},
+        {"measure": "tradeoff", "layer": "conv2", "moment": "step 20"},
+        {"measure": "nonredundant", "layer": "conv2", "moment": "step 20"},
+        {"measure": "nonredundant", "layer": "conv2", "moment": "step 10"},
+    ]
 
 
 def test_quantities_are_columns():

@@ -178,7 +178,7 @@ class Page(HTMLParser):
         if values.get("class") == "plot":
             self.plots.append(values["aria-label"])
         self.links += [value for name, value in attributes if name in ("src", "href")]
-        if tag not in ("hr", "input", "meta"):
+        if tag not in ("br", "hr", "input", "meta"):
             self.open.append(tag)
 
     def handle_endtag(self, tag):

@@ -174,8 +174,8 @@ def _parser() -> argparse.ArgumentParser:
         "--column", choices=("single", "double"), default="double", help="of a journal: 3.5 or 7.2 inches (default)"
     )
     report.add_argument("--out", type=Path, help="folder to write into (default: that of the table, where it is one)")
-    report.add_argument("--alpha", type=float, help="which order, of a table of several")
-    report.add_argument("--method", help="which method, of a table of several")
+    report.add_argument("--alpha", type=float, help="one order of a table of several, for figures too")
+    report.add_argument("--method", help="one method of a table of several, for figures too")
 
     export = commands.add_parser("export", help="write a Monitor's table as Parquet or CSV", allow_abbrev=False)
     export.add_argument("store", type=Path, metavar="STORE", help="of a Monitor, or its table in Parquet")
@@ -231,7 +231,7 @@ def _study(options: argparse.Namespace) -> None:
 def _report(options: argparse.Namespace) -> None:
     from fastrenyi.report.groups import Group, grouped
     from fastrenyi.report.page import TITLE, write_together
-    from fastrenyi.report.run import Run, of_method, of_order, read_table
+    from fastrenyi.report.run import Run, of_method, of_order, read_pairs, read_table
     from fastrenyi.table.files import names_of
 
     several = len(options.frames) > 1
@@ -239,15 +239,21 @@ def _report(options: argparse.Namespace) -> None:
         raise ValueError("out: expected a folder for the report of several tables; give --out FOLDER")
     frames = [read_table(path) for path in options.frames]
     runs = [Run.load(path) for path in options.frames]
+    kept = [
+        read_pairs(path, run.moments_of(frame).values())
+        for path, run, frame in zip(options.frames, runs, frames, strict=True)
+    ]
     if options.method is not None:
         frames = [of_method(frame, options.method) for frame in frames]
         runs = [run.of_method(options.method) for run in runs]
+        kept = [None if one is None else one[one["method"] == options.method] for one in kept]
     if options.alpha is not None:
         frames = [of_order(frame, options.alpha) for frame in frames]
+        kept = [None if one is None else one[one["alpha"] == options.alpha] for one in kept]
     if several or options.labels:
-        groups = grouped(frames, runs, options.labels or names_of(options.frames))
+        groups = grouped(frames, runs, options.labels or names_of(options.frames), kept)
     else:
-        groups = [Group(frames[0], runs[0])]
+        groups = [Group(frames[0], runs[0], pairs=kept[0])]
     page = write_together(
         groups,
         options.out or options.frames[0].parent,

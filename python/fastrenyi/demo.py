@@ -25,14 +25,14 @@ from tqdm import tqdm
 
 import fastrenyi.torch as frt
 from fastrenyi.report.findings import findings
-from fastrenyi.report.page import PAGE, write_report
+from fastrenyi.report.page import PAGE, PAIRS, write_report
 from fastrenyi.report.plots import FIGURES
 from fastrenyi.report.run import RECORD, Run, digest, versions
 from fastrenyi.table.files import temporary_of, write_whole
 
 TABLE, CHECKPOINT = "measurements.db", "checkpoint.pt"
 #: All that a run writes, and all that --overwrite removes.
-FILES = (TABLE, CHECKPOINT, RECORD, PAGE, *(f"{name}.png" for name in FIGURES))
+FILES = (TABLE, CHECKPOINT, RECORD, PAGE, *(f"{name}.png" for name in (*FIGURES, PAIRS)))
 #: What a run that was killed may leave beside them.
 _LEFT = (f"{TABLE}-journal", f"{TABLE}-lock", *(temporary_of(Path(name)).name for name in FILES))
 LAYERS = ("conv1", "conv2", "fc1", "fc2", "fc3")
@@ -138,6 +138,7 @@ def run(out: Path, given: Mapping[str, Any], *, overwrite: bool = False, resume:
         layers=list(LAYERS),
         store=out / TABLE,
         alpha=settings.order,
+        keep_pairs=True,
     )
     lost = [f"{row['step']:g}" for row in training.history if row["step"] not in monitor.steps]
     if lost:
@@ -149,7 +150,7 @@ def run(out: Path, given: Mapping[str, Any], *, overwrite: bool = False, resume:
     frame = monitor.frame()
     record = _record(training, monitor)
     record.save(out)
-    page = write_report(frame, out, record)
+    page = write_report(frame, out, record, pairs=monitor.pairs())
     for finding in findings(frame, record):
         print(f"{finding.title}: {finding.text}")
     return page

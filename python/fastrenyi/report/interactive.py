@@ -1,8 +1,8 @@
 """The figures of the page, as plotly.js takes them: plain dicts and lists, made of the tables of one or several runs.
 
-A figure is ``{"data", "layout", "steps"}``. Where it shows one step, ``steps`` has for each step the traces to draw
-besides ``data``; otherwise it is empty. ``page.js`` draws them, gives them the colours of the page, and knows the
-slider.
+A figure is ``{"data", "layout", "steps", "told"}``. Where it shows one step, ``steps`` has for each step the traces to
+draw besides ``data``; otherwise it is empty. ``told`` are the axes on which values stand, for the table under it.
+``page.js`` draws them, gives them the colours of the page, and knows the slider and the choices.
 """
 
 from __future__ import annotations
@@ -12,8 +12,12 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fastrenyi.report.canvas import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY
 from fastrenyi.report.findings import TOLERANCE, excess, layers, trace
+from fastrenyi.report.matrices import MEASURES, last_order, measures_of, scale
+from fastrenyi.report.matrices import layers_of as layers_of_pairs
 from fastrenyi.table.inequalities import inequalities
 
 if TYPE_CHECKING:
@@ -38,17 +42,21 @@ NAMES = {
     "tradeoff_share": "share of the trade-off",
     "nonredundant_share": "share of the non-redundant information",
 }
+#: Of layers with more maps the page has no matrices, which would be most of its size.
+MAPS = 128
 _ROW = 22  # pixels
+_COLOURS = {"viridis": "Viridis", "RdBu_r": "RdBu"}  # plotly's goes from blue to red
 
 
 def interactive(groups: Sequence[Group]) -> dict[str, Figure]:
     """Return the figures of the page by name."""
     return {
-        "plane": _plane(groups),
-        "layers": _over_layers(groups),
-        "curves": _curves(groups),
-        "chains": _chains(groups, _levels, "{}"),
-        "differences": _chains(groups, _gaps, "decrease of {}"),
+        "plane": _plane(groups) | {"told": "xy"},
+        "layers": _over_layers(groups) | {"told": "x"},
+        "curves": _curves(groups) | {"told": "y"},
+        "pairs": _pairs(groups) | {"told": "z"},
+        "chains": _chains(groups, _levels, "{}") | {"told": "x"},
+        "differences": _chains(groups, _gaps, "decrease of {}") | {"told": "x"},
     }
 
 
@@ -188,7 +196,7 @@ def _curves(groups: Sequence[Group]) -> Figure:
                 )  # fmt: skip
                 if f"{quantity}_null" in group.frame:
                     null = trace(group.frame, name, f"{quantity}_null")["mean"].dropna()
-                    said["meta"] = {"quantity": quantity, "layer": name, "null": True}
+                    said |= {"meta": {"quantity": quantity, "layer": name}, "name": f"{label} shuffled"}
                     traces.append(
                         {**said, "x": list(null.index), "y": _numbers(null), "mode": "lines", "showlegend": False,
                          "line": {"color": colour, "width": 1.5, "dash": "dash"},
@@ -199,6 +207,41 @@ def _curves(groups: Sequence[Group]) -> Figure:
     layout["yaxis"] = {"title": {"text": ""}}
     layout["legend"] = {"orientation": "v"}  # at the side, where it scrolls if it is long
     layout["margin"]["b"] = 60
+    return {"data": traces, "layout": layout, "steps": {}}
+
+
+def _pairs(groups: Sequence[Group]) -> Figure:
+    """A heat map of each layer, moment and measure, of which the page shows one; its maps stand in one order."""
+    traces: list[dict[str, Any]] = []
+    for group in groups:
+        kept = group.pairs
+        if kept is None or kept.empty:
+            continue
+        moments = {step: name for name, step in group.run.moments_of(group.frame).items()}
+        for layer in layers_of_pairs(kept):
+            if len(kept.loc[kept["layer"] == layer, "pairwise"].iloc[0]) > MAPS:
+                continue
+            order = last_order(kept, layer)
+            names = [str(place) for place in order]
+            steps = sorted(moments.keys() & set(kept.loc[kept["layer"] == layer, "step"]))
+            found = {step: measures_of(kept, layer, step) for step in steps}
+            for measure in MEASURES:
+                look = scale([matrices[measure] for matrices in found.values()])
+                for step, matrices in found.items():
+                    traces.append(
+                        {"type": "heatmap", "x": names, "y": names, "zmin": look["low"], "zmax": look["high"],
+                         "z": [_numbers(row) for row in matrices[measure][np.ix_(order, order)]],
+                         "colorscale": _COLOURS[look["colours"]], "colorbar": {"thickness": 14, "outlinewidth": 0},
+                         "meta": {"measure": measure, "layer": f"{layer} {group.label}".strip(),
+                                  "moment": moments[step]},
+                         "hovertemplate": f"<b>{escape(layer)}</b> maps %{{y}} and %{{x}}: %{{z:.3f}} bits"
+                         "<extra></extra>"}
+                    )  # fmt: skip
+    layout = _layout(520)
+    layout["margin"]["b"] = 60
+    layout["xaxis"] = {"type": "category", "title": {"text": "feature map"}, "constrain": "domain", "showgrid": False}
+    layout["yaxis"] = {"type": "category", "title": {"text": "feature map"}, "autorange": "reversed",
+                       "scaleanchor": "x", "constrain": "domain", "showgrid": False}  # fmt: skip
     return {"data": traces, "layout": layout, "steps": {}}
 
 
@@ -305,8 +348,10 @@ def _range(traces: Sequence[dict[str, Any]], axis: str) -> dict[str, Any]:
             if value is not None:
                 ends += [value - (bar or 0.0), value + (bar or 0.0)]
     low, high = min(ends), max(ends)
-    margin = 0.06 * (high - low)
-    return {"range": [low - margin, high + margin]} if margin else {}
+    if low == high:
+        return {}
+    margin = max(0.06 * (high - low), TOLERANCE)  # what is only rounding is not to fill the figure
+    return {"range": [low - margin, high + margin]}
 
 
 def _bar(names: list[str]) -> dict[str, Any]:

@@ -5,27 +5,29 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plotly.offline import get_plotlyjs
 
-from fastrenyi.report.canvas import FORMATS, Column, Format, content
-from fastrenyi.report.findings import SYMBOLS, Finding, excess, findings, layers, trace
-from fastrenyi.report.groups import Group
-from fastrenyi.report.interactive import NAMES, interactive, layers_of, steps_of
+from fastrenyi.report.canvas import COLUMNS, FORMATS, Column, Format, content
+from fastrenyi.report.findings import SYMBOLS, Finding, excess, findings, layers, layers_with_maps, trace
+from fastrenyi.report.groups import Group, View, views_of
+from fastrenyi.report.interactive import MAPS, NAMES, Figure, interactive, layers_of, steps_of
+from fastrenyi.report.matrices import MEASURES, pairs_of_maps
 from fastrenyi.report.methods import ERRORS, methods
 from fastrenyi.report.plots import FIGURES, comparison
-from fastrenyi.report.run import Run, check_table, versions
+from fastrenyi.report.run import Run, versions
 from fastrenyi.table.files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: The page's file name, and its title.
+#: The page's file name, that of the figure of pairs where these are kept, and the page's title.
 PAGE = "report.html"
+PAIRS = "pairs_of_maps"
 TITLE = "What the layers of a network know"
 
 # Findings that are read at once; of more, those that are about all layers, which come first, are.
@@ -58,6 +60,18 @@ _FIGURES = {
         "of redundancy minus synergy; non-redundant are both unique parts and twice the synergy. Of wide layers the "
         "pairs are a sample, the same one throughout. Shares contain the null.",
     ),
+    "pairs": (
+        "Map by map",
+        "Heat map over pairs of feature maps of the chosen layer: the chosen measure of what two know of the input.",
+        "Each cell is a pair of feature maps of the chosen layer. Redundancy − synergy is I(X;Ti) + I(X;Tj) − "
+        "I(X;{Ti,Tj}): what both maps tell of the input, less what only the two together do. Non-redundant information "
+        "is 2 I(X;{Ti,Tj}) − I(X;Ti) − I(X;Tj): what either tells alone, and twice what only the two together do. "
+        "Redundancy and synergy apart cannot be known from these informations. In bits, mean over the probe "
+        "minibatches, of the first run where there are seeds; means over all pairs are the curves above, and as there, "
+        "what shuffled inputs give is among them. Maps are ordered by average linkage, where two are as far apart as "
+        "their redundancy − synergy at the last step is below the layer's largest, and the leaves of the tree stand in "
+        "the optimal order. Colours span all moments of a layer; they part at zero where there are both signs.",
+    ),
     "chains": (
         "The two data-processing chains",
         "Two dot plots over the layers: the informations of the forward and of the backward chain, joined by links.",
@@ -78,6 +92,14 @@ _FIGURES = {
     ),
 }
 
+# Quantities where no tags are allowed.
+_PLAIN = {name: re.sub(r"</?(i|sub)>", "", words) for name, words in NAMES.items()}
+
+_NOT_KEPT = (
+    "What single pairs of feature maps know was not kept; <code>Monitor(..., keep_pairs=True)</code> keeps it, for "
+    "heat maps here."
+)
+
 _COLUMNS = {
     "entropy": "<i>S</i>(<i>T</i>)",
     "mi_input": "<i>I</i>(<i>X</i>;<i>T</i>)",
@@ -96,14 +118,16 @@ def write_report(
     title: str = TITLE,
     kind: Format = "png",
     column: Column = "double",
+    pairs: pd.DataFrame | None = None,
 ) -> Path:
     """Write the figures as files and the page into `folder`, each whole or not at all; return the page's path.
 
-    `frame` is a table of ``Monitor.frame()``, `run` the record beside it. Figures are files of a `kind`, as wide as a
-    `column` of a journal. The folder is made where it is absent. ValueError for a table without rows or with columns
-    missing, or words that name no kind or column; OSError where the folder cannot be written.
+    `frame` is a table of ``Monitor.frame()``, `run` the record beside it, `pairs` what ``Monitor.pairs()`` has. Figures
+    are files of a `kind`, as wide as a `column` of a journal; of a table of several methods or orders, between which
+    the page has a choice, there are none. The folder is made where it is absent. ValueError for a table without rows or
+    with columns missing, or words that name no kind or column; OSError where the folder cannot be written.
     """
-    return write_together([Group(frame, run or Run())], folder, title=title, kind=kind, column=column)
+    return write_together([Group(frame, run or Run(), pairs=pairs)], folder, title=title, kind=kind, column=column)
 
 
 def write_together(
@@ -118,18 +142,16 @@ def write_together(
 
     As :func:`write_report`; `groups` are those of :func:`fastrenyi.report.groups.grouped`.
     """
-    for group in groups:
-        check_table(group.frame)
+    views = views_of(groups)
     if kind not in FORMATS:
         raise ValueError(f"format: expected {', '.join(FORMATS)}, got {kind!r}")
     if not title.strip():
         raise ValueError("title: expected words, got none")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"folder: expected a folder, got the file {folder}")
-    if len(groups) == 1:
-        drawn = {name: draw(groups[0].frame, groups[0].run, column=column) for name, draw in FIGURES.items()}
-    else:
-        drawn = {"comparison": comparison({group.label: group.frame for group in groups}, column=column)}
+    if column not in COLUMNS:
+        raise ValueError(f"column: expected {' or '.join(map(repr, COLUMNS))}, got {column!r}")
+    drawn = _for_paper(groups, column) if len(views) == 1 else {}
     files = {f"{name}.{kind}": content(figure, kind) for name, figure in drawn.items()}
     page = html_page(groups, title).encode()
     folder.mkdir(parents=True, exist_ok=True)
@@ -139,14 +161,27 @@ def write_together(
     return folder / PAGE
 
 
+def _for_paper(groups: Sequence[Group], column: Column) -> dict[str, Any]:
+    """Return the figures of one run, or the comparison of several, by their names."""
+    if len(groups) > 1:
+        return {"comparison": comparison({group.label: group.frame for group in groups}, column=column)}
+    (group,) = groups
+    drawn = {name: draw(group.frame, group.run, column=column) for name, draw in FIGURES.items()}
+    if group.pairs is not None and not group.pairs.empty:
+        drawn[PAIRS] = pairs_of_maps(group.pairs, column=column)
+    return drawn
+
+
 def html_page(groups: Sequence[Group], title: str = TITLE) -> str:
     """Return the page as text: all that it needs is in it, plotly.js too."""
-    figures = interactive(groups)
-    measured = {curve["meta"]["quantity"] for curve in figures["curves"]["data"]}
-    quantities = {name: words for name, words in NAMES.items() if name in measured}
+    views = views_of(groups)
+    drawn = [interactive(of_view) for of_view in views.values()]
     steps = steps_of(groups)
     script, style = ((_HERE / f"page.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
-    last = "\n".join(_last(group) for group in groups)
+
+    def each(write: Callable[[Group], str]) -> str:
+        return _each(views, lambda of_view: "\n".join(map(write, of_view)))
+
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -158,37 +193,66 @@ def html_page(groups: Sequence[Group], title: str = TITLE) -> str:
 <body>
 <main>
 <h1>{escape(title)}</h1>
-<p>{" ".join(_opening(group) for group in groups)} <button id="theme" type="button">Light or dark</button></p>
+{each(_opening)}
+<p>{_choices(views)} <button id="theme" type="button">Light or dark</button></p>
 <hr>
 <h2>What was found</h2>
 <p>Computed from the table. Information is in bits; what a layer knows is the excess over the null, the same information
 with shuffled samples. Green marks what is shown, orange what is not, grey what cannot be told.</p>
-{"".join(_found(group) for group in groups)}
+{each(_found)}
 <h2>Figures</h2>
 <p>With the slider, also by the arrow keys, figures go through training; with the mouse over a point they tell its
-numbers, and a click on the legend takes a curve away.</p>
-<noscript><p>These figures need JavaScript; files of those beside this page do not.</p></noscript>
+numbers, which the table under each figure has as well, and a click on the legend takes a curve away.</p>
+<noscript><p>These figures need JavaScript; files that <code>fastrenyi report</code> writes of one method and order do
+not.</p></noscript>
 <div class="controls"><label for="step">Training step</label>
 <input id="step" type="range" min="0" max="{len(steps) - 1}" value="{len(steps) - 1}" step="1">
 <output id="step-said" for="step">{steps[-1]}</output></div>
-{"".join(_figure(name, quantities, layers_of(groups)) for name in figures)}
+{"".join(_figure(name, drawn, groups) for name in _FIGURES)}
 <h2>The last measurement</h2>
-{last}
+{each(_last)}
 {"".join(_log(group) for group in groups)}
 <h2>Methods</h2>
-{methods(groups)}
+{_each(views, methods)}
 <h2>Settings and versions</h2>
-{"".join(_settings(group) for group in groups)}
+{each(_settings)}
 {_pairs("This page was made with", versions())}
 </main>
 <script>{get_plotlyjs()}</script>
-{_data("figures", figures)}
+{_data("views", [{"method": m, "order": str(a), "figures": f} for (m, a), f in zip(views, drawn, strict=True)])}
 {_data("steps", steps)}
-{_data("quantities", quantities)}
+{_data("quantities", NAMES)}
 <script>{script}</script>
 </body>
 </html>
 """
+
+
+def _each(views: Mapping[View, list[Group]], write: Callable[[list[Group]], str]) -> str:
+    """Write something once if it is the same in all views, and else for each of them, of which one is shown."""
+    written = [write(of_view) for of_view in views.values()]
+    if len(set(written)) == 1:
+        return written[0]
+    return "".join(
+        f'<div data-view="{place}"{" hidden" if place else ""}>{text}</div>' for place, text in enumerate(written)
+    )
+
+
+def _choices(views: Mapping[View, list[Group]]) -> str:
+    """Return the choice of a method, and that of an order, which page.js fills with those of the method."""
+    methods_of_all = list(dict.fromkeys(method for method, _ in views))
+    orders = list(dict.fromkeys(str(alpha) for _, alpha in views))
+    return _select("method", "Method", methods_of_all) + _select("order", "Order α", orders)
+
+
+def _select(name: str, label: str, options: Sequence[str], words: Mapping[str, str] | None = None) -> str:
+    """Return a choice, which is not shown where there is but one."""
+    listed = "".join(
+        f'<option value="{escape(option, quote=True)}">{escape((words or {}).get(option, option))}</option>'
+        for option in options
+    )
+    hidden = " hidden" if len(options) < 2 else ""
+    return f'<label{hidden}>{label} <select id="{name}">{listed}</select></label> '
 
 
 def _data(name: str, value: Any) -> str:
@@ -205,9 +269,9 @@ def _opening(group: Group) -> str:
         f"{batches} probe minibatch{'es' if batches > 1 else ''}"
     )  # fmt: skip
     label = f"<b>{escape(group.label)}</b>: " if group.label else ""
-    return label + (
-        f"{len(layers(frame))} layers, measured at {frame['step'].nunique()} moments of training on {what}{size} "
-        f"by the matrix-based Rényi entropy of order α = {frame['alpha'].iloc[0]:g}."
+    return (
+        f"<p>{label}{len(layers(frame))} layers, measured at {frame['step'].nunique()} moments of training on {what}"
+        f"{size} by the matrix-based Rényi entropy of order α&nbsp;=&nbsp;{frame['alpha'].iloc[0]:g}.</p>"
     )
 
 
@@ -243,25 +307,50 @@ def _finding(one: Finding) -> str:
     return f'<li class="{mark}"><h3>{escape(one.title)}{shown}</h3><p>{text}</p></li>'
 
 
-def _figure(name: str, quantities: dict[str, str], names: list[str]) -> str:
+def _figure(name: str, drawn: Sequence[Mapping[str, Figure]], groups: Sequence[Group]) -> str:
     title, alt, caption = _FIGURES[name]
-    choice = ""
+    choice, more = "", ""
+    metas = [trace["meta"] for figures in drawn for trace in figures[name]["data"] if "meta" in trace]
     if name == "curves":
-        options = "".join(f'<option value="{key}">{_plain(words)}</option>' for key, words in quantities.items())
-        every = "".join(f'<option value="{escape(one, quote=True)}">{escape(one)}</option>' for one in names)
-        choice = (
-            f'<p><label>Quantity <select id="quantity">{options}</select></label> '
-            f'<label>Layer <select id="layer"><option value="">all layers</option>{every}</select></label></p>'
-        )
+        measured = {meta["quantity"] for meta in metas}
+        every = {"": "all layers", **{one: one for one in layers_of(groups)}}
+        choice = _select("quantity", "Quantity", [one for one in NAMES if one in measured], _PLAIN)
+        choice += _select("layer", "Layer", list(every), every)
+    elif name == "pairs":
+        more = "".join(f"<p>{words}</p>" for words in _without_pairs(groups))
+        if not metas:
+            return f"<figure><h3>{escape(title)}</h3>{more}</figure>"
+        of = {key: list(dict.fromkeys(meta[key] for meta in metas)) for key in ("layer", "measure", "moment")}
+        choice = _select("pairs-layer", "Layer", of["layer"]) + _select("measure", "Measure", of["measure"], MEASURES)
+        choice += _select("moment", "Moment", of["moment"][::-1])
     return (
-        f'<figure><h3>{escape(title)}</h3>{choice}<div class="plot" id="{name}" role="group" '
-        f'aria-label="{escape(alt, quote=True)}"></div><figcaption>{escape(caption)}</figcaption></figure>'
+        f'<figure><h3>{escape(title)}</h3><p>{choice}</p><div class="plot" id="{name}" role="group" '
+        f'aria-label="{escape(alt, quote=True)}"></div><figcaption>{escape(caption)}</figcaption>{more}'
+        f'<details data-of="{name}"><summary>These numbers as a table</summary><div class="wide" tabindex="0"></div>'
+        "</details></figure>"
     )
 
 
-def _plain(words: str) -> str:
-    """Return the words of a quantity where no tags are allowed."""
-    return re.sub(r"</?(i|sub)>", "", words)
+def _without_pairs(groups: Sequence[Group]) -> Iterator[str]:
+    """Say of which layers there are no matrices, and why."""
+    if all(group.pairs is None or group.pairs.empty for group in groups):
+        yield _NOT_KEPT
+        return
+    for group in groups:
+        kept = group.pairs if group.pairs is not None else group.frame[:0]
+        sampled = [escape(name) for name in layers_with_maps(group.frame) if name not in set(kept["layer"])]
+        maps = group.frame.loc[group.frame["layer"].isin(kept["layer"]) & (group.frame["channels"] > MAPS), "layer"]
+        label = f"{escape(group.label)}: " if group.label else ""
+        if sampled:
+            yield (
+                f"{label}not kept of {', '.join(sampled)}; <code>Monitor(..., keep_pairs=True)</code> keeps layers of "
+                "which all pairs are measured, <code>max_pairs=None</code> measures them."
+            )
+        if len(maps):
+            yield (
+                f"{label}of more than {MAPS} maps, and so in <code>Monitor.pairs()</code> and the figure for paper "
+                f"alone: {', '.join(map(escape, dict.fromkeys(maps)))}."
+            )
 
 
 def _last(group: Group) -> str:
@@ -273,16 +362,16 @@ def _last(group: Group) -> str:
         cells = [escape(name), str(int(here["channels"].iloc[0]))]
         for column in _COLUMNS:
             cell = _number(trace(here, name, column))
-            if f"{column}_null" in here and cell != "-":
-                cell += _above(excess(here, name, column))
             if f"{column}_share" in here and cell != "-":
                 cell += f" ({trace(here, name, f'{column}_share')['mean'].item():.1%})"
+            if f"{column}_null" in here and cell != "-":
+                cell += _above(excess(here, name, column))
             cells.append(cell)
         rows.append(cells)
     caption = (
         f"{f'{group.label}, s' if group.label else 'S'}tep {last}: mean ± standard deviation over the "
-        f"{'runs' if group.seeds > 1 else 'probe minibatches'}, in bits; how far above the null "
-        "(percent of the maps' information)."
+        f"{'runs' if group.seeds > 1 else 'probe minibatches'}, in bits (percent of the maps' information); below it, "
+        "how far above the null."
     )
     return _table(caption, ["Layer", "Maps", *_COLUMNS.values()], rows)
 
@@ -294,7 +383,7 @@ def _number(row: pd.DataFrame) -> str:
 
 def _above(row: pd.DataFrame) -> str:
     mean, error = row["mean"].item(), row["error"].item()
-    return "" if math.isnan(mean) else f"; {mean:+.3f} ± {error:.3f}"
+    return "" if math.isnan(mean) else f"<br>{mean:+.3f} ± {error:.3f}"
 
 
 def _log(group: Group) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import metadata
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastrenyi.table import files
 from fastrenyi.table.columns import COLUMNS, ORDER
+from fastrenyi.table.pairs import pairs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,13 +111,22 @@ def read_table(path: Path) -> pd.DataFrame:
     if not path.exists():
         raise FileNotFoundError(f"frame: there is no {path}; give the store of a Monitor, or its table in Parquet")
     frame, _ = files.read(path)
-    _check_columns(frame)
+    check_columns(frame)
     return frame
+
+
+def read_pairs(path: Path, steps: Iterable[int]) -> pd.DataFrame | None:
+    """Read what a store has kept of pairs of maps at these steps; nothing of an export, which has none."""
+    import pandas as pd
+
+    if files.is_export(path):
+        return None
+    return pd.concat([pairs(path, step) for step in sorted(set(steps))], ignore_index=True)
 
 
 def of_order(frame: pd.DataFrame, alpha: float) -> pd.DataFrame:
     """Return the rows of one order; ValueError if it is none of the table's."""
-    _check_columns(frame)
+    check_columns(frame)
     if alpha not in set(frame["alpha"]):
         raise ValueError(f"alpha: expected an order of the table, {_orders(frame)}, got {alpha}")
     return frame[frame["alpha"] == alpha]
@@ -123,7 +134,7 @@ def of_order(frame: pd.DataFrame, alpha: float) -> pd.DataFrame:
 
 def of_method(frame: pd.DataFrame, method: str) -> pd.DataFrame:
     """Return the rows of one method; ValueError if it is none of the table's."""
-    _check_columns(frame)
+    check_columns(frame)
     if method not in set(frame["method"]):
         raise ValueError(f"method: expected one of the table's, {_methods(frame)}, got {method!r}")
     return frame[frame["method"] == method]
@@ -131,7 +142,7 @@ def of_method(frame: pd.DataFrame, method: str) -> pd.DataFrame:
 
 def check_table(frame: pd.DataFrame) -> None:
     """Raise ValueError unless `frame` has the columns of ``Monitor.frame()``, and rows of one method and order."""
-    _check_columns(frame)
+    check_columns(frame)
     if frame["method"].nunique() > 1:
         raise ValueError(
             f"frame: expected rows of one method, got {_methods(frame)}; give those of one, such as "
@@ -152,7 +163,8 @@ def _methods(frame: pd.DataFrame) -> str:
     return ", ".join(map(repr, sorted(frame["method"].unique())))
 
 
-def _check_columns(frame: pd.DataFrame) -> None:
+def check_columns(frame: pd.DataFrame) -> None:
+    """Raise ValueError unless `frame` has the columns of ``Monitor.frame()``, with what belongs into them, and rows."""
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
         raise ValueError(f"frame: expected the columns of Monitor.frame(), but {', '.join(missing)} are missing")
