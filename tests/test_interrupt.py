@@ -192,6 +192,21 @@ def test_handlers_that_go_on_change_no_bit() -> None:
     assert set(handled) == {of_small}
 
 
+def test_handlers_have_subnormal_numbers() -> None:
+    """Which are taken for zeros within the eigenvalues of a large matrix."""
+    seen: list[float] = []
+
+    def handler(*_: object) -> None:
+        seen.append(float(np.float64(5e-324) * 1.0))
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+
+    with alarms(handler, 0.05):
+        _core.spectrum(matrix(2_500)[None], 1)
+    assert len(seen) > 1
+    assert set(seen) == {5e-324}
+    assert float(np.float64(5e-324) * 1.0) == 5e-324
+
+
 def test_calls_of_other_threads_go_on() -> None:
     """Python runs handlers on its main thread alone: theirs is the exception, whoever's call is under way."""
     calls, found = some_calls(), {}

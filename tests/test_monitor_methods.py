@@ -392,8 +392,9 @@ def test_of_a_quantised_network_the_numbers_themselves_are_symbols():
 
 
 def test_binned_information_says_where_it_saturates():
-    with pytest.warns(UserWarning, match=r"^layer 'conv1', method 'b': .*symbols of their own.*Fewer bins"):
+    with pytest.warns(UserWarning, match=r"^layer 'conv1', method 'b': .*symbols of their own.*Fewer bins") as said:
         frt.Monitor(net(), probes(1), pairs=False, methods={"b": {**frt.BINNED, "bins": 1000}}).measure(0)
+    assert {one.filename for one in said} == {__file__}
 
 
 # ------------------------------------------------------------------------------------------------ wrong arguments
@@ -404,8 +405,9 @@ def test_binned_information_says_where_it_saturates():
     [
         ({"methods": ["paper"]}, TypeError, r"^methods: expected a dict from .*, got list"),
         ({"methods": {}}, ValueError, r"^methods: expected at least one method"),
-        ({"methods": {"": {}}}, ValueError, r"^methods: expected names that can be printed, got ''"),
+        ({"methods": {"": {}}}, ValueError, r"^methods: expected names that can be printed, without a slash, got ''"),
         ({"methods": {"a\n": {}}}, ValueError, r"^methods: expected names that can be printed"),
+        ({"methods": {"a/b": {}}}, ValueError, r"^methods: expected names that can be printed, without a slash"),
         ({"methods": {1: {}}}, TypeError, r"^methods: expected a dict from .* for 1"),
         ({"methods": {"a": "paper"}}, TypeError, r"^methods: expected a dict .* 'paper' for 'a'"),
         ({"methods": {"a": {"null": 3}}}, ValueError, r"^methods\['a'\]: expected settings .*softmax, got 'null'"),
@@ -467,7 +469,7 @@ def test_chains_and_scalars_are_told_apart_by_method():
         frt.inequalities(without.assign(alpha=1.0))
 
 
-def test_a_report_is_of_one_method(tmp_path, capsys):
+def test_a_report_has_a_choice_of_methods_or_one(tmp_path, capsys):
     for name in ("matplotlib", "plotly"):
         pytest.importorskip(name)
     from fastrenyi import cli
@@ -477,10 +479,11 @@ def test_a_report_is_of_one_method(tmp_path, capsys):
     with frt.Monitor(net(), probes(), store=path, null=2, methods=methods) as monitor:
         monitor.measure(0)
         monitor.measure(1)
-    assert cli.main(["report", str(path)]) == 2
-    told = capsys.readouterr().err
-    assert "frame: expected rows of one method, got 'binned', 'tensor'" in told
-    assert "--method" in told
+    assert cli.main(["report", str(path)]) == 0
+    assert "give --method and --alpha" in capsys.readouterr().out
+    assert not list(tmp_path.glob("*.png"))
+    assert cli.main(["report", str(path), "--format", "svg"]) == 2
+    assert "format: expected one method and order to draw as files, got several" in capsys.readouterr().err
     assert cli.main(["report", str(path), "--method", "other"]) == 2
     assert "method: expected one of the table's, 'binned', 'tensor', got 'other'" in capsys.readouterr().err
     assert cli.main(["report", str(path), "--method", "binned", "--out", str(tmp_path / "out")]) == 0

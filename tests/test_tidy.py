@@ -144,7 +144,12 @@ def test_an_exported_csv_is_the_table(tmp_path, monitors):
         ("one", {"settings": "kernel"}, TypeError, r"^settings: expected a list of names, got 'kernel'"),
         ("one", {"settings": [3]}, TypeError, r"^settings: expected a list of names, got int in it"),
         ("one", {"settings": ["colour"]}, ValueError, r"^settings: expected what a Monitor was made with.*got colour"),
-        ("one", {"settings": ["seed"]}, ValueError, r"^settings: expected names that no column .*, got 'seed'"),
+        (
+            "one",
+            {"settings": ["seed"]},
+            ValueError,
+            r"^settings: expected names other than seed and config, which have columns, got 'seed'",
+        ),
         ("one", {"settings": ["alpha"]}, ValueError, r"^settings: expected names that no column .*, got 'alpha'"),
     ],
 )

@@ -8,8 +8,8 @@
 
 #include "common/parallel.hpp"
 #include "cpu/dispatch.hpp"
-#include "cpu/flush.hpp"
 #include "cpu/lapack.hpp"
+#include "cpu/subnormals.hpp"
 
 namespace fastrenyi::cpu {
 namespace {
@@ -99,7 +99,7 @@ class Reduction {
         const auto count = [&](index_t i) { return std::min(n_, (i + 1) * tile) - from(i); };
         const auto part = [&](index_t i, index_t j) { return &parts_[size((i * tiles_ + j) * tile * width)]; };
         parallel_for(static_cast<index_t>(pieces.size()), threads_, [&](index_t k, int) {
-            const FlushToZero flush;
+            const Subnormals are(Subnormals::zeros);
             const auto [i, j] = pieces[size(k)];
             const index_t row = from(i), column = from(j), rows = count(i), columns = count(j);
             const T* const own = a_ + column * ld_ + row;
@@ -109,6 +109,7 @@ class Reduction {
                 multiply('T', 'N', columns, width, rows, T(1), own, ld_, &v_[size(row)], ld_, T(0), part(j, i), tile);
         });
         parallel_for(across, threads_, [&](index_t k, int) {
+            const Subnormals are(Subnormals::zeros);
             const index_t i = first + k;
             for (index_t c = 0; c < width; ++c) {
                 T* const sum = &y_[size(c * ld_ + from(i))];
@@ -165,7 +166,7 @@ void reduce_band(T* band, index_t n, int threads) {
     std::atomic<index_t> next{0};
     threads = static_cast<int>(std::min<index_t>(threads, n / (4 * at_once * band_width) + 1));
     parallel_for(threads, threads, [&](index_t, int) {
-        const FlushToZero flush;
+        const Subnormals are(Subnormals::zeros);
         T state[chase_state];
         // A group is taken after the one before it, by a thread that is at work: none waits for what nobody does.
         for (index_t g; (g = next++) < groups;) {

@@ -6,9 +6,9 @@
 #include "common/error.hpp"
 #include "common/interruption.hpp"
 #include "cpu/band.hpp"
-#include "cpu/flush.hpp"
 #include "cpu/lapack.hpp"
 #include "cpu/safe_scale.hpp"
+#include "cpu/subnormals.hpp"
 
 namespace fastrenyi::cpu {
 namespace {
@@ -41,7 +41,7 @@ void Eigenvalues<T>::solve(T* values) {
 
 template <class T>
 void Eigenvalues<T>::solve_scaled(T* values) {
-    const FlushToZero flush;
+    const Subnormals are(Subnormals::zeros);
     std::fill(band_.begin(), band_.end(), T(0));
     reduce_to_band(matrix(), order_, ld_, band_.data(), threads_);
     reduce_band(band_.data(), n_, threads_);

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "cpu/subnormals.hpp"
+
 namespace fastrenyi {
 namespace {
 
@@ -28,7 +30,10 @@ Sharing::~Sharing() {
 void stop_if_asked() {
     if (watch.failed && watch.failed->load(std::memory_order_relaxed)) throw Stopped{};
     if (!watch.look || Clock::now() - watch.last < between_looks) return;
-    watch.look();
+    {
+        const cpu::Subnormals are(cpu::Subnormals::kept);  // to a handler of signals
+        watch.look();
+    }
     watch.last = Clock::now();  // after what may have taken long
 }
 

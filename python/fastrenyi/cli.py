@@ -169,7 +169,7 @@ def _parser() -> argparse.ArgumentParser:
         help="what each run is called (default: its folder); runs of one label are seeds of one experiment",
     )
     report.add_argument("--title", help="of the page")
-    report.add_argument("--format", choices=("png", "svg", "pdf"), default="png", help="of the figures (default: png)")
+    report.add_argument("--format", choices=("png", "svg", "pdf"), help="of the figures (default: png)")
     report.add_argument(
         "--column", choices=("single", "double"), default="double", help="of a journal: 3.5 or 7.2 inches (default)"
     )
@@ -219,6 +219,8 @@ def _demo(options: argparse.Namespace) -> None:
         given["maps"] = tuple(given["maps"])
     page = demo.run(options.out, given, overwrite=options.overwrite, resume=options.resume)
     print(f"report: {page}")
+    if choices:
+        print("report: figures as files are drawn of one method and order: give --method and --alpha")
 
 
 def _study(options: argparse.Namespace) -> None:
@@ -229,7 +231,7 @@ def _study(options: argparse.Namespace) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    from fastrenyi.report.groups import Group, grouped
+    from fastrenyi.report.groups import Group, grouped, views_of
     from fastrenyi.report.page import TITLE, write_together
     from fastrenyi.report.run import Run, of_method, of_order, read_pairs, read_table
     from fastrenyi.table.files import names_of
@@ -254,14 +256,21 @@ def _report(options: argparse.Namespace) -> None:
         groups = grouped(frames, runs, options.labels or names_of(options.frames), kept)
     else:
         groups = [Group(frames[0], runs[0], pairs=kept[0])]
+    choices = len(views_of(groups)) > 1
+    if choices and options.format is not None:
+        raise ValueError(
+            "format: expected one method and order to draw as files, got several; give --method and --alpha"
+        )
     page = write_together(
         groups,
         options.out or options.frames[0].parent,
         title=TITLE if options.title is None else options.title,
-        kind=options.format,
+        kind=options.format or "png",
         column=options.column,
     )
     print(f"report: {page}")
+    if choices:
+        print("report: figures as files are drawn of one method and order: give --method and --alpha")
 
 
 def _export(options: argparse.Namespace) -> None:

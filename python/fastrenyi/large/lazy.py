@@ -52,6 +52,7 @@ class LazyGram:
     def __init__(self, factor: factors.Factor, home: Home, told: str, rows: Rows) -> None:
         """Keep what ``lazy_gram`` has checked."""
         self._factor, self._home, self._told, self._rows = factor, home, told, rows
+        self._matrix: Matrix | None = None
 
     @property
     def rows(self) -> Rows:
@@ -90,7 +91,9 @@ class LazyGram:
         if v.ndim not in (1, 2) or v.shape[0] != self.shape[0]:
             _check.value_error("v", f"vectors of shape ({self.shape[0]},) or ({self.shape[0]}, k)", tuple(v.shape))
         values = wrap(v).astype(np.float64)
-        found = Matrix([self._factor], self._home, 0, "float64", self._rows) @ values.reshape(len(values), -1)
+        if self._matrix is None:
+            self._matrix = Matrix([self._factor], self._home, 0, "float64", self._rows)
+        found = self._matrix @ values.reshape(len(values), -1)
         return home.leave(home.take(found.reshape(values.shape)))
 
     def matvec(self, v: Array) -> Array:
@@ -271,4 +274,5 @@ def factor_of(gram: Array, name: str) -> factors.Factor:
         _check.value_error(name, "one Gram (n, n) to estimate an entropy of", f"shape {tuple(gram.shape)}")
     with kernels_for(gram) as kernels:
         matrix = kernels.matrices(gram, name)
-    return factors.Dense(matrix, made_in(gram).epsilon)
+    with home_of(gram).current(gram):
+        return factors.Dense(matrix, made_in(gram).epsilon)

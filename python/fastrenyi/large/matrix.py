@@ -63,6 +63,7 @@ class Matrix:
         ]
         self.dear = self._bytes(pairs) > memory and sum(factor.features for factor in factors) >= _DEAR
         """Whether tiles are made again for each product, at more cost than that of multiplying few vectors."""
+        memory -= self._made.held
         self._pairs = rows.share(pairs)
         self.bytes = self._bytes(self._pairs)
         # All ranks or none: they sum together what the pass that makes tiles has found.

@@ -79,9 +79,13 @@ def estimated(
         _check.value_error(
             "alpha", "orders above 0 for large Grams", 0, "the rank is not to be seen by products: take a dense Gram"
         )
+    # Ranks share a machine's memory, and have a GPU each.
     vectors, kept = (
-        rows.least(how.memory if how.memory is not None else (free or _UNKNOWN) / 2 / rows.together)
-        for free in (free_bytes(), free_at(home))
+        rows.least(how.memory if how.memory is not None else (free or _UNKNOWN) / 2 / sharing)
+        for free, sharing in (
+            (free_bytes(), rows.together),
+            (free_at(home), 1 if home.device.startswith("cuda") else rows.together),
+        )
     )
     labelled = any(isinstance(factor, Labels) for term in terms for factor in term.factors)  # their zeros are exact
     # Below 1 eigenvalues of the size of its rounding count.

@@ -25,6 +25,9 @@ _CHUNK = 2**16  # samples that are moved at once
 class Tiles(Protocol):
     """Tiles of K, the entrywise product of factors."""
 
+    held: int
+    """Bytes that are taken beside the tiles, where these are kept."""
+
     def entries(self, rows: Values, columns: Values) -> Values:
         """Return float64 entries of K in the host's memory, by the indices of samples."""
 
@@ -48,6 +51,8 @@ class Tiles(Protocol):
 
 
 class _OnHost:
+    held = 0
+
     def __init__(self, factors: Sequence[Factor]) -> None:
         self._factors = factors
 
@@ -94,6 +99,7 @@ class _OnDevice:
         self._anchor = home.take(np.zeros(1))
         with home.current(self._anchor):
             self._makers = [self._maker(factor) for factor in factors]
+        self.held = sum(8 * factor.n * factor.features for factor in factors)
 
     def _as(self, x: Array, dtype: str) -> Array:
         return self._home.with_dtype(dtype).leave(x)
@@ -170,7 +176,9 @@ def free_at(home: Home) -> int | None:
     """Return the bytes that tiles can have; None where nothing says."""
     if not home.device.startswith("cuda"):
         return free_bytes()
-    if home.library == "torch":
-        return int(home.xp().cuda.mem_get_info(home.device)[0])
-    with home.xp().cuda.Device(int(home.device.partition(":")[2])) as device:
-        return int(device.mem_info[0])
+    xp = home.xp()
+    if home.library == "torch":  # what the library holds for later counts
+        unused = xp.cuda.memory_reserved(home.device) - xp.cuda.memory_allocated(home.device)
+        return int(xp.cuda.mem_get_info(home.device)[0]) + int(unused)
+    with xp.cuda.Device(int(home.device.partition(":")[2])) as device:
+        return int(device.mem_info[0]) + int(xp.get_default_memory_pool().free_bytes())

@@ -132,7 +132,8 @@ def to_xarray(frame: pd.DataFrame) -> xr.Dataset:
 
     Notes
     -----
-    Cost: the number of runs, steps, minibatches, layers, methods and orders, multiplied: for runs measured at
+    Of several methods ``.sel({"method": "tensor"})`` takes one: xarray has a use of its own for ``method=``. Cost: the
+    number of runs, steps, minibatches, layers, methods and orders, multiplied: for runs measured at
     the same steps.
 
     Examples
@@ -270,8 +271,10 @@ def _picked(names: Sequence[Any], recorded: Mapping[str, Any]) -> dict[str, Any]
     for name in names:
         if not isinstance(name, str):
             _check.kind_error("settings", "a list of names", f"{type(name).__name__} in it")
-        if name in COLUMNS or name in (_SEED, _CONFIG):
-            _check.value_error("settings", "names that no column of the table has", repr(name))
+        if name in COLUMNS:
+            _check.value_error("settings", "names that no column of the table has", repr(name), "it is there already")
+        if name in (_SEED, _CONFIG):
+            _check.value_error("settings", "names other than seed and config, which have columns", repr(name))
         if name in recorded:
             value = recorded[name]
             found[name] = json.dumps(value) if isinstance(value, (list, dict)) else value

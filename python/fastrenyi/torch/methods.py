@@ -154,8 +154,8 @@ def methods_of(given: object, own: Mapping[str, Any]) -> list[Method]:
     for name, settings in given.items():
         if not isinstance(name, str) or not isinstance(settings, Mapping):
             _check.kind_error("methods", expected, f"{_check.quoted(settings)} for {name!r}")
-        if not name or not name.isprintable():
-            _check.value_error("methods", "names that can be printed", repr(name))
+        if not name or not name.isprintable() or "/" in name:  # which stands between the parts of a scalar's name
+            _check.value_error("methods", "names that can be printed, without a slash", repr(name))
         where = f"methods[{name!r}]"
         if unknown := [setting for setting in settings if setting not in own]:
             _check.value_error(where, f"settings of one method, {', '.join(own)}", ", ".join(map(repr, unknown)))

@@ -318,7 +318,7 @@ class Monitor:
             for method in self._methods:
                 known = Variables.of(method, x, batch[1], where)
                 self._variables[method.name].append(known)
-                self._notices.of_minibatch(method, known, stacklevel=3)
+                self._notices.of_minibatch(method, known)
         stored = {
             "version": version("fastrenyi"),
             "layers": names,
@@ -462,14 +462,14 @@ class Monitor:
                         self._settings.links,
                     )
                 links[side] = passed.links
-                self._notices.of_reading(self.settings["layers"], passed, n, stacklevel=3)
+                self._notices.of_reading(self.settings["layers"], passed, n)
                 progress.expect(size_of(method, x) for method in self._methods for x in passed.acts.values())
                 for method in methods:
                     known = self._variables[method.name][batch]
                     widths = earlier.get((method.name, batch), {}) if method.smooth else {}
                     for row in of_batch(self._settings, method, passed, known, widths, method.about(where), progress):
                         what = method.about(f"layer {row['layer']!r}")
-                        self._notices.of_variable(what, method.kernel, row["entropy"], n, stacklevel=4)
+                        self._notices.of_variable(what, method.kernel, row["entropy"], n)
                         yield {"step": step, "batch": batch, "samples": n, **known.entropies[row["alpha"]], **row}
 
 

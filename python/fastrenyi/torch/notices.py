@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Sequence
 
+from fastrenyi._cost import outside
 from fastrenyi.kernels import Delta, Kernel
 from fastrenyi.torch.methods import Method
 from fastrenyi.torch.network.probe import Pass
@@ -28,17 +29,17 @@ class Notices:
         """Nothing has been said yet."""
         self._said: set[str] = set()
 
-    def of_minibatch(self, method: Method, known: Variables, stacklevel: int) -> None:
+    def of_minibatch(self, method: Method, known: Variables) -> None:
         """Say what input and targets are to the kernels of a method."""
         n = len(known.x)
         for entropies in known.entropies.values():
             if not isinstance(known.kernel, Delta):  # to which inputs are apart, rightly
                 what = method.about("the input")
-                self.of_variable(what, known.kernel, entropies["input_entropy"], n, stacklevel + 1)
+                self.of_variable(what, known.kernel, entropies["input_entropy"], n)
             what = method.about("label_kernel")
-            self.of_labels(what, method.target_kernel, entropies["target_entropy"], n, stacklevel + 1)
+            self.of_labels(what, method.target_kernel, entropies["target_entropy"], n)
 
-    def of_variable(self, what: str, kernel: Kernel, entropy: float, n: int, stacklevel: int) -> None:
+    def of_variable(self, what: str, kernel: Kernel, entropy: float, n: int) -> None:
         """Say that a kernel tells nothing of a variable, and what helps."""
         if isinstance(kernel, Delta):
             if saturated(entropy, n):
@@ -47,7 +48,6 @@ class Notices:
                     f"{what}: the entropy is {entropy:.3g} bits of log2 n = {math.log2(n):.3g}: nearly all samples are "
                     "symbols of their own, so that an information is its largest whatever the data. Fewer bins, or "
                     "larger minibatches, may tell more",
-                    stacklevel,
                 )
             return
         if saturated(entropy, n):
@@ -61,10 +61,9 @@ class Notices:
             f"{what}: the entropy is {entropy:.3g} bits of log2 n = {math.log2(n):.3g}: to its kernel nearly all "
             f"samples are {found}. A {helps} one may tell more: bandwidth='median' or fastrenyi.NearestNeighbours(), "
             "which follow the data's scale, and kernel_on='tensor'",
-            stacklevel,
         )
 
-    def of_labels(self, what: str, kernel: Kernel, entropy: float, n: int, stacklevel: int) -> None:
+    def of_labels(self, what: str, kernel: Kernel, entropy: float, n: int) -> None:
         """Say that targets are nearly all different, so that there is nothing to know of them."""
         if entropy < _COLLAPSED * math.log2(n):
             self._say(
@@ -72,7 +71,6 @@ class Notices:
                 f"{what}: the targets are nearly all the same to {kernel!r} (entropy {entropy:.3g} bits): "
                 "there is "
                 "nothing to know of them; take minibatches of several classes",
-                stacklevel,
             )
         if saturated(entropy, n):
             self._say(
@@ -80,30 +78,28 @@ class Notices:
                 f"{what}: the targets are nearly all different to {kernel!r} (entropy {entropy:.3g} bits of "
                 f"log2 n = {math.log2(n):.3g}), so that I(T;Y) is S(T) whatever the layer knows; for values and codes "
                 "pass label_kernel='gaussian', for classes larger minibatches",
-                stacklevel,
             )
 
-    def of_reading(self, layers: Sequence[str], passed: Pass, n: int, stacklevel: int) -> None:
+    def of_reading(self, layers: Sequence[str], passed: Pass, n: int) -> None:
         """Say which layers have no rows, and of which it stays in doubt where their samples are."""
         left_out, doubtful = passed.left_out, passed.doubtful
         called = {name.rpartition("#")[0] or name for name in [*passed.acts, *left_out]}
         uncalled = [name for name in layers if name not in called]
         if uncalled:
             listed = ", ".join(map(repr, uncalled))
-            self._say("uncalled", f"layers: never called in a forward pass, so without rows: {listed}", stacklevel)
+            self._say("uncalled", f"layers: never called in a forward pass, so without rows: {listed}")
         if left_out:
             listed = ", ".join(f"{name!r} {shape}" for name, shape in left_out.items())
-            self._say("left out", f"layers: left out, as their outputs are not of {n} samples: {listed}", stacklevel)
+            self._say("left out", f"layers: left out, as their outputs are not of {n} samples: {listed}")
         if doubtful:
             self._say(
                 "doubtful",
                 f"batch_dim: no axis of {', '.join(map(repr, doubtful))} is exchanged where the samples of the input "
                 "are, so that the first that is as long was taken for theirs; is the input's the right one? (pass "
                 "batch_dim=1 for a model that takes time first)",
-                stacklevel,
             )
 
-    def _say(self, what: str, message: str, stacklevel: int) -> None:
+    def _say(self, what: str, message: str) -> None:
         if what not in self._said:
             self._said.add(what)
-            warnings.warn(message, stacklevel=stacklevel + 2)
+            warnings.warn(message, stacklevel=outside())
