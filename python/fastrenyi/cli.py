@@ -219,8 +219,6 @@ def _demo(options: argparse.Namespace) -> None:
         given["maps"] = tuple(given["maps"])
     page = demo.run(options.out, given, overwrite=options.overwrite, resume=options.resume)
     print(f"report: {page}")
-    if choices:
-        print("report: figures as files are drawn of one method and order: give --method and --alpha")
 
 
 def _study(options: argparse.Namespace) -> None:
