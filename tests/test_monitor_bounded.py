@@ -137,15 +137,17 @@ def test_scalars_of_each_order():
     assert len(found) == 2 * len(one)
 
 
-def test_a_report_is_of_one_order(tmp_path, capsys):
+def test_a_report_has_a_choice_of_orders_or_one(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     path = tmp_path / "run.db"
     with frt.Monitor(net(), probes(n=N), store=path, alpha=[1.01, 2]) as monitor:
         for step in range(3):
             monitor.measure(step)
         frame = monitor.frame()
-    assert cli.main(["report", str(path)]) == 2
-    assert "frame: expected rows of one order alpha, got 1.01, 2.0; give" in capsys.readouterr().err
+    assert cli.main(["report", str(path)]) == 0
+    assert "give --method and --alpha" in capsys.readouterr().out
+    assert cli.main(["report", str(path), "--format", "svg"]) == 2
+    assert "format: expected one method and order to draw as files, got several" in capsys.readouterr().err
     from fastrenyi.report.findings import findings
     from fastrenyi.report.plots import FIGURES
 
