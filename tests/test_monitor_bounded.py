@@ -157,4 +157,4 @@ def test_a_report_has_a_choice_of_orders_or_one(tmp_path, capsys):
     assert cli.main(["report", str(path), "--alpha", "3"]) == 2
     assert "alpha: expected an order of the table, 1.01, 2.0, got 3.0" in capsys.readouterr().err
     assert cli.main(["report", str(path), "--alpha", "2"]) == 0
-    assert "entropy of order α = 2." in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "entropy of order α&nbsp;=&nbsp;2." in (tmp_path / "report.html").read_text(encoding="utf-8")
