@@ -90,3 +90,7 @@ def net_like(model):
 
 def probes(count=2, dtype=torch.float64, n=N):
     return [(torch.randn(n, 1, 6, 6, dtype=dtype), torch.randint(3, (n,))) for _ in range(count)]
+
+
+def samples_of(output):
+    return output.detach().double().flatten(1).numpy()

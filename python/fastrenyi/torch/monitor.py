@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,20 +18,18 @@ from fastrenyi.table.columns import table
 from fastrenyi.table.database import Pairs
 from fastrenyi.table.store import Store, path_of
 from fastrenyi.table.tidy import accept_config
-from fastrenyi.torch.methods import methods_of, passes_of, stored_of
-from fastrenyi.torch.network.batches import accept, fingerprint, follow, place_of, variable
+from fastrenyi.torch.measurement import Measurement
+from fastrenyi.torch.methods import methods_of, stored_of
+from fastrenyi.torch.network.batches import accept, fingerprint
 from fastrenyi.torch.network.capture import Side
-from fastrenyi.torch.network.probe import Links, Loss, run
+from fastrenyi.torch.network.probe import Loss
 from fastrenyi.torch.network.reading import Reading
 from fastrenyi.torch.network.select import Layers, unwrapped, whole
 from fastrenyi.torch.network.select import select as choose
 from fastrenyi.torch.network.structure import Choice
-from fastrenyi.torch.notices import Notices
 from fastrenyi.torch.pace import Pace
 from fastrenyi.torch.progress import Progress, bar_of_tqdm
-from fastrenyi.torch.rows import of_batch, size_of
-from fastrenyi.torch.settings import Settings, telling
-from fastrenyi.torch.variables import Variables
+from fastrenyi.torch.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -267,10 +265,9 @@ class Monitor:
         # Without a wrapper: what DataParallel and torch.compile add speeds up training, and disturbs here.
         self._model = unwrapped(model)
         whole(self._model)
-        self._batches = accept(probe)
-        self._place = place_of(self._model)
+        batches = accept(probe)
         names = list(choose(self._model, layers).values())
-        self._reading = Reading.accept(
+        reading = Reading.accept(
             names,
             layers=layers,
             input=input,
@@ -280,7 +277,7 @@ class Monitor:
             channel_dim=channel_dim,
         )
         path = path_of(store)
-        self._methods = methods_of(
+        chosen = methods_of(
             methods,
             {
                 "alpha": alpha,
@@ -298,10 +295,10 @@ class Monitor:
                 "softmax": softmax,
             },
         )
-        self._settings = Settings.accept(
+        settings = Settings.accept(
             loss=loss, null=null, seed=seed, links=links, on_nan=on_nan, keep_pairs=keep_pairs, names=names
         )
-        if keep_pairs and not any(method.pairs for method in self._methods):
+        if keep_pairs and not any(method.pairs for method in chosen):
             _check.value_error("keep_pairs", "False, as no pairs are measured", keep_pairs, "pass pairs=True")
         self._existing = _check.choice(existing, "existing", ("error", "skip", "replace"))
         self._progress = _check.flag(progress, "progress")
@@ -310,23 +307,15 @@ class Monitor:
         self._pace = Pace(every, share)
         about = {} if config is None else {"config": accept_config(config)}
 
-        self._notices = Notices()
-        self._variables: dict[str, list[Variables]] = {method.name: [] for method in self._methods}  # by minibatch
-        for index, batch in enumerate(self._batches):
-            where = f"probe[{index}]"
-            x = variable(self._model, batch, self._reading.input, self._reading.batch_dim, where)
-            for method in self._methods:
-                known = Variables.of(method, x, batch[1], where)
-                self._variables[method.name].append(known)
-                self._notices.of_minibatch(method, known)
+        self._measurement = Measurement(self._model, reading, batches, names, chosen, settings)
         stored = {
             "version": version("fastrenyi"),
             "layers": names,
-            **stored_of(self._methods),
-            **self._settings.stored,
-            **self._reading.stored,
-            "probe_sizes": [len(known.x) for known in self._variables[self._methods[0].name]],
-            "probe_hash": fingerprint(self._batches),
+            **stored_of(chosen),
+            **settings.stored,
+            **reading.stored,
+            "probe_sizes": self._measurement.sizes,
+            "probe_hash": fingerprint(batches),
             **about,
         }
         self._store = Store(path, stored)
@@ -416,8 +405,10 @@ class Monitor:
                 return frame[frame["step"] == step].reset_index(drop=True)
             try:
                 with self._pace.spending():
-                    with Progress(self._progress, step, len(self._batches)) as progress:
-                        rows = list(self._rows(step, progress))
+                    smooth = any(method.smooth for method in self._measurement.methods)
+                    earlier = self._store.last_before(step, "bandwidth") if smooth else {}
+                    with Progress(self._progress, step, len(self._measurement.sizes)) as progress:
+                        rows = list(self._measurement.rows(step, earlier, progress))
                     measured = table(rows)
                     self._store.append(measured, instead_of=step if again else None, kept=_kept(rows))
             except KeyboardInterrupt:
@@ -438,39 +429,6 @@ class Monitor:
     def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
-
-    def _rows(self, step: int, progress: Progress) -> Iterator[dict[str, Any]]:
-        links: dict[Any, Links] = {}  # of each pass, found on the first minibatch of each step
-        earlier = self._store.last_before(step, "bandwidth") if any(m.smooth for m in self._methods) else {}
-        whole(self._model)
-        place = place_of(self._model)
-        for batch in range(len(self._batches)):
-            where = f"step {step}, probe[{batch}]"
-            for side, methods in passes_of(self._methods).items():
-                progress.at(batch)
-                n = len(self._variables[methods[0].name][batch].x)
-                with telling(where):
-                    passed = run(
-                        self._model,
-                        self._reading,
-                        follow(self._batches[batch], self._place, place),
-                        n,
-                        self._settings.loss if side.errors else None,
-                        side.activations,
-                        side.errors or "before",
-                        links.get(side),
-                        self._settings.links,
-                    )
-                links[side] = passed.links
-                self._notices.of_reading(self.settings["layers"], passed, n)
-                progress.expect(size_of(method, x) for method in self._methods for x in passed.acts.values())
-                for method in methods:
-                    known = self._variables[method.name][batch]
-                    widths = earlier.get((method.name, batch), {}) if method.smooth else {}
-                    for row in of_batch(self._settings, method, passed, known, widths, method.about(where), progress):
-                        what = method.about(f"layer {row['layer']!r}")
-                        self._notices.of_variable(what, method.kernel, row["entropy"], n)
-                        yield {"step": step, "batch": batch, "samples": n, **known.entropies[row["alpha"]], **row}
 
 
 def _kept(rows: Sequence[Mapping[str, Any]]) -> list[Pairs]:
