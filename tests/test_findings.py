@@ -204,10 +204,18 @@ def test_the_trade_off_is_judged_by_its_excess(null, shown, words):
 def test_how_the_shares_moved():
     early = said(table(change=with_values(conv1__tradeoff=(10, 4.0))), "shares of conv1")
     assert "50.8% → 67.8% → 67.8%" in early.text
-    assert "grew over training. It moved within 16.9 percentage points in the first 10 steps" in early.text
+    assert "grew over training (by +16.9 ± 0.0 percentage points)" in early.text
+    assert "It moved within 16.9 percentage points in the first 10 steps" in early.text
     late = said(table(change=with_values(conv1__tradeoff=(20, 1.0))), "shares of conv1")
     assert "share fell over training" in late.text
-    assert "share did not move over training" in said(table(), "shares of conv1").text
+    assert "share is not told apart from what it was over training" in said(table(), "shares of conv1").text
+    frame = table()
+    last = (frame["layer"] == "conv1") & (frame["step"] == frame["step"].max())
+    frame.loc[last & (frame["batch"] == 0), "tradeoff_share"] += 0.1  # one minibatch goes up, the others do not
+    text = said(frame, "shares of conv1").text
+    assert "share is not told apart from what it was over training" in text
+    alone = said(frame[frame["batch"] == 0], "shares of conv1").text
+    assert "share was measured on one minibatch, which does not say whether it moved over training" in alone
     assert said(table(steps=(0, 10)), "shares of conv1", Run()).text.startswith("It takes three")
 
 

@@ -156,8 +156,9 @@ def _learning(frame: pd.DataFrame) -> Finding:
     for layer in layers(frame):
         rows = excess(frame, layer, "mi_target")
         if first in rows.index and last in rows.index:
-            here = frame[frame["layer"] == layer].pivot(index="step", columns="batch")
-            changes = (here["mi_target"] - here["mi_target_null"]).loc[[first, last]].diff().loc[last].dropna()
+            changes = _changes(
+                frame.assign(above=frame["mi_target"] - frame["mi_target_null"]), layer, "above", first, last
+            )
             if changes.empty or rows.loc[[first, last], "needed"].isna().any():
                 continue
             change, spread = float(changes.mean()), float(changes.std()) if len(changes) > 1 else 0.0
@@ -171,6 +172,12 @@ def _learning(frame: pd.DataFrame) -> Finding:
     text = f"From the first to the last measurement the excess of I(T;Y) changed by {_values(told, '+.3f')}."
     text += f" It grew by more than two of its errors in {_names(grown)}." if grown else " It grew nowhere clearly."
     return Finding(title, text, bool(grown))
+
+
+def _changes(frame: pd.DataFrame, layer: str, column: str, first: int, last: int) -> pd.Series[float]:
+    """Return by how much a column changed between two steps, for each minibatch."""
+    here = frame[frame["layer"] == layer].pivot(index="step", columns="batch", values=column)
+    return here.loc[[first, last]].diff().loc[last].dropna()
 
 
 def _chain(links: pd.DataFrame, chain: str, moments: dict[str, int]) -> Finding:
@@ -301,11 +308,19 @@ def _movement(frame: pd.DataFrame, layer: str, moments: dict[str, int]) -> Findi
     told_rest = " → ".join(f"{rest.loc[step]:.1%}" for step in steps)
     start, middle, end = steps[0], steps[1], steps[-1]
     early, late = _range(redundant, start, middle), _range(redundant, middle, end)
-    change = float(redundant.loc[end] - redundant.loc[start])
-    moved = "grew" if change > 0 else "fell"
+    changes = _changes(frame, layer, "tradeoff_share", start, end)
+    change, count = float(changes.mean()), len(changes)
+    amount = f"by {100 * change:+.1f}"
+    if count > 1:
+        error = float(changes.std()) / math.sqrt(count)
+        amount += f" ± {100 * error:.1f}"
+        clear = abs(change) >= max(_MOVED, DEVIATIONS * error)
+        moved = ("grew" if change > 0 else "fell") if clear else "is not told apart from what it was"
+    else:
+        moved = "was measured on one minibatch, which does not say whether it moved"
     text = (
         f"Trade-off share: {told}; non-redundant share: {told_rest} ({', '.join(names)}). The trade-off "
-        f"share {moved if abs(change) >= _MOVED else 'did not move'} over training. It moved within {100 * early:.1f} "
+        f"share {moved} over training ({amount} percentage points). It moved within {100 * early:.1f} "
         f"percentage points in the first {middle - start} steps and within {100 * late:.1f} in the {end - middle} "
         "after them. Shares are of informations as they are, what shuffled inputs give among them."
     )
