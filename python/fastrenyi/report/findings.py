@@ -176,8 +176,9 @@ def _learning(frame: pd.DataFrame) -> Finding:
 
 def _changes(frame: pd.DataFrame, layer: str, column: str, first: int, last: int) -> pd.Series[float]:
     """Return by how much a column changed between two steps, for each minibatch."""
-    here = frame[frame["layer"] == layer].pivot(index="step", columns="batch", values=column)
-    return here.loc[[first, last]].diff().loc[last].dropna()
+    here = frame[frame["layer"] == layer].set_index(["step", "batch"])[column]
+    changes: pd.Series[float] = (here.loc[last] - here.loc[first]).dropna()
+    return changes
 
 
 def _chain(links: pd.DataFrame, chain: str, moments: dict[str, int]) -> Finding:
