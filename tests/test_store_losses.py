@@ -90,7 +90,7 @@ def test_an_interrupted_commit_is_found_again(path, monkeypatch):
 
 @pytest.mark.parametrize("where", ["layer", "commit"])
 def test_an_interrupted_measurement_says_what_was_dropped(path, monkeypatch, where):
-    from fastrenyi.torch import monitor as room
+    from fastrenyi.torch import measurement as room
 
     monitor = frt.Monitor(model(), probe(), store=path)
     monitor.measure(0)
