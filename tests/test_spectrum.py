@@ -122,6 +122,48 @@ def test_an_item_does_not_depend_on_its_batch(draw: Draw) -> None:
         assert_spectrum(together[k], fr.spectrum(a[k]), "float64")
 
 
+def padded(matrices: list[np.ndarray], n: int) -> np.ndarray:
+    """Matrices as leading blocks of matrices of order n."""
+    return np.stack([np.pad(a, (0, n - len(a))) for a in matrices])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("n", [9, 70, 300, 800])
+def test_rows_of_zeros_behind_a_matrix(n: int, dtype: str, draw: Draw) -> None:
+    """Each is solved in about its own order, and its other eigenvalues are zeros, in their place."""
+    orders = [*draw.rng.integers(1, n + 1, size=6 if n == 800 else 40), 1, n]
+    each = [draw.rounded(dtype, int(order)) for order in orders]
+    a = padded([x - 0.3 * np.eye(len(x), dtype=dtype) / len(x) for x in each], n)  # eigenvalues of both signs
+    found = fr.spectrum(a)
+    assert (np.diff(found) >= 0).all()
+    for k, order in enumerate(orders):
+        expected = np.sort(
+            np.concatenate([np.linalg.eigvalsh(a[k, :order, :order].astype(float)), np.zeros(n - order)])
+        )
+        np.testing.assert_allclose(found[k], expected, rtol=0, atol=tolerances.EIGENVALUE[dtype] * abs(expected).max())
+        assert (found[k] == 0).sum() >= n - order
+    alphas = [0.5, 1, 2, np.inf]
+    for x, entropies in zip(each, fr.entropy(padded(each, n), alphas), strict=True):
+        tolerances.assert_bits(entropies, fr.entropy(x, alphas), dtype, alphas, n)
+
+
+def test_rows_of_zeros_of_one_factor(draw: Draw) -> None:
+    a, b = draw.grams(40), padded([draw.grams(25)], 40)[0]
+    expected = reference.entropy(reference.joint(a[:25, :25], b[:25, :25]), 1.01)
+    np.testing.assert_allclose(fr.joint_entropy(a, b), expected, atol=tolerances.BITS["float64"])
+    maps = np.stack([a, b, a])
+    found = fr.layer_decomposition(maps, a)
+    np.testing.assert_allclose(found.single[1], reference.mutual_information(b, a), atol=1e-9)
+
+
+def test_a_zero_on_the_diagonal_hides_nothing() -> None:
+    a = np.array([[0.5, 0.0, 0.3], [0.0, 0.5, 0.0], [0.3, 0.0, 0.0]])
+    np.testing.assert_allclose(fr.spectrum(a), np.linalg.eigvalsh(a), atol=1e-15)
+    with pytest.raises(fr.NotPositiveSemidefiniteError):
+        fr.entropy(a, 1.01)
+    np.testing.assert_array_equal(fr.spectrum(np.zeros((2, 5, 5))), np.zeros((2, 5)))
+
+
 def test_blas_gets_no_more_threads_than_it_has() -> None:
     """It keeps to the processors; raised above them by OMP_NUM_THREADS its threads only wait for each other."""
     if not Path("/proc/self/task").is_dir():

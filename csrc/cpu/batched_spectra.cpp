@@ -1,6 +1,7 @@
 #include "cpu/batched_spectra.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <vector>
 
 #include "common/interruption.hpp"
@@ -19,6 +20,9 @@ void by_band(Eigenvalues<T>& solver, const Lane<T>& item, index_t n, const Symme
     solver.solve(values);
 }
 
+/// Padded matrices are solved together, as if of one order, if theirs are within this share of it.
+constexpr index_t similar_orders = 8;
+
 enum class Way {
     lanes,  ///< a lane is a matrix
     dense,  ///< a lane is a column, one matrix after the other
@@ -33,11 +37,9 @@ Way way(index_t count, index_t n, index_t lanes) {
     return count < (n <= 128 ? lanes / 2 : 2 * lanes) ? Way::dense : Way::lanes;
 }
 
-}  // namespace
-
 template <class T>
-void batched_spectra(const Lane<T>* items, index_t count, index_t n, const Symmetric<T>* common, T scale, T* values,
-                     index_t ld, int threads) {
+void spectra_of_one_order(const Lane<T>* items, index_t count, index_t n, const Symmetric<T>* common, T scale,
+                          T* values, index_t ld, int threads) {
     const Engine<T>& lanes = engine<T>();
     switch (way(count, n, lanes.lanes)) {
         case Way::band: {
@@ -76,6 +78,70 @@ void batched_spectra(const Lane<T>* items, index_t count, index_t n, const Symme
                 by_band(solver, items[start + k], n, common, scale, values + (start + k) * ld);
             }
     });
+}
+
+/// The order of the leading block outside of which a product has only zeros, as padding leaves them; at least one.
+template <class T>
+index_t leading_block(const Lane<T>& item, index_t n, const Symmetric<T>* common) {
+    const auto zero = [&](index_t i, index_t j) {
+        const auto in = [&](const Symmetric<T>& factor) { return factor.data[i * factor.stride + j] == T(0); };
+        return in(item.first) || (item.second.data && in(item.second)) || (common && in(*common));
+    };
+    // The diagonal alone would do for a Gram, but one that is indefinite must be found to be.
+    const auto row_is_zero = [&](index_t i) {
+        for (index_t j = i; j >= 0; --j)
+            if (!zero(i, j)) return false;
+        return true;
+    };
+    while (n > 1 && row_is_zero(n - 1)) --n;
+    return n;
+}
+
+/// Puts the eigenvalues of a leading block of an order where those of the whole matrix belong: with zeros for the other
+/// rows. Solved with some of those, as one of order `size`, it has as many too many, to rounding zeros as well.
+template <class T>
+void with_zeros(const T* block, index_t size, index_t order, index_t n, T* values) {
+    const T *const end = block + size, *first = std::lower_bound(block, end, T(0)), *last = first;
+    for (index_t k = order; k < size; ++k)
+        if (last == end || (first != block && -first[-1] < *last))
+            --first;
+        else
+            ++last;
+    std::copy(last, end, std::fill_n(std::copy(block, first, values), n - order, T(0)));
+}
+
+}  // namespace
+
+template <class T>
+void batched_spectra(const Lane<T>* items, index_t count, index_t n, const Symmetric<T>* common, T scale, T* values,
+                     index_t ld, int threads) {
+    std::vector<index_t> orders, places;
+    orders.reserve(size_t(count));
+    for (index_t k = 0; k < count; ++k) {
+        orders.push_back(leading_block(items[k], n, common));
+        if (orders.back() < n) places.push_back(k);
+    }
+    if (places.empty()) return spectra_of_one_order(items, count, n, common, scale, values, ld, threads);
+
+    places.resize(size_t(count));
+    std::iota(places.begin(), places.end(), index_t(0));
+    std::stable_sort(places.begin(), places.end(),
+                     [&](index_t k, index_t l) { return orders[size_t(k)] > orders[size_t(l)]; });
+    std::vector<Lane<T>> alike;
+    std::vector<T> found;
+    for (auto first = places.begin(); first != places.end();) {
+        const index_t order = orders[size_t(*first)];
+        const auto last = std::find_if(first, places.end(),
+                                       [&](index_t k) { return orders[size_t(k)] < order - order / similar_orders; });
+        alike.clear();
+        std::for_each(first, last, [&](index_t k) { alike.push_back(items[k]); });
+        const auto some = static_cast<index_t>(alike.size());
+        found.resize(size_t(some * order));
+        spectra_of_one_order(alike.data(), some, order, common, scale, found.data(), order, threads);
+        for (index_t k = 0; k < some; ++k)
+            with_zeros(found.data() + k * order, order, orders[size_t(first[k])], n, values + first[k] * ld);
+        first = last;
+    }
 }
 
 template void batched_spectra(const Lane<float>*, index_t, index_t, const Symmetric<float>*, float, float*, index_t,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
@@ -114,6 +115,17 @@ class Home(NamedTuple):
         if self.dtype not in ("float16", "bfloat16"):
             return x
         return x.float() if self.library == "torch" else x.astype(np.float32)
+
+    def places(self, index: Sequence[Any]) -> Array:
+        """Return integers, or equally long lists of them, as an index into arrays of this home."""
+        if self.library == "torch":
+            return self.xp().tensor(index, dtype=self.xp().int64, device=self.device)
+        return self.xp().asarray(index, dtype=np.int64)
+
+    def zeros(self, like: Array, shape: Sequence[int]) -> Array:
+        """Return zeros of a shape where an array is, and of its dtype."""
+        # torch.vmap lets what it maps over be written only into what it maps over as well.
+        return like.new_zeros(shape) if self.library == "torch" else self.xp().zeros(shape, like.dtype)
 
     def constant(self, x: Array) -> Array:
         """Return an array of this library without a gradient."""

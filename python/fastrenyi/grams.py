@@ -8,7 +8,8 @@ from typing import Any, overload
 import numpy as np
 
 from fastrenyi import _check
-from fastrenyi._array import Array, ArrayT, Foreign, Home, Values, has_numbers, home_of, wrap
+from fastrenyi._array import Array, ArrayT, Foreign, Home, Values, has_numbers, home_of, is_array, wrap
+from fastrenyi._ragged import Lengths, Mask, of_each_size, sets_of
 from fastrenyi.bandwidths import BandwidthLike
 from fastrenyi.kernels import Delta, Kernel, KernelLike, Widthed, as_kernel
 
@@ -29,8 +30,7 @@ def _accept(x: object, name: str, kernel: object, bandwidth: object) -> tuple[Ar
 
 def _grams(x: Array, samples: Array, home: Home, kernel: Kernel, name: str) -> Array:
     """Return the Grams of samples (..., n, d), which are x as it was given or a view of it."""
-    if 0 in samples.shape[-2:]:
-        _check.value_error(name, "at least one sample and one feature", f"shape {tuple(x.shape)}")
+    _not_empty(x, samples, name)
     try:
         found = kernel._gram(samples, home, name)
     except ValueError:
@@ -38,6 +38,14 @@ def _grams(x: Array, samples: Array, home: Home, kernel: Kernel, name: str) -> A
             _check.finite(wrap(x), name)  # so that the index is one of what was given
         raise
     return kernel._result_home(home).leave(found)
+
+
+def _not_empty(x: Array, samples: Array, name: str) -> tuple[int, int]:
+    """Return the numbers of samples and of features of what x is, or is viewed as."""
+    n, d = samples.shape[-2:]
+    if n == 0 or d == 0:
+        _check.value_error(name, "at least one sample and one feature", f"shape {tuple(x.shape)}")
+    return n, d
 
 
 def channels(maps: Array) -> Array:
@@ -56,15 +64,53 @@ def grams_of(x: Array, samples: Array, kernel: KernelLike, bandwidth: BandwidthL
     return _grams(x, samples, home, chosen, name)
 
 
-@overload
-def gram(x: Values, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> Values: ...
-@overload
-def gram(x: ArrayT, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> ArrayT: ...
+def _padded_grams(x: Array, home: Home, kernel: Kernel, lengths: Lengths | None, mask: Mask | None) -> Array:
+    """Return Grams of the samples that count, padded with zeros."""
+    n, d = _not_empty(x, x, "x")
+    width: Any = getattr(kernel, "bandwidth", None)
+    if is_array(width) and width.ndim:
+        expected = "one width, or a rule, where lengths or a mask are given"
+        _check.value_error("bandwidth", expected, f"widths of shape {tuple(width.shape)}")
+    sets = sets_of(x, "x", lengths, mask)
+    found = of_each_size(x, home, sets, lambda some, name: kernel._gram(some, home, name), kernel._order(n, d), "x")
+    return kernel._result_home(home).leave(found)
+
+
 @overload
 def gram(
-    x: Foreign | list[Any] | tuple[Any, ...], kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...
+    x: Values,
+    kernel: KernelLike = ...,
+    bandwidth: BandwidthLike | None = ...,
+    *,
+    lengths: Lengths | None = ...,
+    mask: Mask | None = ...,
 ) -> Values: ...
-def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
+@overload
+def gram(
+    x: ArrayT,
+    kernel: KernelLike = ...,
+    bandwidth: BandwidthLike | None = ...,
+    *,
+    lengths: Lengths | None = ...,
+    mask: Mask | None = ...,
+) -> ArrayT: ...
+@overload
+def gram(
+    x: Foreign | list[Any] | tuple[Any, ...],
+    kernel: KernelLike = ...,
+    bandwidth: BandwidthLike | None = ...,
+    *,
+    lengths: Lengths | None = ...,
+    mask: Mask | None = ...,
+) -> Values: ...
+def gram(
+    x: Array,
+    kernel: KernelLike = "gaussian",
+    bandwidth: BandwidthLike | None = None,
+    *,
+    lengths: Lengths | None = None,
+    mask: Mask | None = None,
+) -> Array:
     """Return the normalised Gram matrix of samples: A_ij = K_ij / (n sqrt(K_ii K_jj)).
 
     Parameters
@@ -79,12 +125,19 @@ def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | N
     bandwidth : float, array, str or Bandwidth, optional
         The kernel's width: a number, an array of the batch shape, a rule such as ``Median()``, or its name
         ("silverman", "scott", "median", "neighbours"). None is the kernel's own, by default ``Silverman(5.0)``.
+    lengths : int, sequence of int or array of int, optional
+        For sets of different sizes, such as texts of different numbers of tokens, in one array: how many samples of
+        each set count, the first ones. Of the batch shape, or what broadcasts to it. Nothing of the others is read.
+    mask : array of bool, optional
+        The same for samples anywhere: which ones count, of a shape that broadcasts to (..., n); ones and zeros too.
 
     Returns
     -------
     array
         (..., n, n), symmetric positive semidefinite with trace 1 and 1/n on the diagonal, in the library, dtype and
-        device of x; in NumPy's float64 for lists.
+        device of x; in NumPy's float64 for lists. With lengths or a mask the Gram of the samples that count, in their
+        order, comes first, and behind it are rows and columns of zeros: its entropies, and joint ones of Grams of the
+        same samples, are those without them.
 
     Raises
     ------
@@ -96,7 +149,9 @@ def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | N
     Notes
     -----
     Cost O(n^2 d) per sample set. Distances come from differences, or from products of centred samples where no digit is
-    lost by that: exact for duplicates and far from the origin. Half precision is computed in single.
+    lost by that: exact for duplicates and far from the origin. Half precision is computed in single. Of sets of
+    different sizes those of one size are made together, and on the CPU spectra take no time for zeros.
+    ``torch.compile`` takes integers as lengths, for which it compiles anew each time, and no mask.
     Source: Sanchez Giraldo, Rao, Principe, IEEE TIT 61(1), 2015; arXiv 1804.06537.
 
     Examples
@@ -105,6 +160,12 @@ def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | N
     >>> a = fr.gram(np.arange(3.0)[:, None], bandwidth=1.0)
     >>> a.shape, float(np.trace(a))
     ((3, 3), 1.0)
+
+    Of two texts of three and of two tokens, the entropy of each:
+
+    >>> tokens = np.array([[[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0], [9.0, 9.0]]])
+    >>> fr.entropy(fr.gram(tokens, "linear", lengths=[3, 2]), alpha=1).round(4)
+    array([0.9183, 1.    ])
     """
     x, home, chosen = _accept(_check.listed(x, "x"), "x", kernel, bandwidth)
     if x.ndim == 1 and isinstance(chosen, Delta):
@@ -116,7 +177,9 @@ def gram(x: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | N
             f"shape {tuple(x.shape)}",
             "for n samples of one feature pass x[:, None]",
         )
-    return _grams(x, x, home, chosen, "x")
+    if lengths is None and mask is None:
+        return _grams(x, x, home, chosen, "x")
+    return _padded_grams(x, home, chosen, lengths, mask)
 
 
 @overload

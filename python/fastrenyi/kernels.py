@@ -32,6 +32,10 @@ class Kernel(ABC):
     def _gram(self, x: Array, home: Home, name: str) -> Array:
         """Return the Grams (..., n, n) of samples (..., n, d)."""
 
+    def _order(self, n: int, d: int) -> int:
+        """Return the order of the Gram of n samples of d features."""
+        return n
+
     def _result_home(self, home: Home) -> Home:
         return home
 
@@ -225,6 +229,10 @@ class Linear(Kernel):
         each sample ("features"), or first the one and then the other ("both").
     normalized : bool
         Whether samples are then divided by their length. Those of length zero stay zero.
+    side : {"samples", "features", "smaller"}
+        Z Z' of n samples and Z' Z of their d features have the same spectrum but for zeros. "smaller" takes the
+        products of whichever are fewer: enough for what is a function of this spectrum alone, such as ``entropy`` and
+        ``effective_rank``, but no Gram of samples to a joint entropy.
 
     Raises
     ------
@@ -234,10 +242,9 @@ class Linear(Kernel):
     Notes
     -----
     Long samples weigh more: the diagonal is |x_i|^2 / sum_j |x_j|^2. A sample of zeros, such as a padded token, is a
-    row of zeros and does not count. Z Z' of n samples and Z' Z of their d features have the same spectrum but for
-    zeros: ``participation_ratio``, ``stable_rank``, ``coding_rate`` and ``logdet_entropy`` take the smaller one, and so
-    does ``entropy(gram(x.T, "linear"))`` where d < n. Cost O(n^2 d) per sample set, by the matrix products of the
-    array's own library, whose settings hold (on a GPU that of TF32).
+    row of zeros and does not count. Cost O(n^2 d) per sample set, of features O(n d^2), by the matrix products of the
+    array's own library, whose settings hold (on a GPU that of TF32). ``participation_ratio``, ``stable_rank``,
+    ``coding_rate`` and ``logdet_entropy`` take the smaller side by themselves.
 
     Conventions elsewhere: the prompt entropy of Skean et al. is the one of order 1 with ``Linear("samples",
     normalized=True)`` over the tokens of a prompt, in nats; Diff-eRank is ``effective_rank`` of the same.
@@ -254,16 +261,24 @@ class Linear(Kernel):
 
     center: Center = None
     normalized: bool = False
+    side: Literal["samples", "features", "smaller"] = "samples"
 
     def __post_init__(self) -> None:
         """Check the arguments."""
         if self.center is not None:
             _check.choice(self.center, "center", ("samples", "features", "both"))
         _check.flag(self.normalized, "normalized")
+        _check.choice(self.side, "side", ("samples", "features", "smaller"))
+
+    def _order(self, n: int, d: int) -> int:
+        return {"samples": n, "features": d, "smaller": min(n, d)}[self.side]
 
     def _gram(self, x: Array, home: Home, name: str) -> Array:
         _samples.look_at(x, name)
         ready = _samples.prepared(x, home, self.center, self.normalized)
+        n, d = x.shape[-2:]
+        if self.side == "features" or (self.side == "smaller" and d < n):
+            ready = ready.swapaxes(-1, -2)
         found = _dispatch.operations(home.library).gram(ready, KernelSpec.plain("linear"), None, True, name)
         _samples.refuse_nothing(found, name, self.center)
         return found
