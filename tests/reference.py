@@ -385,12 +385,18 @@ def centred(x: ArrayLike, center: str | None) -> Any:
     return z
 
 
+def linear_samples(x: ArrayLike, center: str | None = None, normalized: bool = False) -> Any:
+    """Samples centred and, if they are to be, of length one; those of zeros stay zero."""
+    z = centred(x, center)
+    if not normalized:
+        return z
+    length = np.sqrt(np.sum(z * z, axis=1, keepdims=True))
+    return np.divide(z, length, out=np.zeros_like(z), where=length > 0)
+
+
 def gram_linear(x: ArrayLike, center: str | None = None, normalized: bool = False) -> Array:
     """Z Z' / tr(Z Z'), of rows of length one if they are normalised; rows of zeros stay zero."""
-    z = centred(x, center)
-    if normalized:
-        length = np.sqrt(np.sum(z * z, axis=1, keepdims=True))
-        z = np.divide(z, length, out=np.zeros_like(z), where=length > 0)
+    z = linear_samples(x, center, normalized)
     k = z @ z.T
     return np.asarray(k / np.trace(k), dtype=np.float64)
 

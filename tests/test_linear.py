@@ -13,6 +13,7 @@ import fastrenyi as fr
 import reference
 import tolerances
 from conftest import Draw, Nx, refused
+from fastrenyi import _core
 
 SETTINGS = list(itertools.product([None, "samples", "features", "both"], [False, True]))
 SCALED = {dtype: 40 * unit for dtype, unit in tolerances.UNIT.items()}
@@ -194,3 +195,35 @@ def test_inside_autocast_nothing_is_multiplied_in_half_precision(settings: Any, 
         (gradient,) = torch.autograd.grad(found[0].sum(), x)
     torch.testing.assert_close(found, fr.gram(x, kernel), rtol=0, atol=1e-6)
     torch.testing.assert_close(gradient, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("n", "d"), [(300, 17), (17, 300), (129, 128), (257, 520)], ids=str)
+@pytest.mark.parametrize("side", ["samples", "features"])
+def test_products_of_several_tiles(n: int, d: int, side: Any, dtype: str, settings: Any, draw: Draw) -> None:
+    x = draw.samples(2, n, d).astype(dtype)
+    found = fr.gram(x, fr.Linear(*settings, side))
+    np.testing.assert_array_equal(found, np.swapaxes(found, -1, -2))
+    z = np.stack([reference.linear_samples(one, *settings) for one in x.astype(float)])
+    expected = z @ np.swapaxes(z, -1, -2) if side == "samples" else np.swapaxes(z, -1, -2) @ z
+    expected /= np.trace(expected, axis1=-2, axis2=-1)[:, None, None]
+    assert_close(found, expected, dtype)
+    # One after the other, with all threads to each, where two are shared out to two threads.
+    np.testing.assert_array_equal(found, np.stack([fr.gram(one, fr.Linear(*settings, side)) for one in x]))
+
+
+def test_the_bits_do_not_depend_on_the_number_of_threads(draw: Draw) -> None:
+    x = draw.samples(3, 300, 400)
+    one, two = (_core.linear_gram(x, None, True, False, True, "samples", threads) for threads in (1, 2))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_what_python_must_not_pass(draw: Draw) -> None:
+    x = draw.samples(2, 3, 4)
+    for sizes in ([1], [0, 1], [1, 4], [[1, 2]]):
+        with pytest.raises(ValueError, match="size"):
+            _core.linear_gram(x, np.array(sizes), False, False, False, "samples", 1)
+    with pytest.raises(ValueError, match="side"):
+        _core.linear_gram(x, None, False, False, False, "rows", 1)
+    with pytest.raises(ValueError, match="at least one"):
+        _core.linear_gram(x[:, :0], None, False, False, False, "samples", 1)

@@ -18,6 +18,7 @@ namespace py = pybind11;
 
 void bind_gram(py::module_& m);
 void bind_hadamard(py::module_& m);
+void bind_linear_gram(py::module_& m);
 void bind_kernel_tile(py::module_& m);
 void bind_tile_product(py::module_& m);
 void bind_spectrum(py::module_& m);

@@ -77,6 +77,7 @@ PYBIND11_MODULE(_core, m, pybind11::multiple_interpreters::not_supported()) {
     b::find_main_thread();
     b::bind_inspect(m);
     b::bind_gram(m);
+    b::bind_linear_gram(m);
     b::bind_hadamard(m);
     b::bind_kernel_tile(m);
     b::bind_tile_product(m);

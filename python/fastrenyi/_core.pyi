@@ -20,6 +20,17 @@ def gram(
 def delta_gram(x: npt.NDArray[Any], threads: int) -> npt.NDArray[np.float64]: ...
 def distances(x: _Real, metric: str, threads: int) -> _Real: ...
 
+# linear_gram
+def linear_gram(
+    x: _Real,
+    sizes: npt.NDArray[np.int64] | None,
+    samples: bool,
+    features: bool,
+    normalized: bool,
+    side: str,
+    threads: int,
+) -> _Real | None: ...
+
 # kernel_tile
 def gaussian_tile(x: _Real, y: _Real, single: bool, shift: float, threads: int) -> tuple[_Real, float]: ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -21,45 +21,39 @@ Mask: TypeAlias = AnyArray
 
 
 class Sets(NamedTuple):
-    """Sample sets of one size: their places in the flat batch, and the places of their samples, if not the first."""
+    """Samples (..., n, d) with those that count in front, how many those are of each set, and what was given."""
 
-    size: int
-    which: list[int]
-    rows: list[list[int]]
+    samples: Array
+    sizes: list[int]
+    given: Array
+    mask: Values | None
 
-    def samples(self, flat: Array, home: Home) -> Array:
-        """Return the samples that count, (sets, size, d), of all (b, n, d)."""
-        which = home.places(self.which)
-        if not self.rows:
-            return flat[which, : self.size]
-        return flat[which[:, None], home.places(self.rows)]
-
-    def alone(self) -> Iterator[Sets]:
-        """Yield each set by itself."""
-        for k, place in enumerate(self.which):
-            yield Sets(self.size, [place], self.rows[k : k + 1])
+    def counted(self) -> Values:
+        """Return what was given, with zeros for the samples that do not count."""
+        values, n = wrap(self.given), self.given.shape[-2]
+        mask = self.mask
+        if mask is None:
+            mask = (np.arange(n) < np.reshape(self.sizes, (*values.shape[:-2], 1))).astype(bool)
+        return np.where(mask[..., None], values, np.zeros_like(values))
 
 
-def sets_of(x: Array, name: str, lengths: Lengths | None, mask: Mask | None) -> list[Sets]:
-    """Return which samples of x (..., n, d) count, as sets of one size each."""
+def sets_of(x: Array, home: Home, name: str, lengths: Lengths | None, mask: Mask | None) -> Sets:
+    """Return which samples of x (..., n, d) count."""
     if lengths is not None and mask is not None:
         _check.value_error("lengths", "lengths or a mask", "both", "leave one of them out")
     *batch, n, _ = x.shape
-    rows: list[list[int]] = []
-    if mask is not None:
-        rows = _rows(mask, tuple(batch), n)
-        sizes = [len(places) for places in rows]
+    if mask is None:
+        sets = Sets(x, _sizes(lengths, tuple(batch), n), x, None)
     else:
-        sizes = _sizes(lengths, tuple(batch), n)
-    together: dict[int, list[int]] = {}
-    for place, size in enumerate(sizes):
-        together.setdefault(size, []).append(place)
-    if 0 in together:
-        got = f"none at index {_index(together[0][0], batch)}"
-        _check.value_error(
-            "mask" if rows else "lengths", "at least one sample in each set", got, f"leave it out of {name}"
-        )
-    return [Sets(size, which, [rows[k] for k in which] if rows else []) for size, which in together.items()]
+        given = _given(mask, "mask", (*batch, n))
+        if not ((given == 0) | (given == 1)).all():
+            _check.value_error("mask", "True and False, or ones and zeros", "other numbers")
+        sets = Sets(_in_front(x, given == 1, home), given.sum(-1).ravel().tolist(), x, given == 1)
+    if 0 in sets.sizes:
+        got = f"none at index {_index(sets.sizes.index(0), batch)}"
+        argument = "lengths" if mask is None else "mask"
+        _check.value_error(argument, "at least one sample in each set", got, f"leave it out of {name}")
+    return sets
 
 
 def _sizes(lengths: Any, batch: tuple[int, ...], n: int) -> list[int]:
@@ -77,14 +71,6 @@ def _sizes(lengths: Any, batch: tuple[int, ...], n: int) -> list[int]:
         if not 0 <= size <= n:
             _check.value_error("lengths", f"numbers of samples up to {n}", size)
     return sizes
-
-
-def _rows(mask: Any, batch: tuple[int, ...], n: int) -> list[list[int]]:
-    """Return the places of the samples of each set."""
-    values = _given(mask, "mask", (*batch, n)).reshape(-1, n)
-    if not ((values == 0) | (values == 1)).all():
-        _check.value_error("mask", "True and False, or ones and zeros", "other numbers")
-    return [np.flatnonzero(row).tolist() for row in values]
 
 
 def _given(x: Any, name: str, shape: tuple[int, ...]) -> Values:
@@ -107,40 +93,43 @@ def _given(x: Any, name: str, shape: tuple[int, ...]) -> Values:
         _check.value_error(name, f"a shape that broadcasts to {shape}", f"{tuple(values.shape)}")
 
 
+def _in_front(x: Array, mask: Values, home: Home) -> Array:
+    """Return samples (..., n, d) with those that count before the others, in their order."""
+    if (mask[..., :-1] >= mask[..., 1:]).all():
+        return x
+    n, d = x.shape[-2:]
+    order = np.argsort(~mask.reshape(-1, n), axis=-1, kind="stable")
+    flat = x.reshape(-1, n, d)
+    moved = flat[home.places(range(len(order)))[:, None], home.take(order)]
+    return moved.reshape(x.shape)
+
+
 def _index(place: int, batch: Sequence[int]) -> tuple[int, ...]:
     return tuple(map(int, np.unravel_index(place, tuple(batch))))
 
 
-def of_each_size(
-    x: Array, home: Home, sets: list[Sets], made: Callable[[Array, str], Array], order: int, name: str
-) -> Array:
-    """Return matrices made of the samples that count (sets, size, d), padded with zeros: (..., order, order).
+def of_each_size(sets: Sets, home: Home, made: Callable[[Array, str], Array], name: str) -> Array:
+    """Return the matrices that are made of samples (k, size, d), padded with zeros: (..., n, n).
 
     Sets that are refused are looked for one by one, so that the message has the place of one of them.
     """
-    if not sets:
-        return made(x, name)
-    flat = x.reshape(-1, *x.shape[-2:])
+    x = sets.samples
+    *batch, n, d = x.shape
+    flat = x.reshape(-1, n, d)
+    together: dict[int, list[int]] = {}
+    for place, size in enumerate(sets.sizes):
+        together.setdefault(size, []).append(place)
     try:
-        found = [made(some.samples(flat, home), name) for some in sets]
+        found = [made(flat[home.places(places), :size], name) for size, places in together.items()]
     except ValueError:
         if has_numbers(x):
-            _check.finite(_without_padding(x, sets), name)
-            for alone in (each for some in sets for each in some.alone()):
-                at = _index(alone.which[0], x.shape[:-2])
-                made(alone.samples(flat, home)[0], f"{name}[{', '.join(map(str, at))}]" if at else name)
+            for place, size in enumerate(sets.sizes):
+                at = ", ".join(map(str, _index(place, batch)))
+                made(flat[place, :size], f"{name}[{at}]" if at else name)
         raise
-    whole = home.zeros(found[0], (flat.shape[0], order, order))
-    for some, part in zip(sets, found, strict=True):
-        whole[home.places(some.which), : part.shape[-1], : part.shape[-1]] = part
-    return whole.reshape(*x.shape[:-2], order, order)
-
-
-def _without_padding(x: Array, sets: list[Sets]) -> Values:
-    values = wrap(x).reshape(-1, *x.shape[-2:])
-    counted = np.zeros_like(values)
-    for some in sets:
-        for k, place in enumerate(some.which):
-            rows = some.rows[k] if some.rows else range(some.size)
-            counted[place, list(rows)] = values[place, list(rows)]
-    return counted.reshape(x.shape)
+    if not found:
+        return made(x, name)
+    whole = home.zeros(found[0], (len(flat), n, n))
+    for (size, places), part in zip(together.items(), found, strict=True):
+        whole[home.places(places), :size, :size] = part
+    return whole.reshape(*batch, n, n)

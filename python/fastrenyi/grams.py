@@ -9,7 +9,7 @@ import numpy as np
 
 from fastrenyi import _check
 from fastrenyi._array import Array, ArrayT, Foreign, Home, Values, has_numbers, home_of, is_array, wrap
-from fastrenyi._ragged import Lengths, Mask, of_each_size, sets_of
+from fastrenyi._ragged import Lengths, Mask, sets_of
 from fastrenyi.bandwidths import BandwidthLike
 from fastrenyi.kernels import Delta, Kernel, KernelLike, Widthed, as_kernel
 
@@ -40,12 +40,9 @@ def _grams(x: Array, samples: Array, home: Home, kernel: Kernel, name: str) -> A
     return kernel._result_home(home).leave(found)
 
 
-def _not_empty(x: Array, samples: Array, name: str) -> tuple[int, int]:
-    """Return the numbers of samples and of features of what x is, or is viewed as."""
-    n, d = samples.shape[-2:]
-    if n == 0 or d == 0:
+def _not_empty(x: Array, samples: Array, name: str) -> None:
+    if 0 in samples.shape[-2:]:
         _check.value_error(name, "at least one sample and one feature", f"shape {tuple(x.shape)}")
-    return n, d
 
 
 def channels(maps: Array) -> Array:
@@ -66,13 +63,18 @@ def grams_of(x: Array, samples: Array, kernel: KernelLike, bandwidth: BandwidthL
 
 def _padded_grams(x: Array, home: Home, kernel: Kernel, lengths: Lengths | None, mask: Mask | None) -> Array:
     """Return Grams of the samples that count, padded with zeros."""
-    n, d = _not_empty(x, x, "x")
+    _not_empty(x, x, "x")
     width: Any = getattr(kernel, "bandwidth", None)
     if is_array(width) and width.ndim:
         expected = "one width, or a rule, where lengths or a mask are given"
         _check.value_error("bandwidth", expected, f"widths of shape {tuple(width.shape)}")
-    sets = sets_of(x, "x", lengths, mask)
-    found = of_each_size(x, home, sets, lambda some, name: kernel._gram(some, home, name), kernel._order(n, d), "x")
+    sets = sets_of(x, home, "x", lengths, mask)
+    try:
+        found = kernel._padded(x, home, sets, "x")
+    except ValueError:
+        if has_numbers(x):
+            _check.finite(sets.counted(), "x")  # by its place in what was given
+        raise
     return kernel._result_home(home).leave(found)
 
 

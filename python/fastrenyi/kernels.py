@@ -11,8 +11,9 @@ import numpy as np
 
 from fastrenyi import _check, _dispatch, _samples
 from fastrenyi._array import Array, Home, key
+from fastrenyi._ragged import Sets, of_each_size
 from fastrenyi._samples import Center
-from fastrenyi._spec import KernelSpec
+from fastrenyi._spec import KernelSpec, LinearSpec
 from fastrenyi.bandwidths import BandwidthLike, Found, as_bandwidth
 
 __all__ = [
@@ -32,9 +33,9 @@ class Kernel(ABC):
     def _gram(self, x: Array, home: Home, name: str) -> Array:
         """Return the Grams (..., n, n) of samples (..., n, d)."""
 
-    def _order(self, n: int, d: int) -> int:
-        """Return the order of the Gram of n samples of d features."""
-        return n
+    def _padded(self, x: Array, home: Home, sets: Sets, name: str) -> Array:
+        """Return the Grams (..., n, n) of the samples that count, padded with zeros."""
+        return of_each_size(sets, home, lambda samples, name: self._gram(samples, home, name), name)
 
     def _result_home(self, home: Home) -> Home:
         return home
@@ -270,18 +271,15 @@ class Linear(Kernel):
         _check.flag(self.normalized, "normalized")
         _check.choice(self.side, "side", ("samples", "features", "smaller"))
 
-    def _order(self, n: int, d: int) -> int:
-        return {"samples": n, "features": d, "smaller": min(n, d)}[self.side]
-
     def _gram(self, x: Array, home: Home, name: str) -> Array:
-        _samples.look_at(x, name)
-        ready = _samples.prepared(x, home, self.center, self.normalized)
-        n, d = x.shape[-2:]
-        if self.side == "features" or (self.side == "smaller" and d < n):
-            ready = ready.swapaxes(-1, -2)
-        found = _dispatch.operations(home.library).gram(ready, KernelSpec.plain("linear"), None, True, name)
-        _samples.refuse_nothing(found, name, self.center)
-        return found
+        return self._made(x, home, [], name)
+
+    def _padded(self, x: Array, home: Home, sets: Sets, name: str) -> Array:
+        return self._made(sets.samples, home, sets.sizes, name)
+
+    def _made(self, x: Array, home: Home, sizes: list[int], name: str) -> Array:
+        spec = LinearSpec(self.center or "", self.normalized, self.side)
+        return _samples.linear_gram(x, home, spec, sizes, name)
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from fastrenyi._array import Array, home_of
 from fastrenyi._backend import module_for
 from fastrenyi._kernels.addresses import Device, as_numpy
 from fastrenyi._kernels.joints import Joints, pair_name
-from fastrenyi._kernels.products import products
-from fastrenyi._spec import KernelSpec
+from fastrenyi._kernels.products import counted, only, products
+from fastrenyi._spec import KernelSpec, LinearSpec
 
 __all__ = ["OnDevice", "come_with_vectors"]
 
@@ -154,14 +154,16 @@ class OnDevice(Device):
 
     def grams(self, x: Array, kernel: KernelSpec, widths: float | Array | None, word: Any = 0) -> Array:
         """Return the Grams (b, n, n) of samples (b, n, d); ``word`` as ``watched`` gave it."""
-        if kernel.linear:
-            return products(self.xp, x)
         b, n, _ = x.shape
         found = self.empty((b, n, n), _dtype(x))
         width = (0, widths or 0.0) if widths is None or isinstance(widths, float) else (self.address(widths), 0.0)
         kind = kernel.kind if kernel.widthed else "polynomial"
         self.run("gram", self.view(x), _dtype(x), kind, *width, *kernel[1:], self.address(found), word)
         return found
+
+    def linear_grams(self, x: Array, spec: LinearSpec, sizes: Sequence[int], name: str) -> Array:
+        """Return the linear Grams (..., m, m) of samples (..., n, d), of so many of each set if sizes are given."""
+        return products(self.finite(only(x, counted(x, sizes), self.xp), name), spec, sizes)
 
     def delta_grams(self, x: Array) -> Array:
         """Return the float64 Grams (b, n, n) of the Delta kernel, of samples (b, n, d) that may be integers."""

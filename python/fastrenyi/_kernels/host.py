@@ -12,8 +12,8 @@ from fastrenyi._array import Array, Values, wrap
 from fastrenyi._backend import threads
 from fastrenyi._cost import announce_gram, announce_spectra
 from fastrenyi._kernels.joints import Joints, pair_name
-from fastrenyi._kernels.products import products
-from fastrenyi._spec import KernelSpec
+from fastrenyi._kernels.products import counted, only
+from fastrenyi._spec import KernelSpec, LinearSpec
 
 __all__ = ["HOST", "Host"]
 
@@ -104,15 +104,26 @@ class Host:
     def grams(self, x: Values, kernel: KernelSpec, widths: Any, word: Any = None) -> Values:
         """Return the Grams (b, n, n) of samples (b, n, d) and their ``widths``; ``word`` as ``watched`` gave it."""
         announce_gram(x.shape, x.itemsize)
-        if kernel.linear:
-            made: Values = products(self.xp, x)
-            return made
         kind = kernel.kind if kernel.widthed else "polynomial"
         found = _core.gram(x, kind, widths, *kernel[1:], threads())
         if found is None:  # only where nobody has looked before
             word()
             raise AssertionError("the samples were changed while they were read")
         return found
+
+    def linear_grams(self, x: Array, spec: LinearSpec, sizes: Sequence[int], name: str) -> Values:
+        """Return the linear Grams (..., m, m) of samples (..., n, d), of so many of each set if sizes are given."""
+        values = wrap(x)
+        flat = _check.flat_batch(values, 2)
+        announce_gram(flat.shape, flat.itemsize)
+        counts = np.array(sizes, dtype=np.int64) if sizes else None
+        found = _core.linear_gram(
+            flat, counts, spec.of_samples, spec.of_features, spec.normalized, spec.side, threads()
+        )  # fmt: skip
+        if found is None:
+            _check.finite(only(values, counted(values, sizes), np), name)
+            raise AssertionError("the samples were changed while they were read")
+        return found.reshape(*values.shape[:-2], *found.shape[-2:])
 
     def delta_grams(self, x: Values) -> Values:
         """Return the float64 Grams (b, n, n) of the Delta kernel, of samples (b, n, d) that may be integers."""

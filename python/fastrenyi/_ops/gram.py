@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fastrenyi import _check
 from fastrenyi._array import Array, home_of
 from fastrenyi._kernels import HOST, kernels_for
-from fastrenyi._spec import KernelSpec
+from fastrenyi._spec import KernelSpec, LinearSpec
 from fastrenyi.bandwidths import Bandwidth, code
 
-__all__ = ["bandwidth", "delta_gram", "gram"]
+__all__ = ["bandwidth", "delta_gram", "gram", "linear_gram"]
 
 
 def bandwidth(x: Array, rule: Bandwidth, kernel: KernelSpec, name: str) -> Array:
@@ -28,17 +30,26 @@ def gram(x: Array, kernel: KernelSpec, width: float | Array | None, given: bool,
     """Return the Grams (..., n, n) of samples (..., n, d).
 
     A Gaussian or Laplacian has a width or widths (...). ``given`` widths must be above zero; a rule may find zero, the
-    narrow limit. The linear one of samples that are all zero is zero.
+    narrow limit.
     """
     with kernels_for(x) as on:
-        values, word = (on.finite(x, name), None) if kernel.linear else on.watched(x, name)
+        values, word = on.watched(x, name)
         flat = _check.flat_batch(values, 2)
         widths = None
         if kernel.widthed:
             widths = on.widths(width, len(flat), given)
-        elif kernel.coef0 == 0 and not kernel.linear:
+        elif kernel.coef0 == 0:
             on.nonzero_rows(values, name, kernel.kind)
         return on.grams(flat, kernel, widths, word).reshape(*values.shape[:-1], values.shape[-2])
+
+
+def linear_gram(x: Array, spec: LinearSpec, sizes: Sequence[int], name: str) -> Array:
+    """Return the linear Grams (..., m, m) of samples (..., n, d), of so many of each set if sizes are given.
+
+    That of samples of which nothing is left is zero.
+    """
+    with kernels_for(x) as on:
+        return on.linear_grams(x, spec, sizes, name)
 
 
 def delta_gram(x: Array, name: str) -> Array:

@@ -150,8 +150,6 @@ def gram(x: Tensor, kernel: KernelSpec, width: Any, given: bool, name: str) -> T
 @in_its_own_dtype
 def _to_samples(grad: Tensor, x: Tensor, width: Tensor | None, a: Tensor, sigma: float, kernel: KernelSpec) -> Tensor:
     """Return the gradient with respect to samples (..., n, d) of their Grams a; contiguous, as its fake says."""
-    if kernel.linear:
-        return of_products(x, a, grad).contiguous()
     if not kernel.widthed:
         return of_polynomial(x, a, grad, kernel).contiguous()
     one = a.new_full((), sigma, dtype=torch.float64) if width is None else width
@@ -220,20 +218,6 @@ def of_polynomial(x: Tensor, a: Tensor, grad: Tensor, kernel: KernelSpec) -> Ten
     scaled = samples / norms[..., None]
     along = (weights * u).sum(dim=-1, keepdim=True)
     return (kernel.gamma * (weights @ scaled - along * scaled) / norms[..., None]).to(x.dtype)
-
-
-def of_products(x: Tensor, a: Tensor, grad: Tensor) -> Tensor:
-    """Return the gradient with respect to samples (..., n, d) of A = X X' / tr(X X'): (G + G' - 2 <G, A>) X / |X|^2.
-
-    It is zero where all samples are. Cost O(n^2 d).
-    """
-    samples = x.to(a.dtype)
-    largest = samples.detach().abs().amax(dim=(-2, -1), keepdim=True)
-    scale = torch.where(largest > 0, largest, 1)
-    scaled = samples / scale
-    squares = torch.where(largest > 0, scaled.square().sum(dim=(-2, -1), keepdim=True), 1)
-    along = 2 * (grad * a).sum(dim=(-2, -1), keepdim=True)
-    return (((grad + grad.mT) @ scaled - along * scaled) / squares / scale).to(x.dtype)
 
 
 # Widths and the Delta kernel, which have no gradient ------------------------------------------------------------------
