@@ -18,7 +18,7 @@ test: $(VENV)/.installed
 	$(BIN)/python -m pytest $(TEST)
 	$(if $(TEST),,$(BIN)/python -m pytest --kernels emulated $(ON_DEVICE:%=tests/test_%.py))
 
-ON_DEVICE := bandwidths errors errors_kernels functional gradients measures null
+ON_DEVICE := bandwidths errors errors_kernels functional gradients linear measures null ragged
 
 # What meets torch most closely, with another version of it than .venv's: make test-torch VERSION=2.14.1. In an environment
 # of its own, of this PYTHON when it is first made, with no more than these tests import.

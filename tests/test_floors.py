@@ -107,7 +107,7 @@ PYTHON_FLOORS = {
     "_call": CORE, "null": CORE,
     "kernels": CORE, "bandwidths": CORE, "measures": CORE, "decomposition": CORE, "ranking": CORE,
     "normalization": CORE, "grams": CORE, "large": CORE, "multivariate": CORE, "divergence": CORE, "": CORE,
-    "_samples": CORE, "effective": CORE, "logdet": CORE, "comparison": CORE,
+    "_ragged": CORE, "_samples": CORE, "effective": CORE, "logdet": CORE, "comparison": CORE,
     "table": 3,
     "torch": 4,
     "report": 5, "demo": 5, "bench": 5, "study": 6, "cli": 7, "__main__": 7,

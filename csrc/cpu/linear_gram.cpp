@@ -16,8 +16,10 @@ namespace fastrenyi::cpu {
 namespace {
 
 /// Rows and columns of a tile of products: enough for BLAS, few enough that of a diagonal tile, made whole, little is
-/// made twice.
-constexpr index_t tile = 128;
+/// made twice. Of a large matrix more, as BLAS reads the samples anew for each.
+constexpr index_t tile_of(index_t order) {
+    return order > 1024 ? 512 : 128;
+}
 
 /// What a difference of two means may come to where it is zero, in units of the largest number.
 template <class T>
@@ -159,6 +161,7 @@ class Products {
     Products(Samples<T>& samples, index_t n, index_t d, bool of_samples, T* out, index_t ld)
         : z_(samples.data()),
           m_(of_samples ? n : d),
+          tile_(tile_of(m_)),
           inner_(static_cast<int>(of_samples ? d : n)),
           d_(d),
           ld_(ld),
@@ -167,7 +170,7 @@ class Products {
           out_(out) {}
 
     index_t tiles() const {
-        const index_t along = (m_ + tile - 1) / tile;
+        const index_t along = (m_ + tile_ - 1) / tile_;
         return along * (along + 1) / 2;
     }
 
@@ -175,8 +178,8 @@ class Products {
     void make(index_t k) const {
         index_t column = 0;  // of tiles; that of the diagonal is the last of its column
         while (k > column) k -= ++column;
-        const index_t i = k * tile, j = column * tile;
-        int rows = static_cast<int>(std::min(tile, m_ - i)), columns = static_cast<int>(std::min(tile, m_ - j));
+        const index_t i = k * tile_, j = column * tile_;
+        int rows = static_cast<int>(std::min(tile_, m_ - i)), columns = static_cast<int>(std::min(tile_, m_ - j));
         const index_t step = of_samples_ ? d_ : 1;
         // To BLAS, rows are columns.
         int ld = static_cast<int>(d_), ld_out = static_cast<int>(ld_), inner = inner_;
@@ -190,7 +193,7 @@ class Products {
 
   private:
     T* z_;
-    index_t m_;
+    index_t m_, tile_;
     int inner_;
     index_t d_, ld_;
     bool of_samples_;

@@ -243,9 +243,9 @@ class Linear(Kernel):
     Notes
     -----
     Long samples weigh more: the diagonal is |x_i|^2 / sum_j |x_j|^2. A sample of zeros, such as a padded token, is a
-    row of zeros and does not count. Cost O(n^2 d) per sample set, of features O(n d^2), by the matrix products of the
-    array's own library, whose settings hold (on a GPU that of TF32). ``participation_ratio``, ``stable_rank``,
-    ``coding_rate`` and ``logdet_entropy`` take the smaller side by themselves.
+    row of zeros and does not count. Cost O(n^2 d) per sample set, of features O(n d^2), by matrix products: on the CPU
+    those of SciPy's BLAS, on a GPU those of the array's own library, whose settings hold (that of TF32).
+    ``participation_ratio``, ``stable_rank``, ``coding_rate`` and ``logdet_entropy`` take the smaller side.
 
     Conventions elsewhere: the prompt entropy of Skean et al. is the one of order 1 with ``Linear("samples",
     normalized=True)`` over the tokens of a prompt, in nats; Diff-eRank is ``effective_rank`` of the same.

@@ -163,7 +163,9 @@ class OnDevice(Device):
 
     def linear_grams(self, x: Array, spec: LinearSpec, sizes: Sequence[int], name: str) -> Array:
         """Return the linear Grams (..., m, m) of samples (..., n, d), of so many of each set if sizes are given."""
-        return products(self.finite(only(x, counted(x, sizes), self.xp), name), spec, sizes)
+        values = self.finite(only(x, counted(x, sizes), self.xp), name)
+        with np.errstate(all="ignore"):  # what is not finite is refused in the end
+            return products(values, spec, sizes)
 
     def delta_grams(self, x: Array) -> Array:
         """Return the float64 Grams (b, n, n) of the Delta kernel, of samples (b, n, d) that may be integers."""
