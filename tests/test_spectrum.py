@@ -156,6 +156,15 @@ def test_rows_of_zeros_of_one_factor(draw: Draw) -> None:
     np.testing.assert_allclose(found.single[1], reference.mutual_information(b, a), atol=1e-9)
 
 
+@pytest.mark.parametrize("n", [1, 5, 900])
+def test_a_diagonal_matrix_needs_no_solver(n: int, draw: Draw) -> None:
+    a = np.stack([np.diag(draw.samples(n)), symmetric(draw, n), np.zeros((n, n))])
+    found = fr.spectrum(a)
+    np.testing.assert_array_equal(found[0], np.sort(a[0].diagonal()))
+    assert_spectrum(found[1], np.linalg.eigvalsh(a[1]), "float64")
+    assert not found[2].any()
+
+
 def test_a_zero_on_the_diagonal_hides_nothing() -> None:
     a = np.array([[0.5, 0.0, 0.3], [0.0, 0.5, 0.0], [0.3, 0.0, 0.0]])
     np.testing.assert_allclose(fr.spectrum(a), np.linalg.eigvalsh(a), atol=1e-15)

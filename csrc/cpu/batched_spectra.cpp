@@ -80,22 +80,44 @@ void spectra_of_one_order(const Lane<T>* items, index_t count, index_t n, const 
     });
 }
 
-/// The order of the leading block outside of which a product has only zeros, as padding leaves them; at least one.
+/// The entries of scale * first o second o common.
 template <class T>
-index_t leading_block(const Lane<T>& item, index_t n, const Symmetric<T>* common) {
-    const auto zero = [&](index_t i, index_t j) {
-        const auto in = [&](const Symmetric<T>& factor) { return factor.data[i * factor.stride + j] == T(0); };
-        return in(item.first) || (item.second.data && in(item.second)) || (common && in(*common));
-    };
-    // The diagonal alone would do for a Gram, but one that is indefinite must be found to be.
-    const auto row_is_zero = [&](index_t i) {
-        for (index_t j = i; j >= 0; --j)
-            if (!zero(i, j)) return false;
+class Entries {
+  public:
+    Entries(const Lane<T>& item, const Symmetric<T>* common, T scale) : item_(item), common_(common), scale_(scale) {}
+
+    /// The order of the leading block outside of which there are only zeros, as padding leaves them; at least one. The
+    /// diagonal alone would tell for a Gram, but a matrix that is indefinite must be found to be.
+    index_t leading_block(index_t n) const {
+        while (n > 1 && at(n - 1, n - 1) == T(0) && zero_before_diagonal(n - 1)) --n;
+        return n;
+    }
+
+    bool diagonal(index_t n) const {
+        for (index_t i = n - 1; i > 0; --i)
+            if (!zero_before_diagonal(i)) return false;
         return true;
-    };
-    while (n > 1 && row_is_zero(n - 1)) --n;
-    return n;
-}
+    }
+
+    T at(index_t i, index_t j) const {
+        const auto of = [&](const Symmetric<T>& factor) { return factor.data[i * factor.stride + j]; };
+        T entry = scale_ * of(item_.first);
+        if (item_.second.data) entry *= of(item_.second);
+        if (common_) entry *= of(*common_);
+        return entry;
+    }
+
+  private:
+    bool zero_before_diagonal(index_t i) const {
+        for (index_t j = i - 1; j >= 0; --j)
+            if (at(i, j) != T(0)) return false;
+        return true;
+    }
+
+    const Lane<T>& item_;
+    const Symmetric<T>* common_;
+    T scale_;
+};
 
 /// Puts the eigenvalues of a leading block of an order where those of the whole matrix belong: with zeros for the other
 /// rows. Solved with some of those, as one of order `size`, it has as many too many, to rounding zeros as well.
@@ -117,14 +139,23 @@ void batched_spectra(const Lane<T>* items, index_t count, index_t n, const Symme
                      index_t ld, int threads) {
     std::vector<index_t> orders, places;
     orders.reserve(size_t(count));
+    places.reserve(size_t(count));
+    bool whole = true;
     for (index_t k = 0; k < count; ++k) {
-        orders.push_back(leading_block(items[k], n, common));
-        if (orders.back() < n) places.push_back(k);
+        const Entries<T> entries(items[k], common, scale);
+        orders.push_back(entries.leading_block(n));
+        if (entries.diagonal(orders.back())) {
+            T* of_it = values + k * ld;
+            for (index_t i = 0; i < n; ++i) of_it[i] = entries.at(i, i);
+            std::sort(of_it, of_it + n);
+        } else {
+            places.push_back(k);
+        }
+        whole &= orders.back() == n;
     }
-    if (places.empty()) return spectra_of_one_order(items, count, n, common, scale, values, ld, threads);
+    if (whole && static_cast<index_t>(places.size()) == count)
+        return spectra_of_one_order(items, count, n, common, scale, values, ld, threads);
 
-    places.resize(size_t(count));
-    std::iota(places.begin(), places.end(), index_t(0));
     std::stable_sort(places.begin(), places.end(),
                      [&](index_t k, index_t l) { return orders[size_t(k)] > orders[size_t(l)]; });
     std::vector<Lane<T>> alike;

@@ -26,7 +26,8 @@ struct Linear {
 
 namespace cpu {
 
-/// Workspace: per thread n d + O(n + d) elements. The same bits whatever the number of threads.
+/// Workspace: per thread m d + O(n + d) elements, of features at most 1,024 d. The same bits whatever the number of
+/// threads.
 template <class T>
 bool linear_gram(const View<T>& x, const index_t* sizes, const Linear& how, T* out, int threads);
 

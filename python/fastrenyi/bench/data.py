@@ -6,7 +6,7 @@ import numpy as np
 
 from fastrenyi._array import Values
 
-__all__ = ["activations", "gaussian_grams", "layer_grams", "sample_grams", "silverman"]
+__all__ = ["activations", "gaussian_grams", "layer_grams", "sample_grams", "silverman", "tokens"]
 
 
 def silverman(n: int, d: int) -> float:
@@ -64,3 +64,13 @@ def layer_grams(n: int, channels: int, height: int, width: int, dtype: str) -> t
     x = maps.reshape(n, channels, -1).transpose(1, 0, 2).astype(np.float64)
     target = np.random.default_rng(n).normal(size=(1, n, 32))
     return gaussian_grams(x, dtype), gaussian_grams(target, dtype)[0]
+
+
+def tokens(count: int, least: int, most: int, d: int) -> tuple[Values, Values]:
+    """Return the tokens (count, most, d) of prompts in single, zeros behind them, and the length of each prompt."""
+    rng = np.random.default_rng([count, least, most, d])
+    lengths = rng.integers(least, most + 1, count)
+    factors = rng.standard_normal((count, most, 32), np.float32)
+    x = factors @ rng.standard_normal((32, d), np.float32) + rng.standard_normal((count, most, d), np.float32)
+    x[np.arange(most) >= lengths[:, None]] = 0
+    return x, lengths

@@ -15,6 +15,7 @@ from fastrenyi import _backend, _core
 from fastrenyi._array import Values
 from fastrenyi.bench import answers, data, estimators, peers
 from fastrenyi.bench.gradient import information_gradient
+from fastrenyi.bench.representations import effective_rank_of_samples, prompt_entropies
 from fastrenyi.bench.task import Side, Task, Workload
 
 __all__ = ["SIZES", "workloads"]
@@ -65,6 +66,12 @@ def workloads(size: str = "normal") -> list[Workload]:
             listed.append(_named(name, "gradient", information_gradient, n, 8 if quick else 256, "float32", alpha))
     for n in (60,) if quick else (4000,) if size == "normal" else (4000, 10_000):
         listed.append(_named(f"large-{n}-float64", "large", _large, n))
+    sizes = (5, 3, 9, 6) if quick else (200, 16, 512, 1024)
+    name = f"prompts-{sizes[0]}x{sizes[2]}x{sizes[3]}-float32"
+    note = f"of {sizes[1]} to {sizes[2]} tokens; one layer"
+    listed.append(Workload(name, "representations", partial(prompt_entropies, *sizes), note))
+    n, d = (30, 9) if quick else (25_600, 2048)
+    listed.append(_named(f"rank-{n}x{d}-float64", "representations", effective_rank_of_samples, n, d))
     return listed
 
 
