@@ -21,7 +21,10 @@ SIDES = {
     "gram": ["ours", "torch.cdist*", "torch.cdist exact", "torch expanded*"],
     "gradient": ["ours", "torch autograd"],
     "large": ["ours", "torch", *(f"{name}*" for name in ESTIMATORS), "random features*", "mean of minibatches*"],
-}
+    "representations": [
+        "ours", "torch, groups of one length", "torch, padded", "torch, a loop", "torch eigvalsh", "published recipe",
+    ],
+}  # fmt: skip
 
 
 def parametrize(metafunc: pytest.Metafunc, group: str) -> None:
