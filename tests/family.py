@@ -34,6 +34,17 @@ SAMPLES: dict[str, tuple[Callable[..., Any], Callable[..., float]]] = {
         lambda x: reference.coding_rate(x, 2.0, math.e),
     ),
     "logdet_entropy": (fr.logdet_entropy, reference.logdet_entropy),
+    "eigenscore": (fr.eigenscore, reference.eigenscore),
+    "eigenscore released": (
+        lambda x: fr.eigenscore(x, 0.1, "released"),
+        lambda x: reference.eigenscore(x, 0.1, "released"),
+    ),
+    "spectral_slope": (lambda x: fr.spectral_slope(x, 1), lambda x: reference.spectral_slope(x, 1)),
+    "spectral_slope of two, not weighted": (
+        lambda x: fr.spectral_slope(x, 2, 3, weighted=False),
+        lambda x: reference.spectral_slope(x, 2, 3, weighted=False),
+    ),
+    "curvature": (fr.curvature, reference.curvature),
     "logdet_entropy beta": (lambda x: fr.logdet_entropy(x, 0.3), lambda x: reference.logdet_entropy(x, 0.3)),
 }
 ONE: dict[str, tuple[Callable[..., Any], Callable[..., float], Callable[..., np.ndarray]]] = {

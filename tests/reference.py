@@ -478,3 +478,84 @@ def cauchy_schwarz_divergence(x: ArrayLike, y: ArrayLike, kernel: Callable[[Any,
     left, right = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     nats = np.log(mean(left, left)) + np.log(mean(right, right)) - 2 * np.log(mean(left, right))
     return float(nats / np.log(base))
+
+
+def eigenscore(x: ArrayLike, eps: float = 1e-3, form: str = "paper") -> float:
+    """(1/n) log det(X J X' + eps I); the released form of numpy.cov, to base 10."""
+    z = np.asarray(x, dtype=np.float64)
+    n, d = z.shape
+    if form == "released":
+        return float(np.linalg.slogdet(np.cov(z).reshape(n, n) + eps * np.eye(n))[1] / n / np.log(10))
+    return float(np.linalg.slogdet(z @ (np.eye(d) - 1 / d) @ z.T + eps * np.eye(n))[1] / n)
+
+
+def lidar(x: ArrayLike, delta: float = 1e-4) -> float:
+    """exp(S_1) of W^(-1/2) B W^(-1/2), by eigenvectors and one view after the other."""
+    z = np.asarray(x, dtype=np.float64)
+    n, views, d = z.shape
+    means = z.mean(axis=1)
+    between, within = np.zeros((d, d)), delta * np.eye(d)
+    for i in range(n):
+        between += np.outer(means[i] - means.mean(axis=0), means[i] - means.mean(axis=0)) / n
+        for j in range(views):
+            within += np.outer(z[i, j] - means[i], z[i, j] - means[i]) / (n * views)
+    values, vectors = np.linalg.eigh(within)
+    root = (vectors / np.sqrt(values)) @ vectors.T
+    whitened = root @ between @ root
+    return effective_rank(whitened / np.trace(whitened))
+
+
+def spectral_slope(x: ArrayLike, first: int = 4, last: int = 100, weighted: bool = True) -> float:
+    """Minus the slope of log lambda_i on log i, by NumPy's polynomials."""
+    z = np.asarray(x, dtype=np.float64)
+    values = np.sort(np.linalg.eigvalsh(np.cov(z.T).reshape(z.shape[1], z.shape[1])))[::-1][: min(z.shape)]
+    ranks = np.arange(1, len(values) + 1)
+    fit = (ranks >= first) & (ranks <= last) & (values > len(values) * np.finfo(np.float64).eps * values[0])
+    # polyfit's weights are of residuals, not of their squares
+    weights = 1 / np.sqrt(ranks[fit]) if weighted else np.ones(fit.sum())
+    return float(-np.polyfit(np.log(ranks[fit]), np.log(values[fit]), 1, w=weights)[0])
+
+
+def curvature(x: ArrayLike) -> float:
+    """The mean angle between a step and the next, of those that move."""
+    steps = np.diff(np.asarray(x, dtype=np.float64), axis=0)
+    angles = [
+        np.arccos(np.clip(u @ v / (np.linalg.norm(u) * np.linalg.norm(v)), -1, 1))
+        for u, v in itertools.pairwise(steps)
+        if u.any() and v.any()
+    ]
+    return float(np.mean(angles)) if angles else 0.0
+
+
+def infonce(a: ArrayLike, b: ArrayLike, temperature: float = 0.1, base: float = 2) -> float:
+    """-mean log of exp of the other view over the sum of exp of all others."""
+    rows = np.concatenate([np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)])
+    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    count = len(rows)
+    told = []
+    for i in range(count):
+        likeness = [np.exp(rows[i] @ rows[j] / temperature) if j != i else 0.0 for j in range(count)]
+        told.append(-np.log(likeness[(i + count // 2) % count] / np.sum(likeness)))
+    return float(np.mean(told) / np.log(base))
+
+
+def dime(a: ArrayLike, b: ArrayLike, orders: ArrayLike, alpha: float = 1.01, base: float = 2) -> float:
+    """mean over orders (k, n) of S(A, P B P'), minus S(A, B)."""
+    second = np.asarray(b)
+    apart = [joint_entropy(a, second[np.ix_(order, order)], alpha=alpha, base=base) for order in np.asarray(orders)]
+    return float(np.mean(apart) - joint_entropy(a, b, alpha=alpha, base=base))
+
+
+def graph_gram(w: ArrayLike, kernel: str = "heat", t: float = 0.3, nu: float = 1.0, kappa: float = 1.0) -> Array:
+    """exp(-t L) by its series and squares, or (2 nu / kappa^2 I + L)^(-nu) by eigenvectors; of unit diagonal over k."""
+    weights = np.asarray(w, dtype=np.float64)
+    laplacian = np.diag(weights.sum(axis=1)) - weights
+    if kernel == "heat":
+        k = np.eye(len(weights))
+        for order in range(12, 0, -1):
+            k = np.eye(len(weights)) - t / 1024 * laplacian @ k / order
+        k = np.linalg.matrix_power(k, 1024)
+    else:
+        values, vectors = np.linalg.eigh(2 * nu / kappa**2 * np.eye(len(weights)) + laplacian)
+        k = (vectors * values**-nu) @ vectors.T
+    return np.asarray(k / np.sqrt(np.outer(np.diag(k), np.diag(k))) / len(k))

@@ -1,4 +1,4 @@
-"""Every example in the docstrings of the installed package and in the README runs and gives what it says."""
+"""Every example in the docstrings of the installed package, README.md and docs/family.md gives what it says."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MODULES = [
         if not module.name.endswith("__main__")
     ),
 ]
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -35,10 +35,12 @@ def test_docstrings(name: str) -> None:
     assert doctest.testmod(module).failed == 0
 
 
-def test_readme() -> None:
-    if not README.is_file():
+@pytest.mark.parametrize("page", ["README.md", "docs/family.md"])
+def test_pages(page: str) -> None:
+    if not (ROOT / page).is_file():
         pytest.skip("the tests lie outside of a source tree")
-    result = doctest.testfile(str(README), module_relative=False)
+    result = doctest.testfile(str(ROOT / page), module_relative=False)
+    assert result.attempted > 0
     assert result.failed == 0
 
 

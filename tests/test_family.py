@@ -121,6 +121,7 @@ TOKENS = fr.gram(Z, fr.Linear("samples", normalized=True))
         (fr.entropy(fr.gram(Z, "linear"), 2), 1.338200873987),
         (fr.effective_rank(TOKENS), 2.616945345650),
         (fr.entropy(TOKENS, 1, math.e) / math.log(4), 0.693941897160),
+        (fr.eigenscore(Z), -1.987972516251),
         (fr.participation_ratio(Z), 2.131659522352),
         (fr.participation_ratio(np.hstack([NEURONS, HIDDEN[:, :1]])), 2.7167993955),
         (fr.coding_rate(UNIT, 0.5, math.e), 2.980710059299),
@@ -197,6 +198,10 @@ def test_logarithms_of_determinants_of_little() -> None:
     assert fr.logdet_entropy(np.array([[1.0, 0.0]])) == pytest.approx(0.5)
     assert fr.coding_rate(np.eye(2), eps=1e-320) > 2000
     assert fr.coding_rate(np.eye(2), eps=1e300) == pytest.approx(0, abs=1e-300)
+    assert fr.eigenscore(np.zeros((3, 2)), 0.1) == fr.eigenscore(np.ones((3, 1)), 0.1) == pytest.approx(math.log(0.1))
+    assert fr.eigenscore(np.full((2, 3), 1e200)) == pytest.approx(math.log(1e-3))
+    assert fr.eigenscore(np.eye(2) * 1e200) > 400
+    assert fr.eigenscore(np.eye(2) * 1e-200) == pytest.approx(math.log(1e-3))
 
 
 def test_comparisons_of_a_gram_with_itself_and_with_none(draw: Draw) -> None:

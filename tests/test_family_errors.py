@@ -13,7 +13,7 @@ from conftest import Draw, Nx, refused, with_value
 from family import N, assert_near, gaussians, near, similarities
 
 
-@pytest.mark.parametrize("name", ["participation_ratio", "stable_rank", "coding_rate", "logdet_entropy"])
+@pytest.mark.parametrize("name", ["participation_ratio", "stable_rank", "coding_rate", "logdet_entropy", "eigenscore"])
 def test_wrong_samples(name: str, nx_dtype: Nx) -> None:
     call = getattr(fr, name)
     for kind in (None, "x", [[1.0]], np.eye(3, dtype=int), np.eye(3) * 1j):
@@ -40,15 +40,21 @@ def test_wrong_numbers(draw: Draw) -> None:
     for name, call in {
         "eps": lambda v: fr.coding_rate(x, v),
         "beta": lambda v: fr.logdet_entropy(x, v),
+        "delta": lambda v: fr.lidar(np.stack([x, x], 1), v),
+        "temperature": lambda v: fr.infonce(x, x, v),
+        "t": lambda v: fr.graph_gram(a, t=v),
+        "nu": lambda v: fr.graph_gram(a, "matern", nu=v),
+        "kappa": lambda v: fr.graph_gram(a, "matern", kappa=v),
         "power": lambda v: fr.effective_rank(a, power=v),
         "base": lambda v: fr.relative_entropy(a, a, v),
     }.items():
         for value in (0, -1.0, math.inf, math.nan):
             refused(ValueError, name, lambda value=value, call=call: call(value))
-        for kind in (None, "1", True, [1.0]):
+        optional = name in ("t", "nu", "kappa")
+        for kind in ("1", True, [1.0]) if optional else (None, "1", True, [1.0]):
             refused(TypeError, name, lambda kind=kind, call=call: call(kind))
     for call in (
-        lambda v: fr.coding_rate(x, base=v), lambda v: fr.logdet_entropy(x, base=v),
+        lambda v: fr.coding_rate(x, base=v), lambda v: fr.logdet_entropy(x, base=v), lambda v: fr.infonce(x, x, base=v),
         lambda v: fr.cauchy_schwarz_information(a, a, base=v), lambda v: fr.cauchy_schwarz_divergence(x, x, base=v),
     ):  # fmt: skip
         refused(ValueError, "base", lambda call=call: call(1))

@@ -14,10 +14,11 @@ from fastrenyi.decomposition import LayerDecomposition, LayerNull, layer_decompo
 from fastrenyi.divergence import cauchy_schwarz_divergence, divergence
 from fastrenyi.effective import effective_rank, participation_ratio, stable_rank, vendi_score
 from fastrenyi.grams import channel_grams, gram, tensor_gram
+from fastrenyi.graphs import graph_gram
 from fastrenyi.kernels import Cosine, Delta, Gaussian, Laplacian, Linear, Polynomial
 from fastrenyi.large.estimation import Estimate, Estimation
 from fastrenyi.large.lazy import LazyGram, lazy_gram
-from fastrenyi.logdet import coding_rate, logdet_entropy
+from fastrenyi.logdet import coding_rate, eigenscore, logdet_entropy
 from fastrenyi.measures import (
     conditional_entropy,
     conditional_mutual_information,
@@ -34,7 +35,9 @@ from fastrenyi.multivariate import (
 )
 from fastrenyi.normalization import normalize
 from fastrenyi.null import PermutationTest, permutation_test
+from fastrenyi.paths import curvature
 from fastrenyi.ranking import MapRanking, RankingNull, rank_maps
+from fastrenyi.selfsupervised import dime, infonce, lidar, spectral_slope
 
 __all__ = [
     "Alignment",
@@ -67,15 +70,21 @@ __all__ = [
     "coding_rate",
     "conditional_entropy",
     "conditional_mutual_information",
+    "curvature",
+    "dime",
     "divergence",
     "dual_total_correlation",
     "effective_rank",
+    "eigenscore",
     "entropy",
     "gram",
+    "graph_gram",
+    "infonce",
     "interaction_information",
     "joint_entropy",
     "layer_decomposition",
     "lazy_gram",
+    "lidar",
     "logdet_entropy",
     "mutual_information",
     "normalize",
@@ -84,6 +93,7 @@ __all__ = [
     "permutation_test",
     "rank_maps",
     "relative_entropy",
+    "spectral_slope",
     "spectrum",
     "stable_rank",
     "tensor_gram",

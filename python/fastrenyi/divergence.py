@@ -16,7 +16,7 @@ from fastrenyi.kernels import Kernel, KernelLike, Linear, as_kernel
 from fastrenyi.large.estimation import Estimate, How, as_estimation
 from fastrenyi.large.lazy import factor_of, lazy_gram
 
-__all__ = ["cauchy_schwarz_divergence", "divergence"]
+__all__ = ["cauchy_schwarz_divergence", "divergence", "log_means"]
 
 
 def _pooled(x: Array, y: Array, home: Home) -> Array:
@@ -27,34 +27,40 @@ def _pooled(x: Array, y: Array, home: Home) -> Array:
         return xp.concatenate([xp.broadcast_to(v, (*batch, *v.shape[-2:])) for v in (x, y)], -2)
 
 
-def _two(x: Any, y: Any, kernel: KernelLike, bandwidth: BandwidthLike | None) -> tuple[Array, Array, Home, Kernel]:
+_NAMES = ("x", "y")
+
+
+def _two(
+    x: Any, y: Any, kernel: KernelLike, bandwidth: BandwidthLike | None, names: tuple[str, str] = _NAMES
+) -> tuple[Array, Array, Home, Kernel]:
     """Accept two sets of samples of as many features, and the kernel for both."""
-    x = _check.adopt(x, "x")
-    home = _check.array(x, "x")
-    y = _check.adopt(y, "y")
-    home_y = _check.array(y, "y")
+    first, second = names
+    x = _check.adopt(x, first)
+    home = _check.array(x, first)
+    y = _check.adopt(y, second)
+    home_y = _check.array(y, second)
     chosen = as_kernel(kernel, bandwidth)
-    chosen._accept(home, "x")
-    chosen._accept(home_y, "y")
-    _check.same_home(home_y, "y", home, "x")
-    for values, name in ((x, "x"), (y, "y")):
+    chosen._accept(home, first)
+    chosen._accept(home_y, second)
+    _check.same_home(home_y, second, home, first)
+    for values, name in ((x, first), (y, second)):
         if values.ndim < 2 or values.shape[-2] == 0 or values.shape[-1] == 0:
             _check.value_error(name, "samples of shape (..., n, d) with n, d >= 1", f"shape {tuple(values.shape)}")
     if x.shape[-1] != y.shape[-1]:
-        _check.value_error("y", f"samples of d = {x.shape[-1]} features, as x", f"shape {tuple(y.shape)}")
+        _check.value_error(second, f"samples of d = {x.shape[-1]} features, as {first}", f"shape {tuple(y.shape)}")
     try:
         np.broadcast_shapes(tuple(x.shape[:-2]), tuple(y.shape[:-2]))
     except ValueError:
-        _check.value_error("y", f"batch axes that broadcast with {tuple(x.shape[:-2])}", f"{tuple(y.shape[:-2])}")
+        _check.value_error(second, f"batch axes that broadcast with {tuple(x.shape[:-2])}", f"{tuple(y.shape[:-2])}")
     return x, y, home, chosen
 
 
-def _gram(pooled: Array, x: Array, y: Array, home: Home, kernel: Kernel) -> Array:
+def _gram(pooled: Array, x: Array, y: Array, home: Home, kernel: Kernel, names: tuple[str, str] = _NAMES) -> Array:
     """Return the Gram of both sets of samples as one."""
     try:
-        return kernel._gram(pooled, home, "x")
+        return kernel._gram(pooled, home, names[0])
     except ValueError:
-        for values, name in ((x, "x"), (y, "y")):
+        for values, name in zip((x, y), names, strict=True):
             if has_numbers(values):
                 _check.finite(wrap(values), name)  # so that the index is one of what was given
         raise
@@ -234,18 +240,29 @@ def cauchy_schwarz_divergence(
     ...     float(fr.cauchy_schwarz_divergence(x[:1], x[1:], bandwidth=1.0, base=np.e)), 9)
     (0.0, 1.0)
     """
-    x, y, home, chosen = _two(x, y, kernel, bandwidth)
+    within, of_y, between, home = log_means(x, y, kernel, bandwidth)
     unit = _check.unit(base) / math.log(2)
-    n = x.shape[-2]
-    a = _gram(_pooled(x, y, home), x, y, home, chosen)
+    found: ArrayT = home.leave((within + of_y - 2 * between) * unit)
+    return found
+
+
+def log_means(
+    x: Any, y: Any, kernel: KernelLike, bandwidth: BandwidthLike | None, names: tuple[str, str] = _NAMES
+) -> tuple[Array, Array, Array, Home]:
+    """Return log mean k(x, x'), log mean k(y, y') and log mean k(x, y) in nats, and where results go.
+
+    Of a linear kernel up to a number that they have in common.
+    """
+    x, y, home, chosen = _two(x, y, kernel, bandwidth, names)
+    n, m = x.shape[-2], y.shape[-2]
+    a = _gram(_pooled(x, y, home), x, y, home, chosen, names) * (n + m)
     xp = home.xp()
     with home.current(a):
         means = [part.mean((-2, -1)) for part in (a[..., :n, :n], a[..., n:, n:], a[..., :n, n:])]
-        for mean, names in zip(means, ("x", "y", "y"), strict=True):
-            _above_zero(mean, names)
+        for mean, name in zip(means, (*names, names[1]), strict=True):
+            _above_zero(mean, name)
         within, of_y, between = (xp.log(mean) for mean in means)
-        found: ArrayT = chosen._result_home(home).leave((within + of_y - 2 * between) * unit)
-    return found
+    return within, of_y, between, chosen._result_home(home)
 
 
 def _above_zero(mean: Array, name: str) -> None:

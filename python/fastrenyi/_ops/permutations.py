@@ -14,13 +14,13 @@ from fastrenyi._kernels import Kernels, kernels_for
 from fastrenyi._kernels.joints import Joints, pair_name
 from fastrenyi._ops.precision import judged
 
-__all__ = ["permuted", "permuted_pairs"]
+__all__ = ["permutations", "permuted", "permuted_pairs"]
 
 _WORKSPACE_BYTES = 2**25
 """Memory of the Grams in another order that are made at a time."""
 
 
-def _permutations(count: int, n: int, seed: int) -> Values:
+def permutations(count: int, n: int, seed: int) -> Values:
     """Return random orders (count, n) of n samples: the first ones do not depend on how many are drawn."""
     rng = np.random.default_rng(seed)
     return np.stack([rng.permutation(n) for _ in range(count)])
@@ -56,7 +56,7 @@ def permuted(
             whole = (*batch, n, n)
             a, b = (on.xp.broadcast_to(on.joint(sides, k).reshape(*sides.batches[k], n, n), whole) for k in (0, 1))
             a, b = a.reshape(-1, n, n), b.reshape(-1, n, n)
-            order = on.here(_permutations(count, n, seed), "int64")
+            order = on.here(permutations(count, n, seed), "int64")
             step = min(count, max(1, _WORKSPACE_BYTES // (8 * n * n)))
             both = on.empty((step + 1, n, n), home_of(a).dtype)
             found = on.empty((count, len(a), len(orders)), home_of(a).dtype)
@@ -87,7 +87,7 @@ def permuted_pairs(
         with kernels_for(maps) as on:
             grams, x = on.matrices(maps, "maps"), on.matrices(target, "target")
             length, n = len(grams), int(grams.shape[-1])
-            order = on.here(_permutations(count, n, seed), "int64")
+            order = on.here(permutations(count, n, seed), "int64")
 
             def name(i: int, j: int) -> str:
                 return f"{pair_name(i % length, j % length)}, target"
