@@ -118,9 +118,11 @@ def of_torch() -> dict[str, Call]:
         "losses.TotalCorrelationLoss()": Call(total.forward, {"z": features}),
         "losses.NoisyInformationLoss()": Call(losses.NoisyInformationLoss().forward, {"z": features}),
         "losses.CorrelationLoss()": Call(losses.CorrelationLoss().forward, {"student": features, "teacher": features}),
-        "losses.CauchySchwarzLoss()": Call(losses.CauchySchwarzLoss().forward, {"x": features, "y": features}),
+        "losses.CauchySchwarzLoss()": Call(
+            losses.CauchySchwarzLoss().forward, {"x": features[:, :2], "y": features[:, :2]}
+        ),
         "losses.RelevantInformationLoss()": Call(
-            losses.RelevantInformationLoss().forward, {"z": features, "x": features}
+            losses.RelevantInformationLoss().forward, {"z": features[:, :2], "x": features[:, :2]}
         ),
         "losses.MatrixSSLLoss()": Call(losses.MatrixSSLLoss().forward, {"a": features, "b": features}),
         "Average": Call(frt.Average, {"measure": torch.sum}),

@@ -104,8 +104,9 @@ def _kernel(w: Array, home: Home, kernel: str, settings: dict[str, float]) -> Ar
     """Return f(D - W) in double precision, up to a factor: f over f(0), in which nothing leaves the range."""
     xp = home.xp()
     weights = home.leave(w)
-    eye = xp.eye(w.shape[-1], dtype=weights.dtype, **({"device": w.device} if home.library == "torch" else {}))
-    values, vectors = xp.linalg.eigh(weights.sum(-1)[..., None] * eye - weights)
+    ones = xp.ones_like(weights)
+    degrees = xp.where(ones.cumsum(-1) == ones.cumsum(-2), weights.sum(-1)[..., None], xp.zeros_like(weights))
+    values, vectors = xp.linalg.eigh(degrees - weights)
     values = xp.where(values > values.shape[-1] * home.epsilon * values[..., -1:], values, 0 * values)
     if kernel == "heat":
         logarithm = -_times(values, settings["t"], xp)

@@ -63,7 +63,7 @@ def curvature(x: ArrayT) -> ArrayT:
         counts = moved[..., :-1] & moved[..., 1:]
         angles = 2 * xp.arctan2(_lengths(one - next_one, xp), _lengths(one + next_one, xp))
         number = counts.sum(-1)
-        found: ArrayT = home.leave((angles * counts).sum(-1) / xp.where(number > 0, number, 1))
+        found: ArrayT = home.leave((angles * counts).sum(-1) / _samples.nonzero(number, xp))
     return found
 
 

@@ -164,7 +164,7 @@ def spectral_slope(x: ArrayT, first: int = 4, last: int = 100, weighted: bool = 
         mean = (weights * log_ranks).sum(-1) / _samples.nonzero(weights.sum(-1), xp)
         apart = weights * (log_ranks - mean[..., None])
         spread = _samples.nonzero((apart * log_ranks).sum(-1), xp)
-        found: ArrayT = home.leave(xp.where(enough, -(apart * log_values).sum(-1) / spread, math.nan))
+        found: ArrayT = home.leave(xp.where(enough, -(apart * log_values).sum(-1) / spread, math.nan * spread))
     return found
 
 
@@ -206,7 +206,7 @@ def infonce(a: ArrayT, b: ArrayT, temperature: float = 0.1, base: float = 2) -> 
         Representations (..., n, d) of two views of the same n samples, real numbers: NumPy or CuPy arrays, torch
         tensors, or what gives NumPy an array by DLPack on the CPU or ``__array__``. Batch axes broadcast.
     temperature : float
-        Above zero.
+        Above zero; below 1e-30 as that.
     base : float
         Base of the logarithm; 2 gives bits, ``math.e`` nats, as published.
 
@@ -238,7 +238,7 @@ def infonce(a: ArrayT, b: ArrayT, temperature: float = 0.1, base: float = 2) -> 
     (0.000262, 14.4272)
     """
     left, right, home = _two_views(a, b)
-    scale = 1 / _check.positive(temperature, "temperature")
+    scale = min(1 / _check.positive(temperature, "temperature"), 1e30)  # what single precision has room for
     unit = _check.unit(base) / math.log(2)
     xp, n = home.xp(), left.shape[-2]
     batch = np.broadcast_shapes(tuple(left.shape[:-2]), tuple(right.shape[:-2]))
