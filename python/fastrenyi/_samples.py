@@ -9,11 +9,11 @@ import numpy as np
 
 from fastrenyi import _check, _dispatch
 from fastrenyi._array import Array, Home, has_numbers, wrap
-from fastrenyi._kernels import kernels_for
+from fastrenyi._kernels import kernels_for, products
 from fastrenyi._kernels.products import nonzero
 from fastrenyi._spec import LinearSpec
 
-__all__ = ["Center", "accepted", "linear_gram", "look_at", "nonzero", "refuse_nothing", "smaller_gram"]
+__all__ = ["Center", "accepted", "linear_gram", "look_at", "nonzero", "prepared", "refuse_nothing", "smaller_gram"]
 
 Center: TypeAlias = Literal["samples", "features", "both"] | None
 """What means are taken away: over samples from each feature, over features from each sample, or both."""
@@ -35,6 +35,12 @@ def look_at(x: Array, name: str) -> None:
     if has_numbers(x):
         with kernels_for(x) as on:
             on.finite(x, name)
+
+
+def prepared(x: Array, home: Home, center: Center, normalized: bool) -> Array:
+    """Return samples centred and then, if they are to be, of length one; over a power of two of their size."""
+    with home.current(x):
+        return products.prepared(home.computed(x), LinearSpec(center or "", normalized, "samples"), None).z
 
 
 def linear_gram(x: Array, home: Home, spec: LinearSpec, sizes: Sequence[int], name: str) -> Array:

@@ -11,7 +11,7 @@ from fastrenyi import _check, _dispatch, _samples
 from fastrenyi._array import Array, ArrayT, Home, has_numbers, wrap
 from fastrenyi._call import Alpha, Call, Variable
 from fastrenyi._ops.permutations import permutations as orders_of
-from fastrenyi._spec import KernelSpec
+from fastrenyi._spec import LinearSpec
 from fastrenyi.effective import effective_rank
 
 __all__ = ["dime", "infonce", "lidar", "spectral_slope"]
@@ -246,7 +246,7 @@ def infonce(a: ArrayT, b: ArrayT, temperature: float = 0.1, base: float = 2) -> 
         rows = [_samples.prepared(view, home, None, True) for view in (left, right)]
         z = xp.concatenate([xp.broadcast_to(view, (*batch, *view.shape[-2:])) for view in rows], -2)
         trace = (z * z).sum((-2, -1))[..., None, None]
-        k = trace * _dispatch.operations(home.library).gram(z, KernelSpec.plain("linear"), None, True, "a")
+        k = trace * _dispatch.operations(home.library).linear_gram(z, LinearSpec("", False, "samples"), [], "a")
         itself = xp.ones_like(home.constant(k)).cumsum(-1) == xp.ones_like(home.constant(k)).cumsum(-2)
         others = xp.where(itself, -2.0, k)
         nearest = home.constant(xp.amax(others, -1))
