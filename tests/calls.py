@@ -63,6 +63,7 @@ def of_package() -> dict[str, Call]:
         "lazy_gram": {"x": X}, "Estimation": {},
         "layer_decomposition": {"maps": np.stack([G, G]), "target": G}, "permutation_test": {"a": G, "b": G, "n": 3},
         "rank_maps": {"maps": np.stack([G, G]), "target": G},
+        "leave_one_out": {"maps": np.stack([G, G]), "target": G}, "group_o_information": {"maps": np.stack([G, G, G])},
         "Gaussian": {}, "Laplacian": {}, "Polynomial": {}, "Cosine": {}, "Linear": {}, "Delta": {}, "Silverman": {},
         "Scott": {}, "Median": {}, "NearestNeighbours": {}, "Alignment": {"target": G},
     }  # fmt: skip
@@ -205,7 +206,7 @@ def fault(call: Call, given: dict[str, Any]) -> str:
 
 NAN_OF_NOTHING = {"z", "std", "null", "tradeoff", "nonredundant", "tradeoff_share", "nonredundant_share",
                   "tradeoff_standard_error", "nonredundant_standard_error",
-                  "standard_error"}  # fmt: skip
+                  "standard_error", "vulnerability"}  # fmt: skip
 
 
 def _numbers(result: Any, place: str) -> Iterator[tuple[str, Any]]:
@@ -215,7 +216,7 @@ def _numbers(result: Any, place: str) -> Iterator[tuple[str, Any]]:
             yield place, np.asarray(result.detach().double() if hasattr(result, "detach") else result)
         return
     names: Any = getattr(result, "_fields", None)
-    if isinstance(result, (fr.LayerDecomposition, fr.MapRanking)):
+    if isinstance(result, (fr.LayerDecomposition, fr.MapRanking, fr.LeaveOneOut, fr.GroupOInformation)):
         names = [part.name for part in dataclasses.fields(result)]
     for name in names or ():
         if name not in NAN_OF_NOTHING:

@@ -83,3 +83,14 @@ def assert_near(found: Any, expected: np.ndarray, dtype: str) -> None:
     found = np.asarray(found)
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, rtol=RELATIVE[dtype], atol=RELATIVE[dtype] / 10)
+
+
+def of_four_maps() -> tuple[np.ndarray, np.ndarray]:
+    """Grams of four variables of twenty samples, and of their four classes, of which values are known elsewhere."""
+    i = np.arange(20)
+    x = np.sin(np.outer(i + 1, [1, 2, 3]))
+    z = np.tanh(x @ np.array([[1, -1], [0.5, 1], [-1, 0.5]]))
+    columns = np.column_stack([x, z[:, 0]])
+    width = reference.silverman(20, 1, 5.0)
+    maps = np.stack([reference.gram_gaussian(column[:, None], width) for column in columns.T])
+    return maps, reference.gram_delta(i % 4)

@@ -372,6 +372,38 @@ def rank_maps(
     return {"order": order, "relevance": relevance, "gain": gain, "redundancy": redundancy}
 
 
+def leave_one_out(
+    maps: Sequence[Any] | Array, target: ArrayLike, alpha: float = 1.01, base: float = 2
+) -> dict[str, Any]:
+    """I of all maps but one, of each alone and of all, and what is made of them."""
+    grams, count = list(maps), len(maps)
+    others = [grams[:i] + grams[i + 1 :] for i in range(count)]
+    without = np.array([mutual_information(rest, target, alpha, base) if rest else 0.0 for rest in others])
+    single = np.array([mutual_information(gram, target, alpha, base) for gram in grams])
+    whole = mutual_information(grams, target, alpha, base)
+    return {
+        "without": without,
+        "single": single,
+        "joint": whole,
+        "synergy": whole - max(without),
+        "redundancy": min(single),
+        "unique_lower": max(max(own - rest, 0.0) for own, rest in zip(single, without, strict=True)),
+        "unique_upper": max(min(max(whole - rest, 0.0), own) for own, rest in zip(single, without, strict=True)),
+        "vulnerability": sum(whole - rest for rest in without) / whole if whole else float("nan"),
+    }
+
+
+def group_o_information(
+    maps: Sequence[Any] | Array, size: int, target: ArrayLike | None = None, alpha: float = 1.01, base: float = 2
+) -> dict[tuple[int, ...], float]:
+    """The O-information of each group of so many maps, and of the target if there is one."""
+    more = [] if target is None else [target]
+    return {
+        group: o_information(*(maps[i] for i in group), *more, alpha=alpha, base=base)
+        for group in itertools.combinations(range(len(maps)), size)
+    }
+
+
 # ---------------------------------------------------------------------------- the family: linear Grams and beyond
 
 

@@ -126,6 +126,10 @@ FORWARD: dict[str, tuple[str, Callable[[Any], Any]]] = {
         "layer_decomposition",
         lambda x: fr.layer_decomposition((x @ x.mT / (x * x).sum()).expand(2, 5, 5), fr.gram(CONSTANT)).entropy,
     ),
+    "leave_one_out": (
+        "layer_decomposition",
+        lambda x: fr.leave_one_out((x @ x.mT / (x * x).sum()).expand(2, 5, 5), fr.gram(CONSTANT)).without,
+    ),
 }
 
 
@@ -204,6 +208,7 @@ SLOPES: dict[str, Callable[[Any], Any]] = {
     "entropy": lambda x: fr.entropy(fr.gram(x), [1.01, 100]),
     "divergence": lambda x: fr.divergence(x, x[:4]),
     "layer_decomposition": lambda x: fr.layer_decomposition(fr.channel_grams(x), fr.gram(x)).tradeoff,
+    "leave_one_out": lambda x: fr.leave_one_out(fr.channel_grams(x), fr.gram(x)).without,
     "layer_decomposition of some pairs": lambda x: (
         fr.layer_decomposition(fr.channel_grams(x), fr.gram(x), null=2, max_pairs=2).tradeoff
     ),

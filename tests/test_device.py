@@ -155,6 +155,26 @@ def test_ranked_maps(on: On, draw: Draw) -> None:
     assert int(found.informative) == int(host.informative)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_layers_without_one_map(dtype: str, on: On, draw: Draw) -> None:
+    maps, target = grams(draw, dtype, 5, 8), grams(draw, dtype, 8)
+    found = fr.leave_one_out(on.array(maps, dtype), on.array(target, dtype))
+    right = reference.leave_one_out(maps, target)
+    for name in ("without", "single", "joint", "synergy", "unique_upper"):
+        assert_bits(on.values(getattr(found, name), dtype), right[name], dtype, n=8, terms=6)
+
+
+@pytest.mark.parametrize("with_target", [False, True])
+def test_groups(with_target: bool, on: On, draw: Draw) -> None:
+    maps, target = grams(draw, "float64", 5, 8), grams(draw, "float64", 8)
+    given = on.array(target, "float64") if with_target else None
+    found = fr.group_o_information(on.array(maps, "float64"), 3, given, [1.01, 2])
+    for k, alpha in enumerate((1.01, 2)):
+        right = reference.group_o_information(maps, 3, target if with_target else None, alpha)
+        assert [tuple(map(int, group)) for group in found.groups] == list(right)
+        assert_bits(on.values(found.values, "float64")[:, k], [*right.values()], "float64", n=8, terms=12)
+
+
 def test_labels(on: On) -> None:
     labels = on.array([0, 0, 1, 1, 2, 2], "int64")
     found = fr.entropy(fr.gram(labels, fr.Delta("float64")), alpha=1)

@@ -16,8 +16,8 @@ import fastrenyi.torch as frt
 ORDER = ["Parameters", "Attributes", "Returns", "Raises", "Notes", "Examples"]
 # Which users do not make.
 HOLDERS = {
-    fr.Estimate, fr.LayerDecomposition, fr.LayerNull, fr.LazyGram, fr.MapRanking, fr.PermutationTest, fr.RankingNull,
-    frt.Activations, fr.NotPositiveSemidefiniteError,
+    fr.Estimate, fr.GroupOInformation, fr.LayerDecomposition, fr.LayerNull, fr.LazyGram, fr.LeaveOneOut, fr.MapRanking,
+    fr.PermutationTest, fr.RankingNull, frt.Activations, fr.NotPositiveSemidefiniteError,
 }  # fmt: skip
 PUBLIC = {
     f"{room.__name__}.{name}": getattr(room, name)

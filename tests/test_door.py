@@ -66,6 +66,8 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     "interaction_information": (fr.interaction_information, (GRAM, MAPS[1])),
     "layer_decomposition": (lambda maps, target: fr.layer_decomposition(maps, target).pairwise, (MAPS, GRAM)),
     "rank_maps": (lambda maps, target: fr.rank_maps(maps, target).gain, (MAPS, GRAM)),
+    "leave_one_out": (lambda maps, target: fr.leave_one_out(maps, target).without, (MAPS, GRAM)),
+    "group_o_information": (lambda maps, x: fr.group_o_information(maps, 2, x).values, (MAPS, GRAM)),
     "Alignment": (lambda target: fr.gram(X, bandwidth=fr.Alignment(target)), (GRAM,)),
 }
 

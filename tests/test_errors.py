@@ -207,6 +207,10 @@ OF_GRAMS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "layer_decomposition target": ("target", lambda a: fr.layer_decomposition(MAPS, a)),
     "rank_maps maps": ("maps", lambda a: fr.rank_maps(a, GRAM)),
     "rank_maps target": ("target", lambda a: fr.rank_maps(MAPS, a)),
+    "leave_one_out maps": ("maps", lambda a: fr.leave_one_out(a, GRAM)),
+    "leave_one_out target": ("target", lambda a: fr.leave_one_out(MAPS, a)),
+    "group_o_information maps": ("maps", lambda a: fr.group_o_information(a, 2, GRAM)),
+    "group_o_information target": ("target", lambda a: fr.group_o_information(MAPS, 2, a)),
 }
 GRAM_KINDS = {name: KINDS[name] for name in KINDS if name not in ("list", "tuple")}
 GRAM_SHAPES = {
@@ -327,6 +331,8 @@ MEASURES: dict[str, Callable[..., Any]] = {
     "divergence": lambda **o: fr.divergence(X, X + 1, **o),
     "layer_decomposition": lambda **o: fr.layer_decomposition(MAPS, GRAM, **o),
     "rank_maps": lambda **o: fr.rank_maps(MAPS, GRAM, **o),
+    "leave_one_out": lambda **o: fr.leave_one_out(MAPS, GRAM, **o),
+    "group_o_information": lambda **o: fr.group_o_information(MAPS, 2, GRAM, **o),
 }
 
 
@@ -352,7 +358,8 @@ def test_base(measure: Callable[..., Any]) -> None:
 
 def test_flags() -> None:
     for flag in ["yes", None, 1, 0.0]:
-        refused(TypeError, "pairs", lambda flag=flag: fr.layer_decomposition(MAPS, GRAM, pairs=flag))
+        for name in ("pairs", "leave_one_out"):
+            refused(TypeError, name, lambda flag=flag, n=name: fr.layer_decomposition(MAPS, GRAM, **{n: flag}))
         for measure in [fr.total_correlation, fr.dual_total_correlation]:
             refused(TypeError, "normalized", lambda flag=flag, m=measure: m(GRAM, OTHER, normalized=flag))
 

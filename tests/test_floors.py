@@ -106,6 +106,7 @@ PYTHON_FLOORS = {
     "torch.ops": CORE, "torch.ranks": CORE, "_dispatch": CORE,
     "_call": CORE, "null": CORE,
     "kernels": CORE, "bandwidths": CORE, "measures": CORE, "decomposition": CORE, "ranking": CORE,
+    "leave_one_out": CORE, "groups": CORE,
     "normalization": CORE, "grams": CORE, "large": CORE, "multivariate": CORE, "divergence": CORE, "": CORE,
     "_ragged": CORE, "_samples": CORE, "effective": CORE, "logdet": CORE, "comparison": CORE, "selfsupervised": CORE,
     "paths": CORE, "graphs": CORE,

@@ -102,6 +102,8 @@ DESIGN = [
     "layer_decomposition",
     "LayerDecomposition",
     "rank_maps",
+    "leave_one_out",
+    "group_o_information",
     "NotPositiveSemidefiniteError",
     "BackendUnavailableError",
 ]

@@ -25,10 +25,13 @@ def test_arrays_come_back_as_they_went_in() -> None:
     layer = fr.layer_decomposition(np.stack([a, b]), a)
     mmi: NDArray[np.float64] = layer.mmi
     relevance: NDArray[np.float64] = fr.rank_maps(np.stack([a, b]), a).relevance
+    without: NDArray[np.float64] = fr.leave_one_out(np.stack([a, b]), a).without
+    groups: NDArray[np.float64] = fr.group_o_information(np.stack([a, b]), 2, a).values
     d: NDArray[np.float64] = fr.divergence(X, X, bandwidth=fr.Median())
     assert s.shape == (2,)
     assert float(mmi) > 0
-    assert relevance.shape == (2,)
+    assert relevance.shape == without.shape == (2,)
+    assert groups.shape == (1,)
     assert float(d) < 1e-9
     assert fr.normalize(fr.channel_grams(X[:, :, None], fr.Laplacian("scott"))).shape == (1, 8, 8)
 

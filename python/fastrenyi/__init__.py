@@ -19,6 +19,8 @@ from fastrenyi.kernels import Cosine, Delta, Gaussian, Laplacian, Linear, Polyno
 from fastrenyi.large.estimation import Estimate, Estimation
 from fastrenyi.large.lazy import LazyGram, lazy_gram
 from fastrenyi.logdet import coding_rate, eigenscore, logdet_entropy
+from fastrenyi.groups import GroupOInformation, group_o_information
+from fastrenyi.leave_one_out import LeaveOneOut, leave_one_out
 from fastrenyi.measures import (
     conditional_entropy,
     conditional_mutual_information,
@@ -47,10 +49,12 @@ __all__ = [
     "Estimate",
     "Estimation",
     "Gaussian",
+    "GroupOInformation",
     "Laplacian",
     "LayerDecomposition",
     "LayerNull",
     "LazyGram",
+    "LeaveOneOut",
     "Linear",
     "MapRanking",
     "Median",
@@ -80,11 +84,13 @@ __all__ = [
     "gram",
     "graph_gram",
     "infonce",
+    "group_o_information",
     "interaction_information",
     "joint_entropy",
     "layer_decomposition",
     "lazy_gram",
     "lidar",
+    "leave_one_out",
     "logdet_entropy",
     "mutual_information",
     "normalize",

@@ -164,17 +164,23 @@ def real(x: object, name: str) -> Home:
     return home
 
 
-def layer(maps: Array, target: Array) -> tuple[Array, Array, Home]:
+def maps(x: Array) -> tuple[Array, Home]:
+    """Accept the Grams (C, n, n) of a layer's feature maps."""
+    x = adopt(x, "maps")
+    home = gram(x, "maps")
+    if x.ndim != 3 or x.shape[0] == 0:
+        value_error("maps", "Grams of shape (C, n, n) with C >= 1", f"shape {tuple(x.shape)}")
+    return x, home
+
+
+def layer(given: Array, target: Array) -> tuple[Array, Array, Home]:
     """Accept the Grams (C, n, n) of a layer's feature maps and the one (n, n) of a target, of one home."""
-    maps = adopt(maps, "maps")
-    home = gram(maps, "maps")
-    if maps.ndim != 3 or maps.shape[0] == 0:
-        value_error("maps", "Grams of shape (C, n, n) with C >= 1", f"shape {tuple(maps.shape)}")
+    found, home = maps(given)
     target = adopt(target, "target")
     same_home(gram(target, "target"), "target", home, "maps")
-    if target.shape != maps.shape[1:]:
-        value_error("target", f"one Gram of shape {tuple(maps.shape[1:])}", f"shape {tuple(target.shape)}")
-    return maps, target, home
+    if target.shape != found.shape[1:]:
+        value_error("target", f"one Gram of shape {tuple(found.shape[1:])}", f"shape {tuple(target.shape)}")
+    return found, target, home
 
 
 def same_home(home: Home, name: str, first: Home, first_name: str) -> None:

@@ -9,6 +9,7 @@ from typing import Generic
 from fastrenyi import _check, _dispatch
 from fastrenyi._array import Array, ArrayT, Home
 from fastrenyi._call import Alpha, rounding, share
+from fastrenyi.leave_one_out import LeaveOneOut, of_layer
 from fastrenyi.null import PermutationTest
 
 __all__ = ["LayerDecomposition", "LayerNull", "layer_decomposition"]
@@ -71,6 +72,8 @@ class LayerDecomposition(Generic[ArrayT]):
         one and where there are no pairs. Constants of the gradient.
     null : LayerNull or None
         The same with the target permuted; None unless asked for.
+    leave_one_out : LeaveOneOut or None
+        What the maps know without each one of them; None unless asked for.
 
     Notes
     -----
@@ -97,6 +100,7 @@ class LayerDecomposition(Generic[ArrayT]):
     tradeoff_standard_error: ArrayT
     nonredundant_standard_error: ArrayT
     null: LayerNull[ArrayT] | None
+    leave_one_out: LeaveOneOut[ArrayT] | None
 
 
 def layer_decomposition(
@@ -108,6 +112,7 @@ def layer_decomposition(
     null: int | None = None,
     seed: int = 0,
     max_pairs: int | None = None,
+    leave_one_out: bool = False,
 ) -> LayerDecomposition[ArrayT]:
     """Return what the feature maps of a layer know of a target X: mmi = I(X; {T_1..T_C}), tradeoff and nonredundant.
 
@@ -134,6 +139,9 @@ def layer_decomposition(
         Of the permutations, and of the sample of pairs.
     max_pairs : int, optional
         Measure no more pairs than that: where there are more, so many at random, each at most once. None measures all.
+    leave_one_out : bool
+        True measures also what the maps know without each one of them, as the function ``leave_one_out`` does: here
+        two more spectra for each map, as all else that it needs is there.
 
     Returns
     -------
@@ -178,6 +186,7 @@ def layer_decomposition(
     permutations = None if null is None else _check.integer(null, "null", 1)
     seed = _check.integer(seed, "seed", 0)
     most = None if max_pairs is None else _check.integer(max_pairs, "max_pairs", 1)
+    leave_one_out = _check.flag(leave_one_out, "leave_one_out")
 
     operations = _dispatch.operations(home.library)
     index, place = operations.sample_pairs(maps, most if pairs else 0, seed)
@@ -213,6 +222,10 @@ def layer_decomposition(
             compared(mmi, null_mmi), compared(tradeoff, null_tradeoff), compared(nonredundant, null_nonredundant)
         )
 
+    left_out: LeaveOneOut[ArrayT] | None = None
+    if leave_one_out:
+        left_out = of_layer(maps, target, s_x, information[:count], mmi, home, orders, one_order, unit)
+
     limits = rounding(orders, int(maps.shape[-1]), home.epsilon, unit, terms=3)
     return LayerDecomposition(
         mmi=leave(mmi),
@@ -227,6 +240,7 @@ def layer_decomposition(
         tradeoff_standard_error=leave(its_error),
         nonredundant_standard_error=leave(error_of_rest),
         null=permuted,
+        leave_one_out=left_out,
     )
 
 

@@ -5,14 +5,16 @@ memory, arrays of the same library out of a device's. ``fastrenyi.torch.ops`` ha
 gradients, and calls these for the numbers.
 """
 
+from fastrenyi._ops.all_but_one import all_but_one
 from fastrenyi._ops.cross import cross_entropy
 from fastrenyi._ops.entropies import entropies, spectrum
 from fastrenyi._ops.gram import bandwidth, delta_gram, gram, linear_gram
+from fastrenyi._ops.groups import group_o_information
 from fastrenyi._ops.pairs import pairs, sample_pairs
 from fastrenyi._ops.permutations import permuted, permuted_pairs
 from fastrenyi._ops.ranking import chosen
 
 __all__ = [
-    "bandwidth", "chosen", "cross_entropy", "delta_gram", "entropies", "gram", "linear_gram", "pairs", "permuted",
-    "permuted_pairs", "sample_pairs", "spectrum",
+    "all_but_one", "bandwidth", "chosen", "cross_entropy", "delta_gram", "entropies", "gram", "group_o_information",
+    "linear_gram", "pairs", "permuted", "permuted_pairs", "sample_pairs", "spectrum",
 ]  # fmt: skip

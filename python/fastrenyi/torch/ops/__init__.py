@@ -5,16 +5,18 @@ come from the compiled operations. Backward passes are operations too; those of 
 gradient of their own and say so.
 """
 
+from fastrenyi.torch.ops.all_but_one import all_but_one
 from fastrenyi.torch.ops.cross import cross_entropy
 from fastrenyi.torch.ops.entropies import entropies
 from fastrenyi.torch.ops.gram import bandwidth, delta_gram, gram
 from fastrenyi.torch.ops.linear import linear_gram
+from fastrenyi.torch.ops.groups import group_o_information
 from fastrenyi.torch.ops.pairs import pairs, sample_pairs
 from fastrenyi.torch.ops.permutations import permuted, permuted_pairs
 from fastrenyi.torch.ops.ranking import chosen
 from fastrenyi.torch.ops.spectrum import spectrum
 
 __all__ = [
-    "bandwidth", "chosen", "cross_entropy", "delta_gram", "entropies", "gram", "linear_gram", "pairs", "permuted",
-    "permuted_pairs", "sample_pairs", "spectrum",
+    "all_but_one", "bandwidth", "chosen", "cross_entropy", "delta_gram", "entropies", "gram", "group_o_information",
+    "linear_gram", "pairs", "permuted", "permuted_pairs", "sample_pairs", "spectrum",
 ]  # fmt: skip
