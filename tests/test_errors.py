@@ -210,7 +210,6 @@ OF_GRAMS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "leave_one_out maps": ("maps", lambda a: fr.leave_one_out(a, GRAM)),
     "leave_one_out target": ("target", lambda a: fr.leave_one_out(MAPS, a)),
     "group_o_information maps": ("maps", lambda a: fr.group_o_information(a, 2, GRAM)),
-    "group_o_information target": ("target", lambda a: fr.group_o_information(MAPS, 2, a)),
 }
 GRAM_KINDS = {name: KINDS[name] for name in KINDS if name not in ("list", "tuple")}
 GRAM_SHAPES = {
