@@ -15,12 +15,12 @@ from fastrenyi.divergence import cauchy_schwarz_divergence, divergence
 from fastrenyi.effective import effective_rank, participation_ratio, stable_rank, vendi_score
 from fastrenyi.grams import channel_grams, gram, tensor_gram
 from fastrenyi.graphs import graph_gram
+from fastrenyi.groups import GroupOInformation, group_o_information
 from fastrenyi.kernels import Cosine, Delta, Gaussian, Laplacian, Linear, Polynomial
 from fastrenyi.large.estimation import Estimate, Estimation
 from fastrenyi.large.lazy import LazyGram, lazy_gram
-from fastrenyi.logdet import coding_rate, eigenscore, logdet_entropy
-from fastrenyi.groups import GroupOInformation, group_o_information
 from fastrenyi.leave_one_out import LeaveOneOut, leave_one_out
+from fastrenyi.logdet import coding_rate, eigenscore, logdet_entropy
 from fastrenyi.measures import (
     conditional_entropy,
     conditional_mutual_information,
@@ -83,14 +83,14 @@ __all__ = [
     "entropy",
     "gram",
     "graph_gram",
-    "infonce",
     "group_o_information",
+    "infonce",
     "interaction_information",
     "joint_entropy",
     "layer_decomposition",
     "lazy_gram",
-    "lidar",
     "leave_one_out",
+    "lidar",
     "logdet_entropy",
     "mutual_information",
     "normalize",

@@ -9,8 +9,8 @@ from fastrenyi.torch.ops.all_but_one import all_but_one
 from fastrenyi.torch.ops.cross import cross_entropy
 from fastrenyi.torch.ops.entropies import entropies
 from fastrenyi.torch.ops.gram import bandwidth, delta_gram, gram
-from fastrenyi.torch.ops.linear import linear_gram
 from fastrenyi.torch.ops.groups import group_o_information
+from fastrenyi.torch.ops.linear import linear_gram
 from fastrenyi.torch.ops.pairs import pairs, sample_pairs
 from fastrenyi.torch.ops.permutations import permuted, permuted_pairs
 from fastrenyi.torch.ops.ranking import chosen
