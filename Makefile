@@ -44,7 +44,7 @@ format: $(VENV)/.checkers
 
 # The tests of the core on builds that stop at a fault. Python is not built like that, so the runtime is loaded before
 # it, and with it the C++ library, whose exceptions it must find. Leaks are not looked for: Python itself has them.
-CORE := bandwidths decomposition eigh engine entropy gram gram_products gram_slope hadamard kernel_tile measures pairs slope spectrum threads
+CORE := bandwidths decomposition eigh engine entropy gram gram_products gram_slope hadamard kernel_tile linear measures pairs ragged slope spectrum threads
 EMULATED := $(wildcard tests/test_emulated_*.py)
 preload = LD_PRELOAD="$$($(CXX) -print-file-name=$1) $$($(CXX) -print-file-name=libstdc++.so)"
 
