@@ -180,6 +180,11 @@ def test_indefinite_matrices_are_refused(rng: np.random.Generator) -> None:
                 lambda a=a, o=alpha, how=how: fr.entropy(a, o, estimate=how))  # fmt: skip
 
 
+def test_the_linear_kernel_has_a_smaller_side(rng: np.random.Generator) -> None:
+    match = r"kernel: expected .+, got Linear; of its own spectrum gram\(x, Linear\(side=.smaller.\)\) has all"
+    refused(TypeError, match, lambda: fr.lazy_gram(samples(rng), "linear"))
+
+
 def test_tensors_elsewhere_are_refused() -> None:
     torch = pytest.importorskip("torch")
     x = torch.zeros(10, 2, device="meta")

@@ -13,7 +13,7 @@ from fastrenyi._array import AnyArray, Array, Home, Values, has_numbers, home_of
 from fastrenyi._kernels import HOST, kernels_for
 from fastrenyi._spec import KernelSpec
 from fastrenyi.bandwidths import Alignment, Bandwidth, BandwidthLike, NearestNeighbours, Scott, as_bandwidth
-from fastrenyi.kernels import Cosine, Delta, Gaussian, Kernel, KernelLike, Polynomial, Widthed, as_kernel
+from fastrenyi.kernels import Cosine, Delta, Gaussian, Kernel, KernelLike, Linear, Polynomial, Widthed, as_kernel
 from fastrenyi.large import factors
 from fastrenyi.large.matrix import Matrix
 from fastrenyi.large.rows import Rows
@@ -222,7 +222,10 @@ def _factor(x: Values, kernel: Kernel, rows: Rows) -> factors.Factor:
         return factors.Inner(x, degree, gamma, coef0)
     if isinstance(kernel, Delta):
         return factors.Labels(factors.coded(np.asarray(x)))
-    _check.kind_error("kernel", "a kernel of fastrenyi for a Gram that is not formed", kernel)
+    expected, way_out = "a kernel of fastrenyi for a Gram that is not formed", ""
+    if isinstance(kernel, Linear):
+        way_out = "of its own spectrum gram(x, Linear(side='smaller')) has all, in the size of the features"
+    _check.kind_error("kernel", expected, type(kernel).__name__, way_out)
 
 
 def _width(x: Values, rule: Bandwidth, kind: str) -> float:
