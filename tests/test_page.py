@@ -14,8 +14,8 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("plotly")
 
 from fastrenyi.report.findings import excess, trace  # noqa: E402
-from fastrenyi.report.groups import Group, grouped, pooled, views_of  # noqa: E402
-from fastrenyi.report.interactive import NAMES, interactive  # noqa: E402
+from fastrenyi.report.groups import Group, by_run, grouped, pooled, views_of  # noqa: E402
+from fastrenyi.report.interactive import COLOURS, NAMES, interactive, on_black  # noqa: E402
 from fastrenyi.report.page import html_page, write_report, write_together  # noqa: E402
 from fastrenyi.report.run import Run  # noqa: E402
 from fastrenyi.table.inequalities import inequalities  # noqa: E402
@@ -112,6 +112,20 @@ def test_seeds_are_pooled_within_each_view():
         np.testing.assert_allclose(trace(one.frame, "conv1", "mi_input")["std"], np.sqrt(0.5))
 
 
+def test_what_was_kept_of_pairs_stays_apart_by_seed():
+    frames = seeds(3)
+    kept = [pairs_of(frames[0], 0), None, pairs_of(frames[2], 2)]  # an export keeps none
+    (group,) = grouped(frames, [Run()] * 3, ["a"] * 3, kept)
+    runs = by_run(group.pairs)
+    assert list(runs) == [1, 3]
+    for place, its in runs.items():
+        for matrix, expected in zip(its["pairwise"], kept[place - 1]["pairwise"], strict=True):
+            np.testing.assert_array_equal(matrix, expected)
+    assert list(by_run(kept[0])) == [1]
+    (none,) = grouped(frames, [Run()] * 3, ["a"] * 3, [None] * 3)
+    assert none.pairs is None
+
+
 def test_other_methods_beside_one_another_are_refused():
     groups = [Group(several(), label="a"), Group(several(("x", 1.0), ("y", 2.0)), label="b")]
     with pytest.raises(
@@ -162,16 +176,61 @@ def test_pairs_are_heat_maps_in_one_order():
     traces = interactive([Group(frame, RECORD, pairs=kept)])["pairs"]["data"]
     found = {tuple(trace["meta"].values()): trace for trace in traces}
     assert len(found) == len(traces) == 2 * 2 * 3  # layers, measures, moments
-    last = found["tradeoff", "conv2", "at the end"]
+    last = found["tradeoff", "conv2", "at the end", "1"]
     order = [int(name) for name in last["x"]]
-    assert last["y"] == last["x"] == found["nonredundant", "conv2", "before training"]["x"]
+    assert last["y"] == last["x"] == found["nonredundant", "conv2", "before training", "1"]["x"]
     assert len({name % 2 for name in order[:6]}) == 1  # both kinds of maps stand together
     both = np.mean(list(kept[(kept["layer"] == "conv2") & (kept["step"] == 20)]["pairwise"]), axis=0)
     for measure, value in (("tradeoff", 4.1 - both), ("nonredundant", 2 * both - 4.1)):
-        z = np.array(found[measure, "conv2", "at the end"]["z"], float)
+        z = np.array(found[measure, "conv2", "at the end", "1"]["z"], float)
         np.fill_diagonal(value, NAN)
         np.testing.assert_allclose(z, value[np.ix_(order, order)], rtol=1e-5)
     assert (last["zmin"], last["zmax"]) == pytest.approx((0.5, 1.6), abs=0.11)
+    # What all pairs have is told beside its null, which is not known of each.
+    assert last["name"] == "all pairs: mean 2.500, with shuffled inputs 2.000 bits"
+
+
+def test_each_seed_has_heat_maps_of_its_own():
+    frames = [table().assign(tradeoff=2.5 + k) for k in range(2)]
+    (group,) = grouped(frames, [RECORD] * 2, ["a"] * 2, [pairs_of(frame, k) for k, frame in enumerate(frames)])
+    traces = interactive([group])["pairs"]["data"]
+    assert len(traces) == 2 * 2 * 2 * 3  # runs, layers, measures, moments
+    first, second = (
+        next(trace for trace in traces if trace["meta"]["run"] == run and trace["meta"]["layer"] == "conv2 a")
+        for run in "12"
+    )
+    assert first["z"] != second["z"]
+    assert [trace["name"][:22] for trace in (first, second)] == ["all pairs: mean 2.500,", "all pairs: mean 3.500,"]
+
+
+def test_without_a_null_none_is_told_of_pairs():
+    frame = UNUSUAL["no null"]
+    names = {trace["name"] for trace in interactive([Group(frame, pairs=pairs_of(frame))])["pairs"]["data"]}
+    assert "all pairs: mean 2.500 bits" in names
+    assert not any("shuffled" in name for name in names)
+
+
+def contrast(one, other):
+    """As WCAG has it, which asks for 3 of what is drawn."""
+
+    def luminance(colour):
+        parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return np.dot([0.2126, 0.7152, 0.0722], linear)
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_colours_of_layers_stand_out_on_white_and_on_black():
+    twins = on_black([Group(table(deep(53)))])
+    paper = re.search(r"--paper: light-dark\((#\w{6}), (#\w{6})\)", html_page([Group(table())]))
+    white, black = paper[1], paper[2]
+    of_layers = [colour for colour in twins if colour not in COLOURS]
+    assert len(of_layers) >= 53
+    assert min(contrast(colour, white) for colour in of_layers) >= 2.99
+    assert min(contrast(colour, black) for colour in [*twins.values(), *(c for c in COLOURS if c not in twins)]) >= 3
+    assert contrast(COLOURS[0], white) >= 3  # that of a single run
 
 
 def test_a_sample_of_pairs_is_told_under_the_mouse():
@@ -211,10 +270,14 @@ def test_pairs_that_are_not_kept_are_missed_in_words():
     assert "<code>Monitor(..., keep_pairs=True)</code> keeps it" in html_page([Group(table())])
     kept = pairs_of(table())
     text = html_page([Group(table(), pairs=kept[kept["layer"] == "conv1"])])
-    assert "not kept of conv2; <code>Monitor(..., keep_pairs=True)</code>" in text
+    assert "Not kept of conv2; <code>Monitor(..., keep_pairs=True)</code>" in text
+    many = table(deep(20))
+    few = pairs_of(many)
+    text = html_page([Group(many, pairs=few[few["layer"] == "conv1"])])
+    assert "layer1.1.conv3 and 12 more layers; <code>Monitor" in text
     wide = table([("conv1", 200, *ORDERED[0][2:]), *ORDERED[1:]])
     text = html_page([Group(wide, pairs=pairs_of(wide))])
-    assert "of more than 128 maps" in text
+    assert "Of more than 128 maps" in text
     assert "conv1" not in {
         trace["meta"]["layer"] for trace in interactive([Group(wide, pairs=pairs_of(wide))])["pairs"]["data"]
     }
@@ -280,8 +343,9 @@ addEventListener("load", async () => {
   const heat = document.getElementById("pairs");
   if (heat) {
     found.heat = [heat.data[0].meta];
-    for (const id of ["pairs-layer", "measure", "moment"]) {
+    for (const id of ["pairs-layer", "measure", "moment", "run"]) {
       const choice = document.getElementById(id);
+      if (choice.options.length < 2) continue;
       choice.selectedIndex = 1; choice.dispatchEvent(new Event("change"));
       await until(() => JSON.stringify(heat.data[0].meta) !== JSON.stringify(found.heat.at(-1)));
       found.heat.push(heat.data[0].meta);
@@ -305,6 +369,18 @@ addEventListener("load", async () => {
   found.named = names.length;
   found.overlapping = boxes.filter((box, k) => k && box.top < boxes[k - 1].bottom - 1 && box.top > boxes[k - 1].top
     ).length;
+  found.width = innerWidth;
+  found.covered = [];
+  for (const plot of document.querySelectorAll(".plot")) {
+    const drawn = [...plot.querySelectorAll("text, .modebar")].filter((part) => !part.closest(".hoverlayer")
+      && (part.textContent || part.matches("div")));
+    const places = drawn.map((part) => part.getBoundingClientRect());
+    places.forEach((a, k) => places.slice(0, k).forEach((b, l) => {
+      const over = Math.min(a.right, b.right) - Math.max(a.left, b.left), up = Math.min(a.bottom, b.bottom)
+        - Math.max(a.top, b.top);
+      if (over > 1 && up > 2) found.covered.push([plot.id, drawn[l].textContent, drawn[k].textContent]);
+    }));
+  }
   const said = document.createElement("pre");
   said.id = "found"; said.textContent = JSON.stringify(found); document.body.append(said);
 });
@@ -368,17 +444,29 @@ def test_methods_orders_and_pairs_are_chosen_and_told_without_a_mouse(tmp_path):
     assert told["layers"][0] == ["Layer", "Shown", "Quantity", "Value", "±"]
     assert ["conv2", "true", "I(T;Y) (bits)", "3.000", "0.000"] in told["layers"]
     assert ["20", "fc2", "I(X;T) (bits)", "4.105", "0.007"] in told["curves"]
-    assert ["conv1 → conv2", "", "decrease of I(X;T) (bits)", "0.200", "0.000"] in told["differences"]
+    assert ["conv1 → conv2", "", "I(X;T) lost (bits)", "0.200", "0.000"] in told["differences"]
     head, *rows = told["pairs"]
     assert head[0] == "Maps"
     assert [row[0] for row in rows] == head[1:]
     assert [row[1 + k] for k, row in enumerate(rows)] == [""] * 6
     assert found["heat"] == [
-        {"measure": "tradeoff", "layer": "conv1", "moment": "step 20"},
-        {"measure": "tradeoff", "layer": "conv2", "moment": "step 20"},
-        {"measure": "nonredundant", "layer": "conv2", "moment": "step 20"},
-        {"measure": "nonredundant", "layer": "conv2", "moment": "step 10"},
+        {"measure": "tradeoff", "layer": "conv1", "moment": "step 20", "run": "1"},
+        {"measure": "tradeoff", "layer": "conv2", "moment": "step 20", "run": "1"},
+        {"measure": "nonredundant", "layer": "conv2", "moment": "step 20", "run": "1"},
+        {"measure": "nonredundant", "layer": "conv2", "moment": "step 10", "run": "1"},
     ]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium (apt-get install chromium)")
+@pytest.mark.parametrize("width", [500, 1100])
+def test_no_text_of_a_figure_lies_on_another(width, tmp_path):
+    frames = [table(deep(21)), table(deep(21)).assign(tradeoff=1.0)]
+    groups = grouped(frames, [RECORD] * 2, ["a"] * 2, [pairs_of(frame, k) for k, frame in enumerate(frames)])
+    found = visit(html_page(groups), tmp_path, f"--window-size={width},900")
+    assert found["faults"] == []
+    assert found["width"] == width
+    assert found["covered"] == []
+    assert [meta["run"] for meta in found["heat"]] == ["1"] * 4 + ["2"]
 
 
 def test_quantities_are_columns():

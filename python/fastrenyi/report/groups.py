@@ -25,8 +25,8 @@ View = tuple[str, float]
 class Group:
     """The table of one run, or the :func:`pooled` one of several seeds, and what it is called.
 
-    ``pairs`` is what ``Monitor.pairs()`` has kept of it, of several seeds that of the first, whose maps are not those
-    of another.
+    ``pairs`` is what ``Monitor.pairs()`` has kept of it, of several seeds with a column ``run``, counted from 1: the
+    maps of one are not those of another, so that there is no mean over them.
     """
 
     frame: pd.DataFrame
@@ -89,9 +89,23 @@ def grouped(
         frame = frames[places[0]]
         if len(places) > 1:
             frame = pooled([frames[place] for place in places], label)
-        kept = None if pairs is None else pairs[places[0]]
-        found.append(Group(frame, runs[places[0]], label, len(places), kept))
+        kept = [] if pairs is None else [pairs[place] for place in places]
+        found.append(Group(frame, runs[places[0]], label, len(places), _side_by_side(kept)))
     return found
+
+
+def by_run(pairs: pd.DataFrame) -> dict[int, pd.DataFrame]:
+    """Return what was kept of pairs by the number of the run, counted from 1."""
+    if "run" not in pairs:
+        return {1: pairs}
+    return {int(run): pairs[pairs["run"] == run] for run in dict.fromkeys(pairs["run"])}
+
+
+def _side_by_side(kept: Sequence[pd.DataFrame | None]) -> pd.DataFrame | None:
+    import pandas as pd
+
+    tables = [one.assign(run=run) for run, one in enumerate(kept, 1) if one is not None]
+    return pd.concat(tables, ignore_index=True) if tables else None
 
 
 def pooled(frames: Sequence[pd.DataFrame], label: str = "") -> pd.DataFrame:

@@ -16,7 +16,8 @@ import numpy as np
 
 from fastrenyi.report.canvas import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY
 from fastrenyi.report.findings import TOLERANCE, excess, layers, trace
-from fastrenyi.report.matrices import MEASURES, last_order, measures_of, scale
+from fastrenyi.report.groups import by_run
+from fastrenyi.report.matrices import last_order, measures_of, scale
 from fastrenyi.report.matrices import layers_of as layers_of_pairs
 from fastrenyi.table.inequalities import inequalities
 
@@ -30,6 +31,8 @@ Figure = dict[str, Any]
 #: Of the runs that are laid over: Okabe and Ito's colours, and marks for who sees none.
 COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY)
 MARKS = ("circle", "square", "diamond", "triangle-up", "x")
+_ON_BLACK = {BLUE: "#3d9ae0", SKY: "#a6d8f5"}
+_SHADES = 11  # of the colour bar of depth
 
 #: Quantities as plotly's HTML has them.
 NAMES = {
@@ -56,13 +59,19 @@ def interactive(groups: Sequence[Group]) -> dict[str, Figure]:
         "curves": _curves(groups) | {"told": "y"},
         "pairs": _pairs(groups) | {"told": "z"},
         "chains": _chains(groups, _levels, "{}") | {"told": "x"},
-        "differences": _chains(groups, _gaps, "decrease of {}") | {"told": "x"},
+        "differences": _chains(groups, _gaps, "{} lost") | {"told": "x"},
     }
 
 
 def steps_of(groups: Sequence[Group]) -> list[int]:
     """Return the steps that any of the runs was measured at."""
     return sorted({int(step) for group in groups for step in group.frame["step"]})
+
+
+def on_black(groups: Sequence[Group]) -> dict[str, str]:
+    """Return, for colours of these figures that are lost on black, those to draw in their place there."""
+    counts = (len(layers_of(groups)), _SHADES)
+    return _ON_BLACK | {_of_depth(k, count): _of_depth(k, count, black=True) for count in counts for k in range(count)}
 
 
 def layers_of(groups: Sequence[Group]) -> list[str]:
@@ -96,7 +105,7 @@ def _plane(groups: Sequence[Group]) -> Figure:
         depth = [names.index(name) for name in found]
         marker: dict[str, Any] = {"size": 11, "symbol": mark, "color": colour, "line": {"width": 1, "color": "#ffffff"}}
         if len(groups) == 1:
-            scale = [[k / 10, _of_depth(k, 11)] for k in range(11)]
+            scale = [[k / (_SHADES - 1), _of_depth(k, _SHADES)] for k in range(_SHADES)]
             marker |= {"color": depth, "colorscale": scale, "cmin": 0, "cmax": max(1, len(names) - 1),
                        "colorbar": _bar(names)}  # fmt: skip
         for step, traces in steps.items():
@@ -211,38 +220,48 @@ def _curves(groups: Sequence[Group]) -> Figure:
 
 
 def _pairs(groups: Sequence[Group]) -> Figure:
-    """A heat map of each layer, moment and measure, of which the page shows one; its maps stand in one order."""
+    """A heat map of each layer, run, moment and measure, of which the page shows one; its maps stand in one order."""
     traces: list[dict[str, Any]] = []
     for group in groups:
-        kept = group.pairs
-        if kept is None or kept.empty:
-            continue
+        kept = {} if group.pairs is None else by_run(group.pairs)
         moments = {step: name for name, step in group.run.moments_of(group.frame).items()}
-        for layer in layers_of_pairs(kept):
-            if len(kept.loc[kept["layer"] == layer, "pairwise"].iloc[0]) > MAPS:
-                continue
-            order = last_order(kept, layer)
-            names = [str(place) for place in order]
-            steps = sorted(moments.keys() & set(kept.loc[kept["layer"] == layer, "step"]))
-            found = {step: measures_of(kept, layer, step) for step in steps}
-            for measure in MEASURES:
-                look = scale([matrices[measure] for matrices in found.values()])
-                for step, matrices in found.items():
-                    traces.append(
-                        {"type": "heatmap", "x": names, "y": names, "zmin": look["low"], "zmax": look["high"],
-                         "z": [_numbers(row) for row in matrices[measure][np.ix_(order, order)]],
-                         "colorscale": _COLOURS[look["colours"]], "colorbar": {"thickness": 14, "outlinewidth": 0},
-                         "meta": {"measure": measure, "layer": f"{layer} {group.label}".strip(),
-                                  "moment": moments[step]},
-                         "hovertemplate": f"<b>{escape(layer)}</b> maps %{{y}} and %{{x}}: %{{z:.3f}} bits"
-                         "<extra></extra>"}
-                    )  # fmt: skip
-    layout = _layout(520)
-    layout["margin"]["b"] = 60
+        for run, its in kept.items():
+            rows = group.frame if group.seeds == 1 else group.frame[group.frame["batch"] == run - 1]
+            for layer in layers_of_pairs(its):
+                if len(its.loc[its["layer"] == layer, "pairwise"].iloc[0]) > MAPS:
+                    continue
+                order = last_order(its, layer)
+                names = [str(place) for place in order]
+                for step in sorted(moments.keys() & set(its.loc[its["layer"] == layer, "step"])):
+                    for measure, matrix in measures_of(its, layer, step).items():
+                        look = scale([matrix])
+                        traces.append(
+                            {"type": "heatmap", "x": names, "y": names, "zmin": look["low"], "zmax": look["high"],
+                             "z": [_numbers(row) for row in matrix[np.ix_(order, order)]],
+                             "colorscale": _COLOURS[look["colours"]], "colorbar": {"thickness": 14, "outlinewidth": 0},
+                             "meta": {"measure": measure, "layer": f"{layer} {group.label}".strip(),
+                                      "moment": moments[step], "run": str(run)},
+                             "name": _mean_of_pairs(rows, layer, measure, step),
+                             "hovertemplate": f"<b>{escape(layer)}</b> maps %{{y}} and %{{x}}: %{{z:.3f}} bits"
+                             "<extra></extra>"}
+                        )  # fmt: skip
+    layout = _layout(540)
+    layout["margin"] |= {"t": 60, "b": 60}  # the title stands under the buttons
+    layout["title"] = {"text": "", "x": 0, "xref": "paper", "y": 1, "yref": "paper", "yanchor": "bottom",
+                       "pad": {"b": 6}, "font": {"size": 13}}  # fmt: skip
     layout["xaxis"] = {"type": "category", "title": {"text": "feature map"}, "constrain": "domain", "showgrid": False}
     layout["yaxis"] = {"type": "category", "title": {"text": "feature map"}, "autorange": "reversed",
                        "scaleanchor": "x", "constrain": "domain", "showgrid": False}  # fmt: skip
     return {"data": traces, "layout": layout, "steps": {}}
+
+
+def _mean_of_pairs(frame: pd.DataFrame, layer: str, measure: str, step: int) -> str:
+    """Say what all pairs of a layer have on average, and with shuffled inputs, which is not known of each."""
+    true, null = (trace(frame, layer, name)["mean"].get(step) for name in (measure, f"{measure}_null"))
+    if true is None or not math.isfinite(true):
+        return ""
+    shuffled = "" if null is None or not math.isfinite(null) else f", with shuffled inputs {null:.3f}"
+    return f"all pairs: mean {true:.3f}{shuffled} bits"
 
 
 def _of_sample(frame: pd.DataFrame, layer: str, quantity: str) -> pd.Series[Any]:
@@ -266,6 +285,7 @@ def _chains(groups: Sequence[Group], draw: Callable[..., list[dict[str, Any]]], 
                 said = {"xaxis": f"x{axis}", "showlegend": False, "legendgroup": group.label}
                 traces += [said | one for one in draw(here, rows, names, quantity, place, len(groups), group.label)]
     layout = _two(names, ("mi_input", "mi_error"), steps, words)
+    layout["margin"]["t"] = 60  # the names of the chains stand under the buttons
     layout["annotations"] = [
         {"text": f"{chain} chain", "xref": f"x{axis} domain", "x": 0, "xanchor": "left", "yref": "paper", "y": 1,
          "yanchor": "bottom", "showarrow": False}
@@ -323,10 +343,12 @@ def _gaps(
 
 def _two(names: list[str], quantities: tuple[str, str], steps: dict[int, list[Any]], words: str) -> dict[str, Any]:
     """The layout of two panels in which each layer is a row; the axes do not move with the step."""
+    everything = [one for traces in steps.values() for one in traces]
     layout = _layout(max(170, _ROW * len(names)) + 150)
+    if not any(one["showlegend"] for one in everything):
+        layout["margin"]["b"] = 60
     layout["yaxis"] = {"tickvals": list(range(len(names))), "ticktext": [escape(name) for name in names],
                        "range": [len(names) - 0.4, -0.6], "automargin": True, "zeroline": False}  # fmt: skip
-    everything = [one for traces in steps.values() for one in traces]
     for axis, quantity, domain in zip(("", "2"), quantities, ([0, 0.48], [0.52, 1]), strict=True):
         drawn = [one for one in everything if one["xaxis"] == f"x{axis}"]
         layout[f"xaxis{axis}"] = {"title": {"text": f"{words.format(NAMES[quantity])} (bits)"}, "domain": domain,
@@ -365,12 +387,12 @@ def _bar(names: list[str]) -> dict[str, Any]:
     }
 
 
-def _of_depth(depth: int, count: int) -> str:
-    """Return a layer's colour: of viridis the part that stands out on white and on black."""
+def _of_depth(depth: int, count: int, *, black: bool = False) -> str:
+    """Return a layer's colour: of viridis the part that stands out on white, or on black."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    return to_hex(colormaps["viridis"](0.25 + 0.6 * depth / max(1, count - 1)))
+    return to_hex(colormaps["viridis"]((0.4 if black else 0.0) + 0.6 * depth / max(1, count - 1)))
 
 
 def _told(label: str) -> str:
@@ -390,8 +412,7 @@ def _bars(values: Any, colour: str) -> dict[str, Any]:
 
 
 def _faint(colour: str, alpha: float = 0.45) -> str:
-    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{alpha})"
+    return f"{colour}{round(255 * alpha):02x}"
 
 
 def _numbers(values: Any) -> list[float | None]:

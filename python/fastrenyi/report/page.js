@@ -2,13 +2,17 @@
 (() => {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const at = (id) => document.getElementById(id);
-  const views = read("views"), steps = read("steps"), names = read("quantities");
+  const views = read("views"), steps = read("steps"), names = read("quantities"), onBlack = read("on-black");
   const slider = at("step"), said = at("step-said"), method = at("method"), order = at("order");
   const config = { responsive: true, displaylogo: false, toImageButtonOptions: { format: "svg" },
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
   const few = 8; // curves: of more layers together, bands would hide each other
   let figures = views[0].figures;
 
+  const prefersDark = matchMedia("(prefers-color-scheme: dark)");
+  const isDark = () => (document.documentElement.style.colorScheme || (prefersDark.matches ? "dark" : "light")) === "dark";
+  const coloured = (data) => isDark() ? JSON.parse(JSON.stringify(data).replace(/(?<=")#[0-9a-f]{6}/g,
+    (colour) => onBlack[colour] ?? colour)) : data;
   const theme = () => {
     const page = getComputedStyle(document.body);
     const axis = { gridcolor: getComputedStyle(document.querySelector("hr")).borderTopColor, zerolinecolor: page.color,
@@ -29,8 +33,12 @@
       figure.layout.yaxis.title.text = names[quantity] + (quantity.endsWith("_share") ? "" : " (bits)");
       return crowded ? wanted.filter((trace) => trace.mode === "lines+markers") : wanted;
     },
-    pairs: (figure) => figure.data.filter(({ meta }) => meta.layer === at("pairs-layer").value
-      && meta.measure === at("measure").value && meta.moment === at("moment").value),
+    pairs: (figure) => {
+      const wanted = figure.data.filter(({ meta }) => meta.layer === at("pairs-layer").value && meta.run === at("run").value
+        && meta.measure === at("measure").value && meta.moment === at("moment").value);
+      figure.layout.title.text = wanted[0]?.name ?? "";
+      return wanted;
+    },
   };
   const nothing = { height: 120, xaxis: { visible: false }, yaxis: { visible: false }, annotations: [{ showarrow: false,
     text: "not measured, or not kept", xref: "paper", yref: "paper", x: 0.5, y: 0.5 }] };
@@ -49,7 +57,7 @@
       const data = shown(name);
       tell(name, data);
       const layout = data.length ? figures[name].layout : nothing;
-      return Plotly.react(at(name), data, { ...layout, template }, config);
+      return Plotly.react(at(name), coloured(data), { ...layout, template }, config);
     }));
   };
 
@@ -103,14 +111,12 @@
     waiting = true;
     requestAnimationFrame(() => { waiting = false; draw(moving); });
   });
-  for (const [name, ids] of Object.entries({ curves: ["quantity", "layer"], pairs: ["pairs-layer", "measure", "moment"] })) {
+  for (const [name, ids] of Object.entries({ curves: ["quantity", "layer"], pairs: ["pairs-layer", "measure", "moment", "run"] })) {
     if (at(name)) for (const id of ids) at(id).addEventListener("change", () => draw([name]));
   }
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  dark.addEventListener("change", all);
+  prefersDark.addEventListener("change", all);
   at("theme").addEventListener("click", () => {
-    const now = document.documentElement.style.colorScheme || (dark.matches ? "dark" : "light");
-    document.documentElement.style.colorScheme = now === "dark" ? "light" : "dark";
+    document.documentElement.style.colorScheme = isDark() ? "light" : "dark";
     all();
   });
   orders();

@@ -14,8 +14,8 @@ from plotly.offline import get_plotlyjs
 
 from fastrenyi.report.canvas import COLUMNS, FORMATS, Column, Format, content
 from fastrenyi.report.findings import SYMBOLS, Finding, excess, findings, layers, layers_with_maps, trace
-from fastrenyi.report.groups import Group, View, views_of
-from fastrenyi.report.interactive import MAPS, NAMES, Figure, interactive, layers_of, steps_of
+from fastrenyi.report.groups import Group, View, by_run, views_of
+from fastrenyi.report.interactive import MAPS, NAMES, Figure, interactive, layers_of, on_black, steps_of
 from fastrenyi.report.matrices import MEASURES, pairs_of_maps
 from fastrenyi.report.methods import ERRORS, methods
 from fastrenyi.report.plots import FIGURES, comparison
@@ -32,6 +32,7 @@ TITLE = "What the layers of a network know"
 
 # Findings that are read at once; of more, those that are about all layers, which come first, are.
 _AT_ONCE, _ABOUT_ALL = 12, 5
+_NAMED = 6  # layers that are named of those without matrices
 
 _HERE = Path(__file__).parent
 
@@ -55,10 +56,11 @@ _FIGURES = {
     "curves": (
         "Over training",
         "Curves over training steps of the chosen quantity, for all layers or one.",
-        "The quantity chosen above, with a band of one standard deviation and, dashed, the same with shuffled samples. "
-        "Of more than eight curves the bands are left out: choose a layer. Trade-off is the mean, over pairs of maps, "
-        "of redundancy minus synergy; non-redundant are both unique parts and twice the synergy. Of wide layers the "
-        "pairs are a sample, the same one throughout. Shares contain the null.",
+        "The quantity chosen above, with a band of one standard deviation and, dashed, the same with shuffled "
+        "samples. Of more than eight curves the bands are left out: choose a layer. S(T) is a layer's entropy. "
+        "Trade-off is the mean, over pairs of maps, of redundancy minus synergy; non-redundant are both unique parts "
+        "and twice the synergy. Of wide layers the pairs are a sample, the same one throughout. Shares contain the "
+        "null.",
     ),
     "pairs": (
         "Map by map",
@@ -67,20 +69,22 @@ _FIGURES = {
         "I(X;{Ti,Tj}): what both maps tell of the input, less what only the two together do. Non-redundant information "
         "is 2 I(X;{Ti,Tj}) − I(X;Ti) − I(X;Tj): what either tells alone, and twice what only the two together do. "
         "Redundancy and synergy apart cannot be known from these informations. In bits, mean over the probe "
-        "minibatches, of the first run where there are seeds; means over all pairs are the curves above, and as there, "
-        "what shuffled inputs give is among them. Maps are ordered by average linkage, where two are as far apart as "
-        "their redundancy − synergy at the last step is below the layer's largest, and the leaves of the tree stand in "
-        "the optimal order. Colours span all moments of a layer; they part at zero where there are both signs.",
+        "minibatches. Above the matrix stands the mean over its pairs, and what it is with shuffled inputs; of single "
+        "pairs no null is measured, so that of a cell it is not known how much of it shuffled inputs would give too, "
+        "nor of two cells whether chance alone makes them differ. Maps are ordered by average linkage, where two are "
+        "as far apart as their redundancy − synergy at the last step is below the layer's largest, and the leaves of "
+        "the tree stand in the optimal order. Colours span the matrix that is shown; they part at zero where there are "
+        "both signs. Each seed is a run with maps of its own, which are not averaged.",
     ),
     "chains": (
         "The two data-processing chains",
         "Two dot plots over the layers: the informations of the forward and of the backward chain, joined by links.",
-        "Left, the forward chain: a layer cannot know more about the input than one through which all that it gets has "
-        "come. Right, the backward chain: the gradients of the loss with respect to the layers hold less and less "
-        "about the gradient at the output. A line joins two layers where that must hold, and is dotted and red where "
-        "it goes up by more than two errors of the difference. Strokes are the same with shuffled samples: a chain "
-        "that these keep as well says nothing of the data. The estimator guarantees neither chain, and the "
-        "backward one is a theorem in linear networks alone.",
+        "Left, the forward chain: a layer cannot know more about the input than one through which all that it gets "
+        "has come. Right, the backward chain: δi is the gradient of the loss with respect to layer i, δK that of the "
+        "last layer, of which those before it hold less and less. A line joins two layers where that must hold, and "
+        "is dotted and red where it goes up by more than two errors of the difference. Strokes are the same with "
+        "shuffled samples: a chain that these keep as well says nothing of the data. The estimator guarantees "
+        "neither chain, and the backward one is a theorem in linear networks alone.",
     ),
     "differences": (
         "What each link of the chains loses",
@@ -168,7 +172,7 @@ def _for_paper(groups: Sequence[Group], column: Column) -> dict[str, Any]:
     (group,) = groups
     drawn = {name: draw(group.frame, group.run, column=column) for name, draw in FIGURES.items()}
     if group.pairs is not None and not group.pairs.empty:
-        drawn[PAIRS] = pairs_of_maps(group.pairs, column=column)
+        drawn[PAIRS] = pairs_of_maps(next(iter(by_run(group.pairs).values())), column=column)
     return drawn
 
 
@@ -197,7 +201,8 @@ def html_page(groups: Sequence[Group], title: str = TITLE) -> str:
 <p>{_choices(views)} <button id="theme" type="button">Light or dark</button></p>
 <hr>
 <h2>What was found</h2>
-<p>Computed from the table. Information is in bits; what a layer knows is the excess over the null, the same information
+<p>Computed from the table. <i>X</i> is the input, <i>T</i> what a layer puts out, <i>Y</i> the label, <i>I</i> a mutual
+information and <i>S</i> an entropy, in bits; what a layer knows is the excess over the null, the same information
 with shuffled samples. Green marks what is shown, orange what is not, grey what cannot be told.</p>
 {each(_found)}
 <h2>Figures</h2>
@@ -222,6 +227,7 @@ not.</p></noscript>
 {_data("views", [{"method": m, "order": str(a), "figures": f} for (m, a), f in zip(views, drawn, strict=True)])}
 {_data("steps", steps)}
 {_data("quantities", NAMES)}
+{_data("on-black", on_black(groups))}
 <script>{script}</script>
 </body>
 </html>
@@ -302,7 +308,7 @@ def _finding(one: Finding) -> str:
         False: ("no", "not shown"),
         None: ("open", ""),
     }[one.shown]
-    text = escape(one.text).replace(SYMBOLS["backward"], ERRORS)
+    text = _printed(escape(one.text)).replace(SYMBOLS["backward"], ERRORS)
     shown = f' <span class="verdict">({verdict})</span>' if verdict else ""
     return f'<li class="{mark}"><h3>{escape(one.title)}{shown}</h3><p>{text}</p></li>'
 
@@ -317,12 +323,12 @@ def _figure(name: str, drawn: Sequence[Mapping[str, Figure]], groups: Sequence[G
         choice = _select("quantity", "Quantity", [one for one in NAMES if one in measured], _PLAIN)
         choice += _select("layer", "Layer", list(every), every)
     elif name == "pairs":
-        more = "".join(f"<p>{words}</p>" for words in _without_pairs(groups))
+        more = "".join(f'<p class="note">{words}</p>' for words in _without_pairs(groups))
         if not metas:
             return f"<figure><h3>{escape(title)}</h3>{more}</figure>"
-        of = {key: list(dict.fromkeys(meta[key] for meta in metas)) for key in ("layer", "measure", "moment")}
+        of = {key: list(dict.fromkeys(meta[key] for meta in metas)) for key in ("layer", "measure", "moment", "run")}
         choice = _select("pairs-layer", "Layer", of["layer"]) + _select("measure", "Measure", of["measure"], MEASURES)
-        choice += _select("moment", "Moment", of["moment"][::-1])
+        choice += _select("moment", "Moment", of["moment"][::-1]) + _select("run", "Run", of["run"])
     return (
         f'<figure><h3>{escape(title)}</h3><p>{choice}</p><div class="plot" id="{name}" role="group" '
         f'aria-label="{escape(alt, quote=True)}"></div><figcaption>{escape(caption)}</figcaption>{more}'
@@ -339,18 +345,30 @@ def _without_pairs(groups: Sequence[Group]) -> Iterator[str]:
     for group in groups:
         kept = group.pairs if group.pairs is not None else group.frame[:0]
         sampled = [escape(name) for name in layers_with_maps(group.frame) if name not in set(kept["layer"])]
-        maps = group.frame.loc[group.frame["layer"].isin(kept["layer"]) & (group.frame["channels"] > MAPS), "layer"]
+        wide = group.frame["layer"].isin(kept["layer"]) & (group.frame["channels"] > MAPS)
+        maps = [escape(name) for name in dict.fromkeys(group.frame.loc[wide, "layer"])]
         label = f"{escape(group.label)}: " if group.label else ""
         if sampled:
             yield (
-                f"{label}not kept of {', '.join(sampled)}; <code>Monitor(..., keep_pairs=True)</code> keeps layers of "
+                f"{label}Not kept of {_some(sampled)}; <code>Monitor(..., keep_pairs=True)</code> keeps layers of "
                 "which all pairs are measured, <code>max_pairs=None</code> measures them."
             )
-        if len(maps):
+        if maps:
             yield (
-                f"{label}of more than {MAPS} maps, and so in <code>Monitor.pairs()</code> and the figure for paper "
-                f"alone: {', '.join(map(escape, dict.fromkeys(maps)))}."
+                f"{label}Of more than {MAPS} maps, and so in <code>Monitor.pairs()</code> and the figure for paper "
+                f"alone: {_some(maps)}."
             )
+
+
+def _some(names: Sequence[str]) -> str:
+    """Name a few, and say how many more there are; the page's choice of layers has all the others."""
+    more = len(names) - _NAMED
+    return ", ".join(names) if more <= 1 else f"{', '.join(names[:_NAMED])} and {more} more layers"
+
+
+def _printed(text: str) -> str:
+    """Return text with minus signs in place of the hyphens before numbers."""
+    return re.sub(r"(?<![\w.\-])-(?=\d)", "−", text)
 
 
 def _last(group: Group) -> str:
@@ -378,12 +396,12 @@ def _last(group: Group) -> str:
 
 def _number(row: pd.DataFrame) -> str:
     mean, std = row["mean"].item(), row["std"].item()
-    return "-" if math.isnan(mean) else f"{mean:.3f} ± {std:.3f}"
+    return "-" if math.isnan(mean) else _printed(f"{mean:.3f} ± {std:.3f}")
 
 
 def _above(row: pd.DataFrame) -> str:
     mean, error = row["mean"].item(), row["error"].item()
-    return "" if math.isnan(mean) else f"<br>{mean:+.3f} ± {error:.3f}"
+    return "" if math.isnan(mean) else _printed(f"<br>{mean:+.3f} ± {error:.3f}")
 
 
 def _log(group: Group) -> str:
@@ -406,7 +424,7 @@ def _table(caption: str, head: list[str], rows: list[list[str]]) -> str:
         for first, *rest in rows
     )
     return (
-        f'<div class="wide" tabindex="0"><table><caption>{escape(caption)}</caption>'
+        f'<div class="wide" tabindex="0"><table><caption><span>{escape(caption)}</span></caption>'
         f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
