@@ -295,3 +295,16 @@ def test_select_in_capture():
         frt.capture(model, "attention", select={"attention": lambda out: out}),
     ):
         model(x)
+
+
+@pytest.mark.parametrize("library", ["timm.layers.norm", "torchvision.models.convnext"])
+def test_a_norm_of_another_library_that_puts_features_second(library):
+    class LayerNorm2d(nn.LayerNorm):
+        __module__, __qualname__ = library, "LayerNorm2d"
+
+        def forward(self, x):
+            return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), LayerNorm2d(4), nn.Flatten(), nn.Linear(4 * 36, 3)).double()
+    rows = frt.Monitor(model, [(randn(N, 1, 8, 8), Y)], layers=["1"]).measure(0)
+    assert (rows["channel_dim"][0], rows["channels"][0]) == (1, 4)

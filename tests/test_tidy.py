@@ -238,6 +238,17 @@ def test_arrays_as_a_file(tmp_path):
         assert again["activation"].astype(str).to_numpy().tolist() == ["relu", ""]
 
 
+def test_no_rows_are_arrays_of_no_places(monitors):
+    pytest.importorskip("xarray")
+    for whole in (monitors["one"].frame(), tidy(monitors)):
+        some, none = to_xarray(whole), to_xarray(whole[:0])
+        assert set(none.sizes) == set(some.sizes)
+        assert set(none.sizes.values()) == {0}
+        assert set(none.variables) == set(some.variables)
+        assert none["mi_target"].attrs == some["mi_target"].attrs
+        assert to_xarray(whole[:0]).mi_target.mean().isnull()
+
+
 def test_wrong_tables_are_named(monitors):
     pytest.importorskip("xarray")
     with pytest.raises(TypeError, match=r"^frame: expected a pandas DataFrame.*, got 'run.db'"):

@@ -119,7 +119,7 @@ def to_xarray(frame: pd.DataFrame) -> xr.Dataset:
         A variable for each column, of dimensions (run,) step, batch, layer, method, alpha; layers in the order of
         execution. What describes a layer or a run (depth, channels, seed, ...) are coordinates along layer, run or
         both, if they say it all. In bits where the attribute units says so. Where there is no row numbers are NaN,
-        words "", and True and False become 1 and 0.
+        words "", and True and False become 1 and 0. Of a table without rows the same variables, of no places.
 
     Raises
     ------

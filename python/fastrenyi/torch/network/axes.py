@@ -20,7 +20,11 @@ _LAST = (
     nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerDecoderLayer, nn.Transformer,
 )  # fmt: skip
 # Of other libraries, which are not imported to find out.
-_SECOND_ELSEWHERE = {"torch.ao.nn.quantized.modules.conv._ConvNd"}
+_SECOND_ELSEWHERE = {
+    "timm.layers.norm.LayerNorm2d",
+    "torch.ao.nn.quantized.modules.conv._ConvNd",
+    "torchvision.models.convnext.LayerNorm2d",
+}
 _LAST_ELSEWHERE = {
     "torch.ao.nn.quantized.modules.linear.Linear",
     "torch_geometric.nn.conv.message_passing.MessagePassing",
