@@ -160,6 +160,7 @@ def test_a_rerun_makes_what_is_missing(
     monkeypatch.setattr(runs, "_made", nothing)
     pd.testing.assert_frame_equal(studied("filters", out, "--maps", "1,2", "--settings", "default,paper"), table)
     fewer = studied("filters", out, "--maps", "2", "--seeds", "1")
+    assert ", one seed\n" in next(out.glob("*.md")).read_text(encoding="utf-8")
     assert len(fewer) == 2 * 5
 
 

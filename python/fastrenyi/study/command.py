@@ -116,9 +116,10 @@ def run(name: str, given: Mapping[str, Any]) -> list[Path]:
                 sys.stdout.flush()  # a reader behind a pipe sees each run when it is done
                 bar.update()
         frames = _kept(plan, planned, settings)
+    several = f"{options.seeds} seeds (mean ± standard deviation over them)"
     title = (
         f"# {name}: {options.net} on {options.data}, {plan.train} images, {options.epochs} epochs, "
-        f"{options.seeds} seeds (mean ± standard deviation over them)\n\n"
+        f"{several if options.seeds > 1 else 'one seed'}\n\n"
     )
     return _written(study, title, pd.concat(frames.values(), ignore_index=True), options.out)
 
