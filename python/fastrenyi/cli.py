@@ -1,4 +1,4 @@
-"""The command line: ``fastrenyi demo | study | report | export | bench | info``, also as ``python -m fastrenyi``.
+"""The command line: ``fastrenyi demo | study | representations | report | export | bench | info``, or ``python -m``.
 
 What needs torch or matplotlib is imported by the command that needs it, so that ``fastrenyi info`` is quick
 and works without them.
@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 
 from fastrenyi.study import arguments as study
+from fastrenyi.study import language_arguments as language
 
 _LIBRARIES = {
     "numpy": "numpy",
@@ -37,11 +38,13 @@ _OPTIONAL = {
     "PIL",
     "tqdm",
     "rich",
+    "transformers",
     "threadpoolctl",
 }
 _EXTRA = {
     "demo": "fastrenyi[demo]",
     "study": "fastrenyi[demo]",
+    "representations": "fastrenyi[language]",
     "report": "fastrenyi[report]",
     "export": "fastrenyi[report]",
     "bench": "fastrenyi[bench]",
@@ -72,6 +75,8 @@ def _run(given: list[str]) -> int:
             _demo(options)
         elif options.command == "study":
             _study(options)
+        elif options.command == "representations":
+            _representations(options)
         elif options.command == "report":
             _report(options)
         elif options.command == "export":
@@ -95,6 +100,8 @@ def _run(given: list[str]) -> int:
         if options.command == "demo":
             again = [word for word in given if word not in ("--resume", "--overwrite")]
             print(f"; continue with: {shlex.join(['fastrenyi', *again, '--resume'])}", file=sys.stderr, end="")
+        elif options.command == "representations":
+            print("; the same command goes on behind the last minibatch", file=sys.stderr, end="")
         elif options.command == "study":
             print("; the same command goes on from the runs that are done", file=sys.stderr, end="")
         print(file=sys.stderr)
@@ -115,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fastrenyi {metadata.version('fastrenyi')}")
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="demo | study | report | export | bench | info"
+        dest="command", required=True, metavar="demo | study | representations | report | export | bench | info"
     )
 
     demo = commands.add_parser(
@@ -151,6 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     study.add_to(commands)
+    language.add_to(commands)
 
     report = commands.add_parser(
         "report", help="draw figures and write the page from the tables of Monitors", allow_abbrev=False
@@ -226,6 +234,13 @@ def _study(options: argparse.Namespace) -> None:
 
     written = command.run(options.study, study.given(options))
     print(f"tables: {', '.join(map(str, written))}")
+
+
+def _representations(options: argparse.Namespace) -> None:
+    from fastrenyi.study.language import Options, run
+
+    given = language.given(options)
+    print(f"written: {', '.join(map(str, run(Options(**given))))}")
 
 
 def _report(options: argparse.Namespace) -> None:

@@ -20,7 +20,7 @@ from fastrenyi.table.writer import Writer, writer
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Store", "path_of"]
+__all__ = ["Store", "agree", "path_of"]
 
 _INFORMATIVE = {"version"}  # settings that may change from one run to the next
 
@@ -168,13 +168,14 @@ class Store:
             return
         if (self.path.exists() or self._head != database.EMPTY) and database.head(self.path) != self._head:
             frame, kept, self._head, self._checksum = database.read(self.path)
-            _agree(self.path, kept, self.settings)
+            agree(self.path, kept, self.settings)
             self._frames, self._steps = [table([])], set()
             self._add(frame)
         self._seen = self._writer.turns
 
 
-def _agree(path: Path, kept: dict[str, Any], settings: dict[str, Any]) -> None:
+def agree(path: Path, kept: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Refuse to go on with other settings than those a file was begun with."""
     names = sorted((kept.keys() | settings.keys()) - _INFORMATIVE)
     different = [
         f"{name} was {kept.get(name)!r} and is {settings.get(name)!r}"

@@ -16,9 +16,10 @@ from fastrenyi.torch.inequalities import inequalities
 from fastrenyi.torch.methods import BINNED, PAPER, TENSOR
 from fastrenyi.torch.monitor import Monitor
 from fastrenyi.torch.network.capture import Activations, capture
+from fastrenyi.torch.representations import representations
 from fastrenyi.torch.scalars import scalars, write_scalars
 
 __all__ = [
     "BINNED", "PAPER", "TENSOR", "Activations", "Average", "Monitor", "capture", "inequalities", "losses", "pairs",
-    "scalars", "tidy", "to_xarray", "write_scalars",
+    "representations", "scalars", "tidy", "to_xarray", "write_scalars",
 ]  # fmt: skip

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple, TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,6 +18,7 @@ from fastrenyi.torch.network.flow import Flow
 from fastrenyi.torch.network.hook import Hook
 from fastrenyi.torch.network.reading import Reading
 from fastrenyi.torch.network.structure import chosen, mapped, tensors
+from fastrenyi.torch.network.undisturbed import undisturbed
 
 __all__ = ["Links", "Loss", "Pass", "default_loss", "run"]
 
@@ -118,7 +117,7 @@ def run(
     unmade = linked is None and not any(tensor.is_inference() for _, tensor in _tensors(model))
     recorded = loss is not None or unmade
     flow = Flow() if linked is None else None
-    with _undisturbed(model), torch.set_grad_enabled(recorded):
+    with undisturbed(model), torch.set_grad_enabled(recorded):
         sides = False if loss is None else errors_at, activations
         with ExitStack() as stack:
             sources = _Sources(n, reading.batch_dim, recorded, flow)
@@ -143,7 +142,7 @@ def run(
     del output, answer, value, sources, flow  # and with them autograd's graph
     doubtful: list[str] = []
     if linked is None:
-        with _undisturbed(model), torch.no_grad():
+        with undisturbed(model), torch.no_grad():
             axes, doubtful = sample_axes(model, reading, inputs, n, activations, acts)
             ways = {target: source for target, source in ways.items() if target in axes and source in axes}
             if ways:
@@ -312,42 +311,3 @@ def _check_loss(value: object) -> None:
         _check.value_error("loss", "a scalar tensor", f"shape {tuple(value.shape)}", "sum it over samples")
     if not value.requires_grad:
         _check.value_error("loss", "a differentiable function of the output", "no gradient", "pass errors=False")
-
-
-@contextmanager
-def _undisturbed(model: nn.Module) -> Iterator[None]:
-    """Eval mode inside, and afterwards the modes, the buffers and the random states from before."""
-    modes = {module: module.training for module in model.modules()}
-    buffers = [
-        (module, name, buffer, buffer.detach().clone())
-        for module in modes
-        for name, buffer in module._buffers.items()
-        if buffer is not None and not nn.parameter.is_lazy(buffer)
-    ]
-    # A model may draw from any of these; NumPy's global state is not ours.
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    cuda = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
-    try:
-        # The flags themselves: train() and eval() can be overridden, and one need not undo the other.
-        for module in modes:
-            module.training = False
-        with torch.random.fork_rng(cuda), torch.inference_mode(False):
-            yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-        for module, name, buffer, values in buffers:
-            _restore(module, name, buffer, values)
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
-
-
-def _restore(module: nn.Module, name: str, buffer: Tensor, values: Tensor) -> None:
-    """Give a module its buffer back, the same tensor with the same values."""
-    current = module._buffers.get(name)
-    if current is None or (current.shape, current.dtype) != (values.shape, values.dtype):
-        return  # a cache that grew: plain attributes that we do not know may tell its size
-    module._buffers[name] = buffer
-    if buffer.layout == torch.strided and torch.equal(as_bytes(buffer.detach()), as_bytes(values)):
-        return
-    buffer.data.copy_(values)  # .data: a graph of the training that holds an untouched buffer stays valid
