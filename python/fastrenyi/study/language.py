@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from fastrenyi import _check
 from fastrenyi.report.representations import representations as draw
 from fastrenyi.table import files
 from fastrenyi.table.prompts import Layer, by_layer, differences
@@ -50,6 +51,8 @@ class Options:
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise ValueError(f"--{name.replace('_', '-')}: expected at least 1, got {number}")
+        _check.orders(list(self.alpha))
+        _check.unit(self.base)
         if self.out.exists() and not self.out.is_dir():
             raise ValueError(f"--out: {self.out} is a file; name a folder")
         for what, folder in (("MODEL", self.model), ("--against", self.other)):

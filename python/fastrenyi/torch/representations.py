@@ -133,9 +133,9 @@ def representations(
     a prompt and layer O(n d m + m^3), m the smaller of n and d; of a layer the same with n prompts, dime O(10 n^3).
     Computed in the precision of the states, at least single; what is of all prompts in double.
 
-    The released harness of Skean et al. sets negative products of tokens to zero before it takes the spectrum, which is
-    not done here. Source: Skean et al., arXiv 2502.02013; Wei et al. (Diff-eRank), NeurIPS 2024; Garrido et al.
-    (RankMe), arXiv 2210.02885.
+    The released harness of Skean et al. sets negative products of tokens to zero before it takes the spectrum, and
+    takes the curvature of absolute cosines: neither is done here. Source: Skean et al., arXiv 2502.02013; Wei et al.
+    (Diff-eRank), NeurIPS 2024; Garrido et al. (RankMe), arXiv 2210.02885.
 
     Examples
     --------
