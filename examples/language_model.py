@@ -93,7 +93,7 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
     """Run the example; return the table of all networks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("representations.png"), help="the figure")
-    parser.add_argument("--prompts", type=int, default=500)
+    parser.add_argument("--prompts", type=int, default=300)
     parser.add_argument("--batch-size", type=int, default=25)
     parser.add_argument("--seed", type=int, default=0, help="of the untrained weights, of words left out and shuffled")
     given = parser.parse_args(arguments)

@@ -44,9 +44,9 @@ def _of_views(vectors: Tensor, kernel: Kernel, orders: Sequence[float]) -> Itera
         return
     a, b = vectors.unbind(1)
     spread = _spread(a) and _spread(b)
-    dime = fr.dime(fr.gram(a, kernel), fr.gram(b, kernel), alpha=list(orders), base=math.e) if spread else None
+    told = fr.dime(fr.gram(a, kernel), fr.gram(b, kernel), alpha=list(orders), base=math.e) if spread else None
     for place, alpha in enumerate(orders):
-        yield "dime", alpha, math.nan if dime is None else float(dime[place])
+        yield "dime", alpha, math.nan if told is None else float(told[place])
     yield "infonce", math.nan, float(fr.infonce(a, b, base=math.e))
 
 
