@@ -128,6 +128,11 @@ def of_torch() -> dict[str, Call]:
         "losses.MatrixSSLLoss()": Call(losses.MatrixSSLLoss().forward, {"a": features, "b": features}),
         "Average": Call(frt.Average, {"measure": torch.sum}),
         "Average.update": Call(average, {"measure": torch.ones(())}, spared={"measure": _any_number}),
+        "representations": Call(
+            frt.representations,
+            {"model": torch.nn.Identity(), "batches": [torch.from_numpy(X).float().reshape(2, 3, -1)]},
+            spared={"layers": is_function, "output": is_function, "mask": is_function, "store": is_path},
+        ),
         "capture": Call(captured, {"model": model}, spared={"layers": is_function}),
         "Monitor": Call(
             frt.Monitor,
