@@ -38,8 +38,9 @@ def curvature(x: ArrayT) -> ArrayT:
     |u - v| and |u + v| of steps of length one, which loses no digits of small ones; of 0 and pi there is no gradient.
     Cost O(n d). Half precision is computed in single.
 
-    Conventions elsewhere: the harness of Skean et al., arXiv 2502.02013, takes the angle between neighbouring tokens of
-    length one, not between steps, and divides by log d.
+    Conventions elsewhere: of the harness of Skean et al., arXiv 2502.02013, one version takes the angle between
+    neighbouring tokens of length one, not between steps, the later one the absolute cosine of steps, so that its angles
+    are at most pi / 2.
     Source: Hosseini and Fedorenko, NeurIPS 2023.
 
     Examples
