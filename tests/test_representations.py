@@ -218,7 +218,7 @@ def test_every_number_is_that_of_plain_numpy(model: Any, batches: list[Any], bas
                     logs = np.log(values)
                     mean, error = np.exp(logs.mean()), np.exp(logs.mean()) * logs.std(ddof=1) / 3
                 assert row.value == pytest.approx(mean, rel=1e-6 if alpha < 1 else 1e-8)
-                assert row.standard_error == pytest.approx(error, rel=1e-6)
+                assert row.standard_error == pytest.approx(error, rel=1e-4 if alpha < 1 else 1e-6)
             for name, value in together.items():
                 # Below order one the rounding of what centring has made zero counts by its root.
                 close = 1e-6 if name == "rank_me" or alpha < 1 else 1e-8
