@@ -155,13 +155,20 @@ def test_every_measure_is_fuzzed() -> None:
         "cauchy_schwarz_divergence",
         "cauchy_schwarz_information",
         "coding_rate",
+        "curvature",
+        "dime",
         "effective_rank",
+        "eigenscore",
+        "graph_gram",
+        "infonce",
+        "lidar",
         "logdet_entropy",
         "participation_ratio",
         "relative_entropy",
+        "spectral_slope",
         "stable_rank",
         "vendi_score",
-    }  # which test_family.py holds against the reference
+    }  # which test_family.py and those beside it hold against the reference
     functions = {name for name in fr.__all__ if name[0].islower() and name != "__version__"}
     assert functions <= measured | others | {"permutation_test"}
 

@@ -109,8 +109,8 @@ def test_labels_have_lengths_too() -> None:
 @pytest.mark.parametrize("shape", [(9, 4), (4, 9), (5, 5), (1, 3), (3, 1)], ids=str)
 @pytest.mark.parametrize("center", [None, "samples", "both"])
 def test_the_smaller_side_has_the_same_spectrum(shape: tuple[int, int], center: Any, nx: Nx, draw: Draw) -> None:
-    if center and 1 in shape:
-        pytest.skip("nothing is left")
+    if 1 in shape:  # of which nothing would be left
+        center = None
     x = nx.array(draw.samples(2, *shape))
     side = {side: fr.gram(x, fr.Linear(center, side=side)) for side in ("samples", "features", "smaller")}
     assert [a.shape[-1] for a in side.values()] == [*shape, min(shape)]
