@@ -1,7 +1,7 @@
 #include "cpu/batched_spectra.hpp"
 
 #include <algorithm>
-#include <numeric>
+#include <utility>
 #include <vector>
 
 #include "common/interruption.hpp"
@@ -20,6 +20,9 @@ void by_band(Eigenvalues<T>& solver, const Lane<T>& item, index_t n, const Symme
     solver.solve(values);
 }
 
+/// Up to this order a lane is a matrix, however many there are.
+constexpr index_t lanes_order = 64;
+
 /// Padded matrices are solved together, as if of one order, if theirs are within this share of it.
 constexpr index_t similar_orders = 8;
 
@@ -33,7 +36,7 @@ enum class Way {
 /// ones leave the cache. The choice must not depend on the number of threads, so that the answer does not either.
 Way way(index_t count, index_t n, index_t lanes) {
     if (n < 2 || n > 768) return Way::band;
-    if (n <= 64) return Way::lanes;
+    if (n <= lanes_order) return Way::lanes;
     return count < (n <= 128 ? lanes / 2 : 2 * lanes) ? Way::dense : Way::lanes;
 }
 
@@ -158,21 +161,30 @@ void batched_spectra(const Lane<T>* items, index_t count, index_t n, const Symme
 
     std::stable_sort(places.begin(), places.end(),
                      [&](index_t k, index_t l) { return orders[size_t(k)] > orders[size_t(l)]; });
-    std::vector<Lane<T>> alike;
-    std::vector<T> found;
-    for (auto first = places.begin(); first != places.end();) {
-        const index_t order = orders[size_t(*first)];
-        const auto last = std::find_if(first, places.end(),
-                                       [&](index_t k) { return orders[size_t(k)] < order - order / similar_orders; });
-        alike.clear();
-        std::for_each(first, last, [&](index_t k) { alike.push_back(items[k]); });
-        const auto some = static_cast<index_t>(alike.size());
-        found.resize(size_t(some * order));
-        spectra_of_one_order(alike.data(), some, order, common, scale, found.data(), order, threads);
-        for (index_t k = 0; k < some; ++k)
-            with_zeros(found.data() + k * order, order, orders[size_t(first[k])], n, values + first[k] * ld);
-        first = last;
+    // Small groups, the dearest first, so that every thread has work to the end.
+    std::vector<std::pair<index_t, index_t>> groups;
+    const auto number = static_cast<index_t>(places.size());
+    const auto order_at = [&](index_t place) { return orders[size_t(places[size_t(place)])]; };
+    for (index_t first = 0, last = 0; first < number; first = last) {
+        const index_t order = order_at(first), most = order > lanes_order ? 4 : engine<T>().lanes;
+        for (last = first + 1; last < number && last - first < most; ++last)
+            if (order_at(last) < order - order / similar_orders) break;
+        groups.emplace_back(first, last);
     }
+    threads = thread_count(threads);
+    const auto count_of_groups = static_cast<index_t>(groups.size());
+    const int within = count_of_groups < threads ? threads : 1;
+    parallel_for(count_of_groups, within == 1 ? threads : 1, [&](index_t g, int) {
+        const auto [first, last] = groups[size_t(g)];
+        const index_t order = order_at(first);
+        std::vector<Lane<T>> alike;
+        for (index_t place = first; place < last; ++place) alike.push_back(items[places[size_t(place)]]);
+        std::vector<T> found(size_t((last - first) * order));
+        spectra_of_one_order(alike.data(), last - first, order, common, scale, found.data(), order, within);
+        for (index_t place = first; place < last; ++place)
+            with_zeros(found.data() + (place - first) * order, order, order_at(place), n,
+                       values + places[size_t(place)] * ld);
+    });
 }
 
 template void batched_spectra(const Lane<float>*, index_t, index_t, const Symmetric<float>*, float, float*, index_t,
