@@ -1,16 +1,21 @@
 """The command line: what it prints, what it refuses, and what it needs not import."""
 
+import argparse
 import dataclasses
+import json
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from fastrenyi import _core, cli
+from fastrenyi import _core, _info, cli
 
 
 def failing(arguments, capsys):
@@ -50,7 +55,58 @@ def test_info_says_what_is_built_and_found(capsys):
     assert lines["scipy"] == metadata.version("scipy")  # its LAPACK is used
     assert lines["compiler"] == build["compiler"]
     assert re.match(r"(GCC|.*(clang|LLVM)).* \d+\.\d+", build["compiler"], re.IGNORECASE)
-    assert {"OpenMP", "torch", "cupy", "CUDA backend"} <= lines.keys()
+    assert {"OpenMP", "torch", "cupy", "CUDA backend", "commit", "system", "environment"} <= lines.keys()
+
+
+def test_info_as_json_has_the_same(capsys, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setenv("SECRET", "never told")
+    assert cli.main(["info"]) == 0
+    text = capsys.readouterr().out
+    assert cli.main(["info", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [line.split("  ")[0] for line in text.splitlines()] == list(found)
+    assert found["threads"] == _core.max_threads()
+    assert "OMP_NUM_THREADS=3" in found["environment"]
+    assert "never told" not in text
+
+
+def git(folder, *words):
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    done = subprocess.run(["git", *identity, *words], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git makes the checkouts")
+def test_the_commit_is_that_of_our_checkout_alone(tmp_path, monkeypatch):
+    package = tmp_path / "python" / "fastrenyi"
+    package.mkdir(parents=True)
+    (package / "_info.py").write_text("")
+    monkeypatch.setattr(_info, "__file__", str(package / "_info.py"))
+    monkeypatch.setattr(_info, "_of_install", lambda: "of the install")
+    assert _info.commit() == "of the install"
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "first")
+    head = git(tmp_path, "rev-parse", "HEAD")
+    assert _info.commit() == head
+    (package / "_info.py").write_text("changed")
+    assert _info.commit() == f"{head}-dirty"
+    elsewhere = tmp_path / "lib" / "fastrenyi"  # installed within a checkout of something else
+    elsewhere.mkdir(parents=True)
+    (package / "_info.py").unlink()
+    monkeypatch.setattr(_info, "__file__", str(elsewhere / "_info.py"))
+    assert _info.commit() == "of the install"
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [('{"vcs_info": {"vcs": "git", "commit_id": "abc"}}', "abc"), ('{"dir_info": {}}', None), (None, None)],
+)
+def test_the_commit_of_an_install_is_what_pip_wrote(written, expected, monkeypatch):
+    monkeypatch.setattr(_info, "_of_checkout", lambda folder: None)
+    monkeypatch.setattr(_info.metadata, "distribution", lambda name: SimpleNamespace(read_text=lambda file: written))
+    assert _info.commit() == expected
 
 
 @pytest.mark.parametrize(
@@ -68,8 +124,8 @@ def test_info_says_what_is_built_and_found(capsys):
 def test_info_names_the_processor(described, named, capsys, monkeypatch, tmp_path):
     if described is not None:
         (tmp_path / "cpuinfo").write_text(described)
-    monkeypatch.setattr(cli, "_CPUINFO", tmp_path / "cpuinfo")
-    monkeypatch.setattr(cli.platform, "processor", lambda: "the platform's word")
+    monkeypatch.setattr(_info, "_CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(_info.platform, "processor", lambda: "the platform's word")
     assert cli.main(["info"]) == 0
     assert re.search(rf"^processor  +{named}$", capsys.readouterr().out, re.MULTILINE)
 
@@ -80,7 +136,7 @@ def test_info_names_libraries_that_are_not_there(capsys, monkeypatch):
             return "1.2.3"
         raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(cli.metadata, "version", absent)
+    monkeypatch.setattr(_info.metadata, "version", absent)
     assert cli.main(["info"]) == 0
     assert re.search(r"^torch +not found$", capsys.readouterr().out, re.MULTILINE)
 
@@ -107,6 +163,38 @@ def test_the_module_is_the_command():
     assert (done.returncode, done.stdout) == (0, f"fastrenyi {metadata.version('fastrenyi')}\n")
 
 
+def test_without_arguments_it_helps(capsys):
+    assert cli.main([]) == 0
+    bare = capsys.readouterr()
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["--help"])
+    assert exit_.value.code == 0
+    assert bare.out == capsys.readouterr().out
+    assert bare.err == ""
+    assert "exit codes:" in bare.out
+
+
+def parsers(parser):
+    """A parser and all of its commands."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for one in action.choices.values():
+                yield from parsers(one)
+
+
+@pytest.mark.parametrize("parser", list(parsers(cli._parser())), ids=lambda parser: parser.prog)
+def test_every_help_has_examples_that_are_right(parser):
+    text = parser.format_help()
+    assert max(map(len, text.splitlines())) <= 84
+    lines = text.partition("\nexamples:\n")[2].partition("\n\n")[0].splitlines()
+    assert lines
+    for line in lines:
+        program, *words = shlex.split(line, comments=True)
+        assert program == "fastrenyi"
+        assert cli._parser().parse_args(words).command == words[0]
+
+
 def test_the_help_of_the_demo_states_the_defaults(capsys):
     demo = pytest.importorskip("fastrenyi.demo")
     with pytest.raises(SystemExit):
@@ -121,7 +209,6 @@ def test_the_help_of_the_demo_states_the_defaults(capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "required"),
         (["dance"], "invalid choice: 'dance'"),
         (["demo", "--epochs", "many"], "argument --epochs: invalid int value: 'many'"),
         (["demo", "--epochs", "0"], "--epochs: expected at least 1, got 0"),
@@ -214,7 +301,7 @@ def test_a_fault_of_ours_is_not_hidden(monkeypatch):
     def broken():
         raise ModuleNotFoundError("No module named 'fastrenyi.ghost'", name="fastrenyi.ghost")
 
-    monkeypatch.setattr(cli, "_info", broken)
+    monkeypatch.setattr(_info, "found", broken)
     with pytest.raises(ModuleNotFoundError, match="ghost"):
         cli.main(["info"])
 
@@ -303,6 +390,36 @@ def test_report_writes_figures_and_page(tmp_path, capsys):
     assert f"folder: expected a folder, got the file {table}" in failing(
         ["report", str(table), "--out", str(table)], capsys
     )
+
+
+def test_report_finds_the_table_of_a_folder(tmp_path, capsys):
+    for name in ("pandas", "pyarrow", "matplotlib", "plotly"):
+        pytest.importorskip(name)
+    import pandas as pd
+
+    from tables import table
+
+    folder = tmp_path / "run"
+    folder.mkdir()
+    none = f"frame: expected a store of a Monitor or its export in the folder {folder}, got none"
+    assert none in failing(["report", str(folder)], capsys)
+    (folder / "notes.txt").write_text("mine")
+    (folder / "accuracy.csv").write_text("epoch,accuracy\n0,0.5\n")
+    (folder / "other.parquet").write_bytes(pd.DataFrame({"a": [1]}).to_parquet())
+    assert none in failing(["report", str(folder)], capsys)
+    table().to_parquet(folder / "any name.parquet")
+    assert cli.main(["report", str(folder)]) == 0
+    assert f"report: {folder / 'report.html'}" in capsys.readouterr().out
+    assert cli.main(["report", str(folder), str(folder), "--labels", "x", "x", "--out", str(tmp_path / "both")]) == 0
+    capsys.readouterr()
+    assert cli.main(["export", str(folder / "any name.parquet"), str(folder / "run.db")]) == 0
+    assert cli.main(["export", str(folder / "any name.parquet"), str(folder / "run.csv")]) == 0
+    message = failing(["report", str(folder)], capsys)
+    assert "frame: expected one table in the folder" in message
+    assert "got 3; name one or more of any name.parquet, run.csv, run.db" in message
+    (folder / "any name.parquet").unlink()
+    (folder / "run.csv").unlink()
+    assert cli.main(["report", str(folder)]) == 0
 
 
 def test_report_lays_runs_over_one_another(tmp_path, capsys):

@@ -102,6 +102,7 @@ CORE = 2  # the highest floor that `import fastrenyi` reaches
 PYTHON_FLOORS = {
     "_core": 0, "_cuda": 0, "_emulated": 0,
     "_array": 1, "_check": 1, "_conversions": 1, "_spec": 1, "_backend": 1, "_errors": 1, "_loading": 1, "_cost": 1,
+    "_log": 1,
     "_kernels": 1, "_ops": CORE,
     "torch.ops": CORE, "torch.ranks": CORE, "_dispatch": CORE,
     "_call": CORE, "null": CORE,
@@ -110,7 +111,7 @@ PYTHON_FLOORS = {
     "normalization": CORE, "grams": CORE, "large": CORE, "multivariate": CORE, "divergence": CORE, "": CORE,
     "_ragged": CORE, "_samples": CORE, "effective": CORE, "logdet": CORE, "comparison": CORE, "selfsupervised": CORE,
     "paths": CORE, "graphs": CORE,
-    "table": 3,
+    "table": 3, "_info": 3, "quick": 3,
     "torch": 4,
     "report": 5, "demo": 5, "bench": 5, "study": 6, "cli": 7, "__main__": 7,
 }  # fmt: skip

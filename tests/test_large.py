@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import Any
 
@@ -276,6 +277,18 @@ def test_progress_is_told(rng: np.random.Generator, estimating: None, capsys: py
     told = capsys.readouterr().err
     assert "fastrenyi: n = 2,000, " in told
     assert "s left" in told
+
+
+@pytest.mark.parametrize(("asked", "level"), [(True, logging.INFO), (False, logging.DEBUG)])
+def test_progress_goes_to_who_listens_to_the_logger(
+    asked: bool, level: int, rng: np.random.Generator, estimating: None, capsys: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(level, logger="fastrenyi")
+    quiet(fr.entropy, fr.lazy_gram(samples(rng, 2000), bandwidth=1.0), estimate=fr.Estimation(0.1, progress=asked))
+    assert caplog.records
+    assert {record.levelno for record in caplog.records} == {level}
+    assert caplog.messages[0].startswith("n = 2,000, ")
+    assert capsys.readouterr().err == ""
 
 
 def test_some_tiles_kept_and_others_not(rng: np.random.Generator) -> None:

@@ -1,31 +1,28 @@
-"""The command line: ``fastrenyi demo | study | representations | report | export | bench | info``, or ``python -m``.
+"""The command line: ``fastrenyi COMMAND``, also as ``python -m fastrenyi``.
 
 What needs torch or matplotlib is imported by the command that needs it, so that ``fastrenyi info`` is quick
-and works without them.
+and works without them. The arguments of ``study`` and ``entropy`` stand beside what they are for.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import platform
-import re
 import shlex
 import sys
-from collections.abc import Sequence
+import textwrap
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
+from fastrenyi import _info, quick
 from fastrenyi.study import arguments as study
 from fastrenyi.study import language_arguments as language
 
-_LIBRARIES = {
-    "numpy": "numpy",
-    "scipy": "scipy",
-    "torch": "torch",
-    "cupy": "cupy|cupy-cuda12x|cupy-cuda11x|cupy-cuda13x",
-}
-_CPUINFO = Path("/proc/cpuinfo")
 # Modules that come with an extra: their absence is the user's to mend, that of any other is a fault of ours.
 _OPTIONAL = {
     "torch",
@@ -49,10 +46,57 @@ _EXTRA = {
     "export": "fastrenyi[report]",
     "bench": "fastrenyi[bench]",
 }
+_DESCRIPTION = """
+Matrix-based Renyi entropy of data and of the layers of a network.
+"""
+_CODES = """
+exit codes:
+  0    done
+  1    done, and not as it should be: slower than allowed, or a wrong answer
+  2    refused, in one line: wrong arguments or files, a package missing
+  130  ended by Ctrl-C
+  141  what reads the output has gone
+"""
+_EXAMPLES = {
+    "": """
+examples:
+  fastrenyi entropy activations.npy labels.npy  # and what the two share
+  fastrenyi demo                                # train, measure, report
+  fastrenyi report demo                         # figures and page of a run
+  fastrenyi bench --only spectra                # against torch and others
+  fastrenyi info                                # for a bug report
+""",
+    "demo": """
+examples:
+  fastrenyi demo --data digits --epochs 3 --out digits
+  fastrenyi demo --out digits --epochs 6 --resume
+""",
+    "report": """
+examples:
+  fastrenyi report demo
+  fastrenyi report run.db --method tensor --alpha 2 --format pdf --column single
+  fastrenyi report a b c --labels narrow wide wide --out both
+""",
+    "export": """
+examples:
+  fastrenyi export run.db run.csv
+  fastrenyi export run.db run.parquet
+""",
+    "bench": """
+examples:
+  fastrenyi bench --only spectra --only gram --threads 2 --json before.json
+  fastrenyi bench --full --markdown
+""",
+    "info": """
+examples:
+  fastrenyi info
+  fastrenyi info --json
+""",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 0, 2 for a user's error (said on stderr), 130 after Ctrl-C or 141 without a reader."""
+    """Run one command and return its exit code: 0, or as ``fastrenyi --help`` says."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         try:
@@ -69,9 +113,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: list[str]) -> int:
-    options = _parser().parse_args(given)
+    parser = _parser()
+    options = parser.parse_args(given)
     try:
-        if options.command == "demo":
+        if options.command is None:
+            parser.print_help()
+        elif options.command == "entropy":
+            with _warnings_in_a_line("entropy"):
+                print(quick.run(options))
+        elif options.command == "demo":
             _demo(options)
         elif options.command == "study":
             _study(options)
@@ -84,7 +134,7 @@ def _run(given: list[str]) -> int:
         elif options.command == "bench":
             _bench(options)
         else:
-            print(_info())
+            print(_told(as_json=options.json))
     except ImportError as error:
         # The Monitor says in words of its own that pandas is missing, from the import's error.
         name = (error.name or getattr(error.__cause__, "name", None) or "").split(".")[0]
@@ -95,6 +145,8 @@ def _run(given: list[str]) -> int:
         raise
     except (ValueError, OSError) as error:
         return _fail(options.command, str(error))
+    except MemoryError as error:
+        return _fail(options.command, f"more memory than there is ({error})")
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr, end="")
         if options.command == "demo":
@@ -114,22 +166,31 @@ def _fail(command: str, message: str) -> int:
     return 2
 
 
+@contextmanager
+def _warnings_in_a_line(command: str) -> Iterator[None]:
+    """Show warnings without the place in the code that they come from."""
+
+    def shown(message: Warning | str, *_: Any, **__: Any) -> None:
+        print(f"fastrenyi {command}: warning: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        warnings.showwarning = shown
+        yield
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="fastrenyi",
-        description="Matrix-based Renyi entropy of data and of the layers of a network.",
-        allow_abbrev=False,
+        prog="fastrenyi", description=_DESCRIPTION.strip(), epilog=_EXAMPLES[""] + _CODES, **_LAID_OUT
     )
     parser.add_argument("--version", action="version", version=f"fastrenyi {metadata.version('fastrenyi')}")
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="demo | study | representations | report | export | bench | info"
+        dest="command", metavar="entropy | demo | study | representations | report | export | bench | info"
     )
 
-    demo = commands.add_parser(
-        "demo",
-        help="train LeNet-5 on real digits, measure it on the way and write a report",
-        allow_abbrev=False,
-    )
+    quick.add_to(commands)
+
+    demo = _command(commands, "demo", "train LeNet-5 on real digits, measure it on the way and write a report")
     # No defaults here: --resume takes what is not given from the run, and a new run from demo.Settings.
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder of the run (default: demo)")
     demo.add_argument(
@@ -160,15 +221,14 @@ def _parser() -> argparse.ArgumentParser:
     study.add_to(commands)
     language.add_to(commands)
 
-    report = commands.add_parser(
-        "report", help="draw figures and write the page from the tables of Monitors", allow_abbrev=False
-    )
+    report = _command(commands, "report", "draw figures and write the page from the tables of Monitors")
     report.add_argument(
         "frames",
         type=Path,
         nargs="+",
         metavar="FRAME",
-        help="store of a Monitor, or its table in Parquet; run.json beside it is read; several are laid over",
+        help="store of a Monitor, its table in Parquet or CSV, or the folder of one of them; run.json beside it is "
+        "read; several are laid over",
     )
     report.add_argument(
         "--labels",
@@ -185,15 +245,13 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--alpha", type=float, help="one order of a table of several, for figures too")
     report.add_argument("--method", help="one method of a table of several, for figures too")
 
-    export = commands.add_parser("export", help="write a Monitor's table as Parquet or CSV", allow_abbrev=False)
+    export = _command(commands, "export", "write a Monitor's table as Parquet or CSV")
     export.add_argument("store", type=Path, metavar="STORE", help="of a Monitor, or its table in Parquet")
     export.add_argument(
         "out", type=Path, metavar="OUT", help="file.parquet, file.csv, or file.db for a Monitor's store"
     )
 
-    bench = commands.add_parser(
-        "bench", help="time the library against torch, NumPy, SciPy and published recipes", allow_abbrev=False
-    )
+    bench = _command(commands, "bench", "time the library against torch, NumPy, SciPy and published recipes")
     size = bench.add_mutually_exclusive_group()
     size.add_argument(
         "--quick", dest="size", action="store_const", const="quick", help="tiny sizes: for correctness only"
@@ -209,10 +267,22 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
     bench.add_argument("--markdown", action="store_true", help="print the table of benchmarks/README.md")
 
-    commands.add_parser(
-        "info", help="version, processor, instruction sets, compiler, BLAS, threads, libraries", allow_abbrev=False
+    info = _command(
+        commands, "info", "version, processor, instruction sets, compiler, BLAS, threads, libraries: for a bug report"
     )
+    info.add_argument("--json", action="store_true", help="print it as JSON")
     return parser
+
+
+_LAID_OUT: dict[str, Any] = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, words: str
+) -> argparse.ArgumentParser:
+    """Add a command: its words in the list of commands, and in its own help with examples."""
+    description = textwrap.fill(f"{words[0].upper()}{words[1:]}.", 78)
+    return commands.add_parser(name, help=words, description=description, epilog=_EXAMPLES[name], **_LAID_OUT)
 
 
 def _demo(options: argparse.Namespace) -> None:
@@ -247,16 +317,16 @@ def _report(options: argparse.Namespace) -> None:
     from fastrenyi.report.groups import Group, grouped, views_of
     from fastrenyi.report.page import TITLE, write_together
     from fastrenyi.report.run import Run, of_method, of_order, read_pairs, read_table
-    from fastrenyi.table.files import names_of
+    from fastrenyi.table.files import names_of, table_of
 
     several = len(options.frames) > 1
     if several and options.out is None:
         raise ValueError("out: expected a folder for the report of several tables; give --out FOLDER")
-    frames = [read_table(path) for path in options.frames]
-    runs = [Run.load(path) for path in options.frames]
+    paths = [table_of(path) for path in options.frames]
+    frames = [read_table(path) for path in paths]
+    runs = [Run.load(path) for path in paths]
     kept = [
-        read_pairs(path, run.moments_of(frame).values())
-        for path, run, frame in zip(options.frames, runs, frames, strict=True)
+        read_pairs(path, run.moments_of(frame).values()) for path, run, frame in zip(paths, runs, frames, strict=True)
     ]
     if options.method is not None:
         frames = [of_method(frame, options.method) for frame in frames]
@@ -266,7 +336,7 @@ def _report(options: argparse.Namespace) -> None:
         frames = [of_order(frame, options.alpha) for frame in frames]
         kept = [None if one is None else one[one["alpha"] == options.alpha] for one in kept]
     if several or options.labels:
-        groups = grouped(frames, runs, options.labels or names_of(options.frames), kept)
+        groups = grouped(frames, runs, options.labels or names_of(paths), kept)
     else:
         groups = [Group(frames[0], runs[0], pairs=kept[0])]
     choices = len(views_of(groups)) > 1
@@ -276,7 +346,7 @@ def _report(options: argparse.Namespace) -> None:
         )
     page = write_together(
         groups,
-        options.out or options.frames[0].parent,
+        options.out or paths[0].parent,
         title=TITLE if options.title is None else options.title,
         kind=options.format or "png",
         column=options.column,
@@ -310,56 +380,9 @@ def _bench(options: argparse.Namespace) -> None:
     )
 
 
-def _info() -> str:
-    from fastrenyi import _core
-
-    build = _core.build_info()
-    lines = {
-        "fastrenyi": metadata.version("fastrenyi"),
-        "python": sys.version.split()[0],
-        "processor": _processor(),
-        "instruction sets": f"{', '.join(build['isa'])}; {build['isa_in_use']} in use",
-        "OpenMP": build["openmp"],
-        "compiler": build["compiler"],
-        "BLAS": _core.blas_info(),
-        "threads": str(_core.max_threads()),
-        **{name: _installed(names.split("|")) for name, names in _LIBRARIES.items()},
-        "CUDA backend": _cuda(),
-    }
-    width = max(map(len, lines))
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in lines.items())
-
-
-def _processor() -> str:
-    try:
-        described = _CPUINFO.read_text(encoding="utf-8", errors="replace")
-    except OSError:  # not on Linux
-        described = ""
-    named = re.search(r"^model name\s*:\s*(.+)$", described, re.MULTILINE)  # not there on ARM
-    return named[1].strip() if named else platform.processor() or platform.machine()
-
-
-def _installed(distributions: list[str]) -> str:
-    for name in distributions:
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return "not found"
-
-
-def _cuda() -> str:
-    from importlib.util import find_spec
-
-    from fastrenyi import _backend
-
-    if find_spec("fastrenyi._cuda") is None:
-        return "not built: no nvcc was found, or FASTRENYI_CUDA=OFF"
-    found = _backend.opened("fastrenyi._cuda").info()
-    version = f"{found['runtime'] // 1000}.{found['runtime'] % 1000 // 10}"
-    parts = [f"built for {found['architectures']}, runtime {version}"]
-    parts += [f"device {k}: {name}, {major}.{minor}" for k, (name, (major, minor)) in enumerate(found["devices"])]
-    if found["problem"]:
-        parts.append(f"no device: {found['problem']}")
-    parts.append(f"cuSOLVER: {found['cusolver']}")
-    return "; ".join(parts)
+def _told(as_json: bool) -> str:
+    found = _info.found()
+    if as_json:
+        return json.dumps(found, indent=1)
+    width = max(map(len, found))
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in found.items())

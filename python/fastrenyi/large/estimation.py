@@ -28,7 +28,7 @@ class Estimation:
     memory : float, optional
         Bytes that may be used; half of what is free unless given.
     progress : bool
-        Say on stderr, step by step, how far it is.
+        Say step by step how far it is: to the logger "fastrenyi" at INFO, or on stderr where nothing listens to it.
     solve : int, optional
         Samples up to which the whole spectrum is taken: 2,048 unless given, and 8,192 where products do not come to the
         tolerance. 0 never takes it.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 import warnings
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from fastrenyi import _check
+from fastrenyi import _check, _log
 from fastrenyi._array import Home
 from fastrenyi._cost import free_bytes, outside
 from fastrenyi.large.estimation import Estimate, Estimation
@@ -253,7 +252,7 @@ class _Sum:
         widest = self._widest
         columns = sum(variable.columns for variable in self.open)
         self._looks.append(_Look(columns, widest.half, widest.chance, seconds))
-        if not (self._how.progress and self._first):
+        if not self._first:
             return
         now, needed = self._looks[-1], self._needed()
         left = ""
@@ -261,11 +260,10 @@ class _Sum:
             before = self._looks[-2]
             rate = (now.seconds - before.seconds) / max(1, now.columns - before.columns)
             left = f", about {max(0.0, rate * (needed - now.columns)):.0f} s left"
-        print(
-            f"fastrenyi: n = {self._n:,}, {now.columns} columns, {now.seconds:.0f} s: within {now.half:.1g}, "
+        _log.tell(
+            f"n = {self._n:,}, {now.columns} columns, {now.seconds:.0f} s: within {now.half:.1g}, "
             f"wanted {self._how.tol:.1g}{left}",
-            file=sys.stderr,
-            flush=True,
+            asked=self._how.progress,
         )
 
     def _needed(self) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +19,42 @@ _STUDIES = {
     "inequalities": "both data-processing inequalities as the network trains: which links hold, and by how much",
 }
 _FOLDER = """
-Each run (a network, a seed) is a file in OUT/runs, written when it is done: the same command goes on where an earlier
-one was ended, and more seeds or maps add to it. OUT/table.csv and table.parquet have all that was measured, with
-columns for seed and configuration; summary.csv has mean and standard deviation over seeds; summary.md is what is
-printed; the figures are those of a report. `fastrenyi report OUT/runs/*.parquet --labels ...` makes a page.
-"""
+
+Each run (a network, a seed) is a file in OUT/runs, written when it is done: the
+same command goes on where an earlier one was ended, and more seeds or maps add
+to it. OUT/table.csv and table.parquet have all that was measured, with columns
+for seed and configuration; summary.csv has mean and standard deviation over
+seeds; summary.md is what is printed; the figures are those of a report.
+`fastrenyi report OUT/runs/*.parquet --labels ...` makes a page."""
+_EXAMPLES = {
+    "plane": """
+examples:
+  fastrenyi study plane --out plane
+  fastrenyi study plane --out tanh --activations tanh --data digits --seeds 3
+""",
+    "filters": """
+examples:
+  fastrenyi study filters --out filters --maps 1,2,4,...,64 --jobs 2
+  fastrenyi study filters --out mine --data images/ --size 32 --net vgg16
+""",
+    "inequalities": """
+examples:
+  fastrenyi study inequalities --out chains --settings default,paper
+""",
+}
+_LAID_OUT: dict[str, Any] = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to those of ``fastrenyi``."""
     study = commands.add_parser(
         "study", help="repeat the studies of the paper, over seeds", description="The studies of the paper, over seeds."
-        + _FOLDER, allow_abbrev=False,
+        + _FOLDER, epilog=_EXAMPLES["plane"], **_LAID_OUT,
     )  # fmt: skip
     kinds = study.add_subparsers(dest="study", required=True, metavar=" | ".join(_STUDIES))
     for name, words in _STUDIES.items():
-        one = kinds.add_parser(
-            name, help=words, description=f"{words[0].upper()}{words[1:]}.{_FOLDER}", allow_abbrev=False
-        )
+        description = textwrap.fill(f"{words[0].upper()}{words[1:]}.", 78) + _FOLDER
+        one = kinds.add_parser(name, help=words, description=description, epilog=_EXAMPLES[name], **_LAID_OUT)
         _add_options(one, "1,2,4,...,64" if name == "filters" else "6, of vgg16 16")
 
 

@@ -23,7 +23,20 @@ if TYPE_CHECKING:
 
     from fastrenyi._array import Values
 
-__all__ = ["EMPTY", "Content", "Head", "Pairs", "append", "fingerprint", "head", "joined", "naming", "pairs", "read"]
+__all__ = [
+    "EMPTY",
+    "Content",
+    "Head",
+    "Pairs",
+    "append",
+    "fingerprint",
+    "head",
+    "is_store",
+    "joined",
+    "naming",
+    "pairs",
+    "read",
+]
 
 Head = tuple[int, int]
 """Number of rows, and the checksum of rows and settings: what tells one state of a store from any other."""
@@ -80,6 +93,13 @@ def read(path: Path) -> Content:
         if known != (count, zlib.crc32(settings.encode(), checksum)):
             raise ValueError(f"is damaged (the checksum of its {count} rows)")
         return joined(frames), json.loads(settings), known, checksum
+
+
+def is_store(path: Path) -> bool:
+    """Whether a file is one of SQLite that says it is ours, in a format of this version or of another."""
+    with path.open("rb") as stream:
+        begin = stream.read(72)
+    return begin.startswith(b"SQLite format 3\0") and begin[68:] == _OURS.to_bytes(4, "big")
 
 
 def head(path: Path) -> Head:

@@ -15,7 +15,9 @@ from fastrenyi.table.columns import COLUMNS
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["as_parquet", "export", "is_export", "is_parquet", "names_of", "read", "temporary_of", "write_whole"]
+__all__ = [
+    "as_parquet", "export", "is_export", "is_parquet", "names_of", "read", "table_of", "temporary_of", "write_whole",
+]  # fmt: skip
 
 _SETTINGS, _CHECKSUM = b"fastrenyi", b"fastrenyi.checksum"  # in the schema's metadata
 _PARQUET = b"PAR1"
@@ -45,6 +47,38 @@ def read(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
             return _read_csv(path), {}
     frame, settings, *_ = database.read(path)
     return frame, settings
+
+
+def table_of(path: Path) -> Path:
+    """Return the one table of a Monitor that a folder holds, store or export; what is no folder is given back.
+
+    ValueError where there is none, or several: which one is meant, nobody can guess.
+    """
+    if not path.is_dir():
+        return path
+    found = sorted(file for file in path.iterdir() if file.is_file() and _holds_table(file))
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise ValueError(f"frame: expected a store of a Monitor or its export in the folder {path}, got none")
+    names = ", ".join(file.name for file in found[:10]) + (", ..." if len(found) > 10 else "")
+    raise ValueError(f"frame: expected one table in the folder {path}, got {len(found)}; name one or more of {names}")
+
+
+def _holds_table(file: Path) -> bool:
+    """Whether a file is a Monitor's store, or a table with the columns of one; its rows are not looked at."""
+    if is_parquet(file):
+        from pyarrow import ArrowException, parquet
+
+        try:
+            return set(COLUMNS) <= set(parquet.read_schema(file).names)
+        except ArrowException:
+            return True  # it says of itself that it is one: reading it says what is wrong
+    if file.suffix == ".csv":
+        import pandas as pd
+
+        return set(COLUMNS) <= set(pd.read_csv(file, nrows=0).columns)
+    return database.is_store(file)
 
 
 def export(source: Path, target: Path) -> None:
