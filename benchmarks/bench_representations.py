@@ -1,4 +1,4 @@
-"""Entropies of prompts of different lengths, and the effective rank of many samples."""
+"""Entropies of prompts of different lengths and of graphs, effective ranks of many samples and of views."""
 
 from __future__ import annotations
 

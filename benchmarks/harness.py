@@ -22,7 +22,8 @@ SIDES = {
     "gradient": ["ours", "torch autograd"],
     "large": ["ours", "torch", *(f"{name}*" for name in ESTIMATORS), "random features*", "mean of minibatches*"],
     "representations": [
-        "ours", "torch, groups of one length", "torch, padded", "torch, a loop", "torch eigvalsh", "published recipe",
+        "ours", "torch, groups of one length", "torch, padded", "torch, a loop", "torch eigvalsh", "torch matrix_exp",
+        "torch eigh", "published recipe",
     ],
 }  # fmt: skip
 

@@ -15,7 +15,12 @@ from fastrenyi import _backend, _core
 from fastrenyi._array import Values
 from fastrenyi.bench import answers, data, estimators, peers
 from fastrenyi.bench.gradient import information_gradient
-from fastrenyi.bench.representations import effective_rank_of_samples, prompt_entropies
+from fastrenyi.bench.representations import (
+    effective_rank_of_samples,
+    graph_entropies,
+    lidar_of_views,
+    prompt_entropies,
+)
 from fastrenyi.bench.task import Side, Task, Workload
 
 __all__ = ["SIZES", "workloads"]
@@ -72,6 +77,10 @@ def workloads(size: str = "normal") -> list[Workload]:
     listed.append(Workload(name, "representations", partial(prompt_entropies, *sizes), note))
     n, d = (30, 9) if quick else (25_600, 2048)
     listed.append(_named(f"rank-{n}x{d}-float64", "representations", effective_rank_of_samples, n, d))
+    count, nodes = (20, 5) if quick else (1000, 10)
+    listed.append(_named(f"graphs-{count}x{nodes}-float64", "representations", graph_entropies, count, nodes))
+    n, views, d = (12, 3, 5) if quick else (1000, 10, 384)
+    listed.append(_named(f"lidar-{n}x{views}x{d}-float64", "representations", lidar_of_views, n, views, d))
     return listed
 
 
