@@ -310,7 +310,7 @@ def test_doublings() -> None:
 def test_the_help_states_the_defaults(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["study", name, "--help"])
-    text = " ".join(capsys.readouterr().out.split())
+    text = " ".join(capsys.readouterr().out.partition("\nexamples:")[0].split())
     assert [entry.name for entry in dataclasses.fields(command.Options)] == list(arguments.OPTIONS)
     for entry in dataclasses.fields(command.Options):
         assert f"--{entry.name} " in text

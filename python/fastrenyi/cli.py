@@ -85,7 +85,8 @@ examples:
     "bench": """
 examples:
   fastrenyi bench --only spectra --only gram --threads 2 --json before.json
-  fastrenyi bench --full --markdown
+  fastrenyi bench --threads 2 --compare before.json --slowdown 1.25
+  fastrenyi bench --workloads mine.py --only mine --markdown
 """,
     "info": """
 examples:
@@ -132,7 +133,7 @@ def _run(given: list[str]) -> int:
         elif options.command == "export":
             _export(options)
         elif options.command == "bench":
-            _bench(options)
+            return _bench(options)
         else:
             print(_told(as_json=options.json))
     except ImportError as error:
@@ -161,9 +162,9 @@ def _run(given: list[str]) -> int:
     return 0
 
 
-def _fail(command: str, message: str) -> int:
+def _fail(command: str, message: str, code: int = 2) -> int:
     print(f"{f'fastrenyi {command}'.rstrip()}: error: {message}", file=sys.stderr)
-    return 2
+    return code
 
 
 @contextmanager
@@ -266,6 +267,23 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--no-memory", dest="memory", action="store_false", help="leave the peak memory out")
     bench.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
     bench.add_argument("--markdown", action="store_true", help="print the table of benchmarks/README.md")
+    bench.add_argument(
+        "--workloads", type=Path, metavar="FILE.py", help="with workloads of your own: its workloads(size) returns them"
+    )
+    bench.add_argument(
+        "--compare", type=Path, metavar="FILE", help="beside the run that --json FILE wrote: the ratios of our times"
+    )
+    bench.add_argument(
+        "--slowdown",
+        type=float,
+        metavar="FACTOR",
+        help="exit with code 1 where --compare finds a ratio above it (default: 1.25)",
+    )
+    bench.add_argument(
+        "--per-gemm",
+        action="store_true",
+        help="with --compare: of times in matrix products of each run's own machine",
+    )
 
     info = _command(
         commands, "info", "version, processor, instruction sets, compiler, BLAS, threads, libraries: for a bug report"
@@ -362,22 +380,30 @@ def _export(options: argparse.Namespace) -> None:
     export(options.store, options.out)
 
 
-def _bench(options: argparse.Namespace) -> None:
-    from fastrenyi.bench import command, workloads
+def _bench(options: argparse.Namespace) -> int:
+    from fastrenyi.bench import WrongAnswerError, command
 
     size = options.size or "normal"
     if options.list:
-        print("\n".join(workload.name for workload in workloads(size)))
-        return
-    command.run(
-        size,
-        options.only,
-        threads=options.threads,
-        json_path=options.json,
-        markdown=options.markdown,
-        memory=options.memory,
-        budget=options.budget,
-    )
+        print("\n".join(workload.name for workload in command.chosen(size, options.only, options.workloads)))
+        return 0
+    try:
+        fine = command.run(
+            size,
+            options.only,
+            threads=options.threads,
+            json_path=options.json,
+            markdown=options.markdown,
+            memory=options.memory,
+            budget=options.budget,
+            file=options.workloads,
+            earlier=options.compare,
+            slowdown=options.slowdown,
+            per_gemm=options.per_gemm,
+        )
+    except WrongAnswerError as error:
+        return _fail("bench", str(error), 1)
+    return 0 if fine else 1
 
 
 def _told(as_json: bool) -> str:

@@ -44,6 +44,7 @@ def information_gradient(n: int, d: int, dtype: str, alpha: float, device: str =
         dtype=dtype,
         # Two Grams and the way back to the data; three reductions, two carried back, where there are spectra.
         flops=5 * n**2 * d + (8 * n**3 if alpha != 2 else 0),
+        inputs={"x": x, "z": z, "bandwidth": sigma, "alpha": alpha},
     )
 
 

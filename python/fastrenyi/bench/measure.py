@@ -13,6 +13,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from fastrenyi._array import Values
+from fastrenyi.bench.outside import task_of
 from fastrenyi.bench.task import Side, Task, Workload, WrongAnswerError
 
 __all__ = ["Effort", "Gemm", "Row", "default_threads", "measure", "threads_set", "verify"]
@@ -166,7 +167,7 @@ def _rounds(sides: tuple[Side, ...], effort: Effort) -> dict[str, list[float]]:
 
 def measure(workload: Workload, effort: Effort, gemm: Gemm) -> Row:
     """Return one row; the threads are the caller's to set."""
-    task = workload.make()
+    task = task_of(workload)
     try:
         errors = verify(task)
     except WrongAnswerError as error:

@@ -19,13 +19,13 @@ _STATUS = Path("/proc/self/status")
 _RESET = Path("/proc/self/clear_refs")
 
 
-def peak_bytes(size: str, workload: str, side: str, threads: int) -> int | None:
-    """Return the bytes that one call takes at most beyond its data, results included."""
+def peak_bytes(size: str, workload: str, side: str, threads: int, file: Path | None = None) -> int | None:
+    """Return the bytes that one call takes at most beyond its data, results included; `file` has more workloads."""
     if not os.access(_RESET, os.W_OK):
         return None
     program = "from fastrenyi.bench import memory; memory.child()"
     done = subprocess.run(
-        [sys.executable, "-c", program, size, workload, side, str(threads)],
+        [sys.executable, "-c", program, size, workload, side, str(threads), *([] if file is None else [str(file)])],
         capture_output=True,
         text=True,
         check=False,
@@ -41,17 +41,17 @@ def _bytes(field: str) -> int:
     return 1024 * int(found[1])
 
 
-def _child(size: str, name: str, side_name: str, threads: int) -> int:
+def _child(size: str, name: str, side_name: str, threads: int, file: Path | None) -> int:
     from fastrenyi.bench.measure import threads_set
-    from fastrenyi.bench.workloads import workloads
+    from fastrenyi.bench.outside import every, task_of
 
     # A small task of the same group first: thread pools and the buffers of BLAS belong to no side.
     with threads_set(threads):
-        wanted = next(workload for workload in workloads(size) if workload.name == name)
-        small = next(workload for workload in workloads("quick") if workload.group == wanted.group)
-        for side in small.make().sides:
+        wanted = next(workload for workload in every(size, file) if workload.name == name)
+        small = next((workload for workload in every("quick", file) if workload.group == wanted.group), wanted)
+        for side in task_of(small).sides:
             side.run()
-        task = wanted.make()
+        task = task_of(wanted)
         run = next(side.run for side in task.sides if side.name == side_name)
         _RESET.write_text("5")
         before = _bytes("VmRSS")
@@ -63,5 +63,5 @@ def _child(size: str, name: str, side_name: str, threads: int) -> int:
 
 def child() -> None:
     """Print the peak of the side that the command line names."""
-    size, name, side, threads = sys.argv[1:]
-    print(_child(size, name, side, int(threads)))
+    size, name, side, threads, *file = sys.argv[1:]
+    print(_child(size, name, side, int(threads), Path(file[0]) if file else None))

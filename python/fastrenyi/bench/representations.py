@@ -1,4 +1,4 @@
-"""Entropies and effective ranks: of tokens of prompts, of samples and of views from an encoder, of graphs of answers."""
+"""Entropies and effective ranks: of tokens of prompts, of samples and views from an encoder, of graphs of answers."""
 
 from __future__ import annotations
 
@@ -55,6 +55,7 @@ def prompt_entropies(count: int, least: int, most: int, d: int) -> Task:
         tolerance=5e-4,
         dtype="float32",
         flops=float((lengths.astype(float) ** 2 * d + 4 / 3 * lengths.astype(float) ** 3).sum()),
+        inputs={"x": x, "lengths": lengths, "alpha": 1.0},
     )
 
 
@@ -141,6 +142,7 @@ def effective_rank_of_samples(n: int, d: int) -> Task:
         tolerance=1e-5,
         dtype="float64",
         flops=float(n * d * min(n, d) + 4 / 3 * min(n, d) ** 3),
+        inputs={"x": x},
     )
 
 
@@ -184,6 +186,7 @@ def graph_entropies(count: int, nodes: int) -> Task:
         tolerance=1e-10,
         dtype="float64",
         flops=count * 2 * 4 / 3 * nodes**3,
+        inputs={"w": w, "t": t, "alpha": 1.0},
     )
 
 
@@ -245,6 +248,7 @@ def lidar_of_views(n: int, views: int, d: int) -> Task:
         tolerance=1e-8,
         dtype="float64",
         flops=float(n * views * d**2 + 3 * n * d**2 + 4 / 3 * d**3),
+        inputs={"x": x, "delta": delta},
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,6 +54,8 @@ class Task:
     flops: float | None = None
     traffic: float | None = None
     """Bytes that have to come from memory and go to it, whoever does the work."""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    """The data by name, for peers from outside, which read it and do not write into it."""
 
     @property
     def sides(self) -> tuple[Side, ...]:
@@ -81,6 +83,6 @@ class Workload:
 
     name: str
     group: str
-    """The operation: spectrum, entropy, layer, pairs, gram or gradient."""
+    """What is asked: spectrum, entropy, layer, pairs, null, gram, gradient, large or representations, or another."""
     make: Callable[[], Task]
     note: str = ""

@@ -106,6 +106,7 @@ def _spectra(count: int, n: int, dtype: str) -> Task:
         tolerance=EIGENVALUE,
         dtype=dtype,
         flops=count * 4 / 3 * n**3,
+        inputs={"a": a},
     )
 
 
@@ -123,6 +124,7 @@ def _single(n: int, dtype: str) -> Task:
         tolerance=EIGENVALUE,
         dtype=dtype,
         flops=4 / 3 * n**3,
+        inputs={"a": a},
     )
 
 
@@ -141,6 +143,7 @@ def _entropy(n: int, dtype: str) -> Task:
         tolerance=BITS[dtype],
         dtype=dtype,
         flops=4 / 3 * n**3,
+        inputs={"a": a, "alpha": 1.0},
     )
 
 
@@ -188,6 +191,7 @@ def _small_layer(channels: int, side: int, n: int, dtype: str) -> Task:
         tolerance=3 * BITS[dtype],
         dtype=dtype,
         flops=_spectra_flops(2 * (len(index) + channels + 1) + 1, n),
+        inputs={"maps": maps, "target": target, "pairs": index, "of_pairs": len(index), "alpha": ALPHA},
     )
 
 
@@ -224,6 +228,7 @@ def _layer(channels: int, side: int, n: int, dtype: str) -> Task:
         tolerance=3 * BITS[dtype],
         dtype=dtype,
         flops=_spectra_flops(2 * (len(index) + channels + 1) + 1, n),
+        inputs={"maps": maps, "target": target, "pairs": index[seen], "of_pairs": len(index), "alpha": ALPHA},
     )
 
 
@@ -251,6 +256,7 @@ def _pairs(channels: int, n: int, dtype: str) -> Task:
         tolerance=BITS[dtype],
         dtype=dtype,
         flops=_spectra_flops(2 * len(index), n),
+        inputs={"maps": maps, "target": target, "pairs": index[seen], "of_pairs": len(index), "alpha": ALPHA},
     )  # fmt: skip
 
 
@@ -271,6 +277,7 @@ def _pairs_order_two(channels: int, n: int, dtype: str) -> Task:
         tolerance=BITS[dtype],
         dtype=dtype,
         flops=2 * len(index) * 2 * n**2,
+        inputs={"maps": maps, "target": target, "pairs": index[seen], "of_pairs": len(index), "alpha": 2.0},
     )
 
 
@@ -299,6 +306,7 @@ def _null(count: int, n: int, dtype: str) -> Task:
         tolerance=3 * BITS[dtype],
         dtype=dtype,
         flops=_spectra_flops(count + 3, n),
+        inputs={"a": a, "b": b, "permutations": orders, "alpha": ALPHA},
     )
 
 
@@ -328,6 +336,7 @@ def _channel_grams(n: int, channels: int, side: int, dtype: str) -> Task:
         tolerance=100 * epsilon,
         dtype=dtype,
         flops=channels * n * (n - 1) / 2 * 3 * side * side,
+        inputs={"maps": maps, "bandwidth": sigma},
     )
 
 
@@ -360,4 +369,5 @@ def _large(n: int) -> Task:
         tolerance=0.02,
         dtype="float64",
         flops=n * n * (10 + 2 * 160),  # of half the Gram, and of the 160 columns that it takes
+        inputs={"x": x, "bandwidth": 1.0, "alpha": ALPHA},
     )
