@@ -295,3 +295,16 @@ def test_wrong_arguments_are_named(words: list[str], said: str, capsys: pytest.C
         code = exit_.code
     assert code == 2
     assert said in capsys.readouterr().err
+
+
+def test_the_examples_of_the_documentation_run(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[1] / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    workloads, peer = (block.partition("```")[0] for block in text.split("```python\n")[1:])
+    (tmp_path / "mine.py").write_text(workloads)
+    last = outside.every("quick", tmp_path / "mine.py")[-1]
+    assert last.name == "mine-300"
+    assert measure(last, Effort(0, 1, 1), Gemm(quick=True)).best == "numpy"
+    names: dict[str, Any] = {}
+    exec(peer, names)
+    assert isinstance(names["sides"](QUICK[ONE], QUICK[ONE].make().inputs), bench.Side)
+    assert names["sides"](last, {}) is None

@@ -330,7 +330,7 @@ def test_a_reader_that_has_gone_ends_the_command_quietly(command, unbuffered, tm
     code = """
 import sys
 from fastrenyi import cli
-cli._report = lambda options: print("report: page")
+cli._report = lambda options: "report: page"
 sys.exit(cli.main(sys.argv[1:]))
 """
     reading, writing = os.pipe()

@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from fastrenyi import _info, quick
+from fastrenyi import _info, _log, quick
 from fastrenyi.study import arguments as study
 from fastrenyi.study import language_arguments as language
 
@@ -120,8 +120,9 @@ def _run(given: list[str]) -> int:
         if options.command is None:
             parser.print_help()
         elif options.command == "entropy":
-            with _warnings_in_a_line("entropy"):
-                print(quick.run(options))
+            with _warnings_in_a_line("entropy"), _log.waiting("fastrenyi entropy"):
+                text = quick.run(options)
+            print(text)
         elif options.command == "demo":
             _demo(options)
         elif options.command == "study":
@@ -129,7 +130,9 @@ def _run(given: list[str]) -> int:
         elif options.command == "representations":
             _representations(options)
         elif options.command == "report":
-            _report(options)
+            with _log.waiting("fastrenyi report"):
+                told = _report(options)
+            print(told)
         elif options.command == "export":
             _export(options)
         elif options.command == "bench":
@@ -331,7 +334,7 @@ def _representations(options: argparse.Namespace) -> None:
     print(f"written: {', '.join(map(str, run(Options(**given))))}")
 
 
-def _report(options: argparse.Namespace) -> None:
+def _report(options: argparse.Namespace) -> str:
     from fastrenyi.report.groups import Group, grouped, views_of
     from fastrenyi.report.page import TITLE, write_together
     from fastrenyi.report.run import Run, of_method, of_order, read_pairs, read_table
@@ -369,9 +372,8 @@ def _report(options: argparse.Namespace) -> None:
         kind=options.format or "png",
         column=options.column,
     )
-    print(f"report: {page}")
-    if choices:
-        print("report: figures as files are drawn of one method and order: give --method and --alpha")
+    more = "\nreport: figures as files are drawn of one method and order: give --method and --alpha" if choices else ""
+    return f"report: {page}{more}"
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -19,12 +19,21 @@ was measured minibatch by minibatch, from which the same command goes on.
 """
 
 
+_EXAMPLES = """
+examples:
+  fastrenyi representations all-MiniLM-L6-v2 texts.txt --out minilm
+  fastrenyi representations gpt2 texts.txt --out gpt2 --against untrained --tokens normalized
+"""
+
+
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to those of ``fastrenyi``."""
     parser = commands.add_parser(
         "representations",
         help="measure the hidden states of a language model by layer",
-        description="How much the layers of a language model hold of prompts." + _FOLDER,
+        description="How much the layers of a language model hold of prompts.\n" + _FOLDER,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     # No defaults here: those of fastrenyi.study.language.Options hold.
