@@ -13,16 +13,18 @@ OPTIONS = (
     "seed", "format", "column",
 )  # fmt: skip
 _FOLDER = """
-MODEL is a folder as Hugging Face's transformers save one, with its tokenizer; nothing is loaded from elsewhere. OUT has
-representations.csv and .parquet, a row for each layer and measure, a figure by layer, and model.db and against.db, what
-was measured minibatch by minibatch, from which the same command goes on.
+" MODEL is a folder as Hugging Face's transformers save one, with its
+tokenizer; nothing is loaded from elsewhere. OUT has representations.csv and
+.parquet, a row for each layer and measure, a figure by layer, and model.db
+and against.db, what was measured minibatch by minibatch, from which the same
+command goes on.
 """
 
 
 _EXAMPLES = """
 examples:
   fastrenyi representations all-MiniLM-L6-v2 texts.txt --out minilm
-  fastrenyi representations gpt2 texts.txt --out gpt2 --against untrained --tokens normalized
+  fastrenyi representations gpt2 texts.txt --out gpt2 --against untrained
 """
 
 
