@@ -49,7 +49,8 @@ class Call:
 def of_package() -> dict[str, Call]:
     right: dict[str, dict[str, Any]] = {
         "gram": {"x": X}, "channel_grams": {"maps": MAPS}, "tensor_gram": {"maps": MAPS}, "normalize": {"k": 6 * G},
-        "spectrum": {"a": G}, "entropy": {"a": G}, "joint_entropy": {"grams": [G, G]},
+        "spectrum": {"a": G}, "entropy_of_spectrum": {"w": np.full(4, 0.25)}, "entropy": {"a": G},
+        "joint_entropy": {"grams": [G, G]},
         "conditional_entropy": {"a": G, "given": G}, "mutual_information": {"a": G, "b": G},
         "conditional_mutual_information": {"a": G, "b": G, "given": G}, "total_correlation": {"grams": [G, G]},
         "dual_total_correlation": {"grams": [G, G]}, "o_information": {"grams": [G, G, G]},
@@ -68,8 +69,12 @@ def of_package() -> dict[str, Call]:
         "Scott": {}, "Median": {}, "NearestNeighbours": {}, "Alignment": {"target": G},
     }  # fmt: skip
     return {
-        name: Call(getattr(fr, name), arguments, "grams" if "grams" in arguments else "")
-        for name, arguments in right.items()
+        "Gaussian()": Call(fr.Gaussian(1.0), {"x": X, "y": X}),
+        "Linear()": Call(fr.Linear("both", normalized=True), {"x": X, "y": X}),
+        **{
+            name: Call(getattr(fr, name), arguments, "grams" if "grams" in arguments else "")
+            for name, arguments in right.items()
+        },
     }
 
 

@@ -79,6 +79,65 @@ def test_what_is_refused(nx_dtype: Nx) -> None:
         assert "positive diagonal" in message
 
 
+# ------------------------------------------------------------------------------------- what is no kernel
+
+
+def indefinite(draw: Draw, *shape: int) -> np.ndarray:
+    k = draw.samples(*shape, shape[-1])
+    return np.where(np.eye(shape[-1]) > 0, 1, (k + np.swapaxes(k, -1, -2)) / 2)
+
+
+def clipped(k: np.ndarray) -> np.ndarray:
+    values, vectors = np.linalg.eigh(k)
+    return reference.normalize((vectors * values.clip(0)) @ vectors.T)
+
+
+@pytest.mark.parametrize("shape", [(12,), (2, 3, 12)], ids=str)
+def test_negative_eigenvalues_are_clipped(draw: Draw, nx: Nx, shape: tuple[int, ...]) -> None:
+    k = indefinite(draw, *shape)
+    with pytest.warns(UserWarning, match=r"k: negative eigenvalues were set to zero, \d+\.\d+% of") as told:
+        found = nx.values(fr.normalize(nx.array(k), clip=True))
+    assert nx.library == "torch" or told[0].filename == __file__
+    tolerance = 1e-12 if nx.dtype == "float64" else 1e-5
+    np.testing.assert_allclose(found, reference.over_batch(clipped, nx.rounded(k)), rtol=0, atol=tolerance)
+    assert np.isfinite(fr.entropy(found.astype(nx.dtype))).all()
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 40])
+@pytest.mark.filterwarnings("ignore:k. negative")
+def test_what_is_clipped_passes(n: int, draw: Draw, nx_dtype: Nx) -> None:
+    for _ in range(20):
+        a = fr.normalize(nx_dtype.array(indefinite(draw, 3, n)), clip=True)
+        assert np.isfinite(nx_dtype.values(fr.entropy(a))).all()
+
+
+def test_of_a_kernel_matrix_nothing_is_clipped(draw: Draw) -> None:
+    x = draw.samples(9, 2)
+    for dtype in (np.float32, np.float64):
+        k = (x @ x.T).astype(dtype)
+        np.testing.assert_allclose(fr.normalize(k, clip=True), fr.normalize(k), rtol=0, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:k. negative")
+def test_what_is_clipped_is_a_constant_of_the_gradient(draw: Draw) -> None:
+    k = torch.tensor(indefinite(draw, 6), requires_grad=True)
+    (found,) = torch.autograd.grad(fr.entropy(fr.normalize(k, clip=True), 2), k)
+    values, vectors = torch.linalg.eigh(k.detach())
+    away = (vectors * values.clamp(max=0)) @ vectors.T
+    (expected,) = torch.autograd.grad(fr.entropy(fr.normalize(k - away), 2), k)
+    torch.testing.assert_close(found, expected)
+    compiled = torch.compile(lambda k: fr.entropy(fr.normalize(k, True), 2), fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(torch.autograd.grad(compiled(k), k)[0], expected)
+    both = torch.stack([k, k]).detach()
+    torch.testing.assert_close(torch.vmap(lambda k: fr.normalize(k, clip=True))(both), fr.normalize(both, clip=True))
+
+
+def test_an_indefinite_one_says_how_to_clip(draw: Draw) -> None:
+    refused(TypeError, "clip", lambda: fr.normalize(K, clip=1))  # type: ignore[arg-type]
+    with pytest.raises(fr.NotPositiveSemidefiniteError, match=r"fastrenyi.normalize\(k, clip=True\)"):
+        fr.entropy(fr.normalize(indefinite(draw, 12)))
+
+
 def test_it_is_the_way_out_of_a_trace_that_is_not_one() -> None:
     message = refused(ValueError, "b", lambda: fr.mutual_information(np.eye(3) / 3, K))
     assert "fastrenyi.normalize(b)" in message

@@ -21,7 +21,7 @@ from fastrenyi._errors import NotPositiveSemidefiniteError
 __all__ = [
     "TRACE_TOLERANCE", "adopt", "array", "beyond_rounding", "choice", "codes", "finite", "flag", "flat_batch", "gram",
     "gram_contents", "integer", "kind_error", "listed", "nonzero_rows", "orders", "positive", "positive_diagonal",
-    "quoted", "real", "same_home", "share", "unit", "value_error", "verdict", "widths",
+    "quoted", "real", "same_home", "share", "spectrum", "sum_one", "unit", "value_error", "verdict", "widths",
 ]  # fmt: skip
 
 _REAL = tuple(reversed(BITS))
@@ -297,6 +297,36 @@ def gram_contents(x: Array, name: str, *, trace_one: bool = True) -> Values:
     )  # fmt: skip
 
 
+def sum_one(x: Array, name: str, expected: str) -> None:
+    """Refuse numbers (..., n) whose sum is not one, by the precision of their dtype or that they were made in."""
+    total = np.asarray(wrap(x).sum(-1, dtype=np.float64))
+
+    def wrong(dtype: str) -> Values:
+        return abs(total - 1) > TRACE_TOLERANCE[dtype]
+
+    if wrong(home_of(x).dtype).any() and (found := wrong(made_in(x).dtype)).any():
+        got = f"a sum of {_differing(float(total.flat[int(found.argmax())]), 1.0)}"
+        value_error(name, f"{expected} of sum one", got, f"pass {name} / {name}.sum(-1)[..., None]")
+
+
+def spectrum(x: Array, name: str) -> float:
+    """Accept spectra (..., n) of sum one, in any order, and return the epsilon that their rounding is judged by."""
+    values = wrap(x)
+    finite(values, name)
+    sum_one(x, name, "eigenvalues")
+    for home in (home_of(x), made_in(x)):
+        wrong = values < -values.shape[-1] * home.epsilon * values.max(-1, keepdims=True, initial=0)
+        if not wrong.any():
+            return home.epsilon
+    index = int(wrong.argmax())
+    lowest = float(values.flat[index])
+    raise NotPositiveSemidefiniteError(
+        f"{name}: expected eigenvalues that are not negative, got {lowest:.6g} at index {_at(index, values.shape)}, "
+        f"below what rounding of {home.dtype} explains",
+        lowest,
+    )
+
+
 def positive_diagonal(diagonal: Values, name: str) -> None:
     """Refuse kernel matrices with an entry on the diagonal (..., n) that is not above zero."""
     wrong = ~(diagonal > 0)
@@ -329,7 +359,7 @@ def beyond_rounding(found: NotPositiveSemidefiniteError, home: Home) -> NoReturn
     A lower dtype is the way out where its rounding explains the eigenvalue, also after a cast to it: of half its
     epsilon, as the largest eigenvalue is at least 1/n.
     """
-    way_out = "make Grams of samples with fastrenyi.gram"
+    way_out = "make Grams of samples with fastrenyi.gram, or pass fastrenyi.normalize(k, clip=True) of similarities"
     for dtype in reversed(BITS):
         lower = home.with_dtype(dtype)
         known = home.library == "torch" or dtype != "bfloat16"

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastrenyi import _check, _dispatch
 from fastrenyi._array import AnyArray, Array, ArrayT, Home, has_numbers, home_of, wrap
+from fastrenyi._between import accepted_two
 from fastrenyi._call import Alpha
 from fastrenyi.bandwidths import BandwidthLike
 from fastrenyi.kernels import Kernel, KernelLike, Linear, as_kernel
@@ -34,24 +35,9 @@ def _two(
     x: Any, y: Any, kernel: KernelLike, bandwidth: BandwidthLike | None, names: tuple[str, str] = _NAMES
 ) -> tuple[Array, Array, Home, Kernel]:
     """Accept two sets of samples of as many features, and the kernel for both."""
-    first, second = names
-    x = _check.adopt(x, first)
-    home = _check.array(x, first)
-    y = _check.adopt(y, second)
-    home_y = _check.array(y, second)
     chosen = as_kernel(kernel, bandwidth)
-    chosen._accept(home, first)
-    chosen._accept(home_y, second)
-    _check.same_home(home_y, second, home, first)
-    for values, name in ((x, first), (y, second)):
-        if values.ndim < 2 or values.shape[-2] == 0 or values.shape[-1] == 0:
-            _check.value_error(name, "samples of shape (..., n, d) with n, d >= 1", f"shape {tuple(values.shape)}")
-    if x.shape[-1] != y.shape[-1]:
-        _check.value_error(second, f"samples of d = {x.shape[-1]} features, as {first}", f"shape {tuple(y.shape)}")
-    try:
-        np.broadcast_shapes(tuple(x.shape[:-2]), tuple(y.shape[:-2]))
-    except ValueError:
-        _check.value_error(second, f"batch axes that broadcast with {tuple(x.shape[:-2])}", f"{tuple(y.shape[:-2])}")
+    x, y = accepted_two(x, y, names, chosen._accept)
+    home = home_of(x)
     return x, y, home, chosen
 
 

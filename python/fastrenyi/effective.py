@@ -82,14 +82,19 @@ def effective_rank(a: ArrayT, alpha: Alpha = 1, power: float = 1) -> ArrayT:
     home = _check.gram(x, "a")
     orders, one_order = _check.orders(alpha)
     exponent = _check.positive(power, "power")
-    if exponent != 1:
-        x = _powered(x, home, exponent)
-    found: ArrayT = _left(home, _exponentials(x, home, "a", orders), one_order)
+    if exponent == 1:
+        exponentials = _exponentials(x, home, "a", orders)
+    else:
+        weights = _powered(x, home, exponent)
+        with home.current(x):
+            entropies = _dispatch.operations(home.library).spectral_entropies(weights, "a", orders, _check.unit(math.e))
+            exponentials = home.xp().exp(entropies)
+    found: ArrayT = _left(home, exponentials, one_order)
     return found
 
 
 def _powered(a: Array, home: Home, power: float) -> Array:
-    """Return diagonal matrices of trace one of powers of eigenvalues."""
+    """Return powers of eigenvalues over their sum, (..., n)."""
     operations, xp = _dispatch.operations(home.library), home.xp()
     if has_numbers(a):
         with kernels_for(a) as on:
@@ -103,8 +108,7 @@ def _powered(a: Array, home: Home, power: float) -> Array:
         counts = values > min(values.shape[-1] * home.epsilon, 0.5) * largest
         relative = xp.where(counts, values / _samples.nonzero(largest, xp), xp.ones_like(values))
         weights = relative**power * counts
-        weights = weights / weights.sum(-1)[..., None]
-        return weights[..., None] * xp.eye(weights.shape[-1], dtype=weights.dtype, **_place(weights, home))
+        return weights / weights.sum(-1)[..., None]
 
 
 def _not_negative(lowest: Values, highest: Values, share: float) -> None:
@@ -112,10 +116,6 @@ def _not_negative(lowest: Values, highest: Values, share: float) -> None:
     if wrong.any():
         index = int(wrong.argmax())
         _check.verdict(("indefinite", index, float(np.asarray(lowest).flat[index])), "a", lowest.shape)
-
-
-def _place(x: Array, home: Home) -> dict[str, Any]:
-    return {"device": x.device} if home.library == "torch" else {}
 
 
 def participation_ratio(x: ArrayT) -> ArrayT:
@@ -306,11 +306,7 @@ def _roots(p: Any, k: Array, home: Home) -> Array:
             _check.value_error(
                 "p", "probabilities that are not negative", f"{values[at]:g} at index {tuple(map(int, at))}"
             )
-        total = values.astype(np.float64).sum(-1)
-        wrong = abs(total - 1) > _check.TRACE_TOLERANCE[home.dtype]
-        if wrong.any():
-            got = f"a sum of {np.asarray(total).flat[int(wrong.argmax())]:.6g}"
-            _check.value_error("p", "probabilities of sum one", got, "pass p / p.sum(-1)[..., None]")
+        _check.sum_one(weights, "p", "probabilities")
     xp = home.xp()
     computed = home.computed(weights)
     return _samples.nonzero(computed, xp) ** 0.5 * (computed > 0)

@@ -15,8 +15,8 @@ from fastrenyi.large.lazy import Large
 from fastrenyi.null import PermutationTest, permutation_test
 
 __all__ = [
-    "conditional_entropy", "conditional_mutual_information", "entropy", "joint_entropy", "mutual_information",
-    "spectrum",
+    "conditional_entropy", "conditional_mutual_information", "entropy", "entropy_of_spectrum", "joint_entropy",
+    "mutual_information", "spectrum",
 ]  # fmt: skip
 
 
@@ -55,6 +55,63 @@ def spectrum(a: ArrayT) -> ArrayT:
     home = _check.gram(a, "a")
     found: ArrayT = home.leave(_dispatch.operations(home.library).spectrum(a, "a"))
     return found
+
+
+def entropy_of_spectrum(w: ArrayT, alpha: Alpha = 1.01, base: float = 2) -> ArrayT:
+    """Return the Renyi entropy of eigenvalues, or probabilities, that are known: log2(sum_i w_i^alpha) / (1 - alpha).
+
+    Parameters
+    ----------
+    w : array
+        Spectra (..., n) of sum one, in any order, not negative but for rounding: a NumPy or CuPy array, a torch tensor,
+        or what gives NumPy an array by DLPack on the CPU or ``__array__``.
+    alpha : float or sequence of float
+        Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits, the default is close to Shannon.
+    base : float
+        Base of the logarithm; 2 gives bits.
+
+    Returns
+    -------
+    array
+        The batch shape, for m orders with a last axis of length m; in the library, dtype and device of w.
+
+    Raises
+    ------
+    TypeError
+        For what is not an array of real numbers.
+    ValueError
+        For wrong shapes, NaN or infinity, a sum that is not one, and orders or bases out of range. Inside a CUDA graph
+        the numbers are not looked at.
+    NotPositiveSemidefiniteError
+        For an eigenvalue below -n eps times the largest.
+
+    Notes
+    -----
+    Cost O(n) for each order. It is ``entropy`` where the spectrum is at hand: one that several calls share, one of a
+    solver of your own, frequencies of symbols. Eigenvalues are divided by their sum, which the gradient knows: it does
+    not change with the scale of w. At an eigenvalue of zero it is finite above order 1; up to order 1, where it is
+    infinite, it is that of an eigenvalue of rounding size.
+
+    Source: Renyi, 1961; Sanchez Giraldo, Rao, Principe, IEEE TIT 61(1), 2015.
+
+    Examples
+    --------
+    >>> import numpy as np, fastrenyi as fr
+    >>> round(float(fr.entropy_of_spectrum(np.array([0.25, 0.25, 0.5]), alpha=1)), 9)
+    1.5
+    >>> a = fr.gram(np.arange(8.0)[:, None], bandwidth=1.0)
+    >>> fr.entropy_of_spectrum(fr.spectrum(a), alpha=[0.5, 2, 5]).round(4)
+    array([2.6738, 2.2589, 2.0376])
+    """
+    w = _check.adopt(w, "w")
+    home = _check.real(w, "w")
+    shape = tuple(w.shape)
+    if not shape or shape[-1] == 0:
+        _check.value_error("w", "spectra of shape (..., n) with n >= 1", f"shape {shape}")
+    orders, one_order = _check.orders(alpha)
+    found = _dispatch.operations(home.library).spectral_entropies(w, "w", orders, _check.unit(base))
+    left: ArrayT = home.leave(found[..., 0] if one_order else found)
+    return left
 
 
 @overload

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastrenyi import _check
+from fastrenyi import _check, _dispatch
 from fastrenyi._array import Array, ArrayT, has_numbers
 
 __all__ = ["normalize"]
 
 
-def normalize(k: ArrayT) -> ArrayT:
+def normalize(k: ArrayT, clip: bool = False) -> ArrayT:
     """Return the normalised Gram of a kernel matrix: A_ij = K_ij / (n sqrt(K_ii K_jj)).
 
-    For kernels that ``gram`` does not have.
+    For kernels that ``gram`` does not have, and similarities of any origin: what the measures take in place of a raw K.
 
     Parameters
     ----------
     k : array
         Kernel matrices (..., n, n), symmetric and positive on the diagonal, real: a NumPy or CuPy array, a torch
         tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``.
+    clip : bool
+        Whether eigenvalues below zero are set to zero first, as of similarities that are no kernel. A warning says what
+        share they had.
 
     Returns
     -------
@@ -37,7 +40,8 @@ def normalize(k: ArrayT) -> ArrayT:
     Notes
     -----
     Cost O(n^2). Half precision is computed in single. Whether k is positive semidefinite is seen by the measures, up to
-    the rounding of its dtype: pass k in the dtype that it was made in.
+    the rounding of its dtype: pass k in the dtype that it was made in. With ``clip`` it is, for O(n^3), the nearest
+    matrix that is, normalised; what was taken away is a constant of the gradient.
     Source: Sanchez Giraldo, Rao, Principe, IEEE TIT 61(1), 2015.
 
     Examples
@@ -46,13 +50,27 @@ def normalize(k: ArrayT) -> ArrayT:
     >>> fr.normalize(np.array([[4.0, 1.0], [1.0, 1.0]]))
     array([[0.5 , 0.25],
            [0.25, 0.5 ]])
+
+    Similarities of which the first and the last item are both like the second, and not like each other:
+
+    >>> k = np.array([[1.0, 0.9, 0.0], [0.9, 1.0, 0.9], [0.0, 0.9, 1.0]])
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True) as told:
+    ...     warnings.simplefilter("always")
+    ...     a = fr.normalize(k, clip=True)
+    >>> print(told[0].message)
+    k: negative eigenvalues were set to zero, 7.69% of what all add up to in size: what is measured is another matrix
+    >>> round(float(fr.vendi_score(3 * a)), 3)
+    1.86
     """
     values: Array = _check.adopt(k, "k")
     home = _check.gram(values, "k")
+    _check.flag(clip, "clip")
     if has_numbers(values):
         diagonal = np.diagonal(_check.gram_contents(values, "k", trace_one=False), axis1=-2, axis2=-1)
         _check.positive_diagonal(diagonal, "k")
-    values = home.computed(values)
+    negative = _dispatch.operations(home.library).negative_part(values, "k") if clip else 0
+    values = home.computed(values) - negative
     root = values.diagonal(0, -2, -1) ** 0.5
     # The product commutes, so that the result is as symmetric as k.
     found: ArrayT = home.leave(values / (root[..., :, None] * root[..., None, :]) / values.shape[-1])

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from fastrenyi import _check
-from fastrenyi._array import Array, home_of
+from fastrenyi._array import Array, Verdict, home_of
 from fastrenyi._backend import module_for
 from fastrenyi._kernels.addresses import Device, as_numpy
 from fastrenyi._kernels.joints import Joints, pair_name
@@ -228,8 +228,8 @@ class OnDevice(Device):
                 out[...] = factors[0]
             else:
                 self._product(joints, k, factors, out)
-        found = self.empty((total, len(orders)), dtype)
         if list(orders) == [2.0]:
+            found = self.empty((total, 1), dtype)
             self.run("collision_entropy", self.view(together), dtype, unit, self.address(found))
             return found, None
         kept = None
@@ -239,12 +239,21 @@ class OnDevice(Device):
         else:
             values = self.spectra(together)
 
-        def refuse(index: int, _: int) -> None:
-            joints.refuse(("indefinite", index, self._lowest(values[index])))
+        return self.spectral_entropies(values, orders, epsilon, unit, joints.refuse), kept
 
-        place = (self.address(values), total, n, dtype)
-        self.run("entropy", *place, list(orders), epsilon, unit, self.address(found), self._word(refuse))
-        return found, kept
+    def spectral_entropies(
+        self, values: Array, orders: Sequence[float], epsilon: float, unit: float, refuse: Callable[[Verdict], None]
+    ) -> Array:
+        """Return the entropies (b, orders) of spectra (b, n); ``refuse`` is told what is wrong with one."""
+        (b, n), dtype = values.shape, _dtype(values)
+        found = self.empty((b, len(orders)), dtype)
+
+        def wrong(index: int, _: int) -> None:
+            refuse(("indefinite", index, self._lowest(values[index])))
+
+        place = (self.address(values), int(b), int(n), dtype)
+        self.run("entropy", *place, list(orders), epsilon, unit, self.address(found), self._word(wrong))
+        return found
 
     def _lowest(self, values: Array) -> float:
         """Return the lowest eigenvalue of a spectrum (n,) of trace one."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastrenyi import _check, _core
-from fastrenyi._array import Array, Values, wrap
+from fastrenyi._array import Array, Values, Verdict, wrap
 from fastrenyi._backend import threads
 from fastrenyi._cost import announce_gram, announce_spectra
 from fastrenyi._kernels.joints import Joints, pair_name
@@ -165,9 +165,15 @@ class Host:
             values, kept = _core.reduce(grams, threads())
         else:
             values = _core.spectrum(grams[0] if len(grams) == 1 else np.concatenate(grams), threads())
+        return self.spectral_entropies(values, orders, epsilon, unit, joints.refuse), kept
+
+    def spectral_entropies(
+        self, values: Values, orders: Sequence[float], epsilon: float, unit: float, refuse: Callable[[Verdict], None]
+    ) -> Values:
+        """Return the entropies (b, orders) of spectra (b, n); ``refuse`` is told what is wrong with one."""
         found, verdict = _core.entropy(values, orders, epsilon, unit, threads())
-        joints.refuse(verdict)
-        return found, kept
+        refuse(verdict)
+        return found
 
     def _collisions(self, joints: Joints, unit: float) -> tuple[Values, Values]:
         """Return the entropies of order 2, which need no spectrum and no joint Gram in memory, and their purities."""

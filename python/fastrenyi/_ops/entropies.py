@@ -1,4 +1,4 @@
-"""Spectra of matrices, and entropies of joint variables."""
+"""Spectra of matrices, and entropies of joint variables and of spectra."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastrenyi import _check
-from fastrenyi._array import Array, home_of
+from fastrenyi._array import Array, has_numbers, home_of
 from fastrenyi._kernels import Kernels, kernels_for
 from fastrenyi._kernels.joints import Joints
 from fastrenyi._ops.precision import judged
 
-__all__ = ["entropies", "entropies_and_kept", "spectrum"]
+__all__ = ["entropies", "entropies_and_kept", "spectral_entropies", "spectrum"]
 
 
 def spectrum(a: Array, name: str) -> Array:
@@ -22,6 +22,17 @@ def spectrum(a: Array, name: str) -> Array:
     with kernels_for(a) as on:
         values = on.matrices(a, name, trace_one=False)
         return on.spectra(_check.flat_batch(values, 2)).reshape(tuple(values.shape[:-1]))
+
+
+def spectral_entropies(w: Array, name: str, orders: Sequence[float], unit: float) -> Array:
+    """Return the entropies (..., orders) of spectra (..., n) of sum one, which need not be in order."""
+    # While a CUDA graph is recorded nothing can be looked at.
+    epsilon = _check.spectrum(w, name) if has_numbers(w) else home_of(w).epsilon
+    *batch, n = w.shape
+    with kernels_for(w) as on:
+        values = on.contiguous(on.finite(w.reshape(-1, n), name))
+        found = on.spectral_entropies(values, orders, epsilon, unit, lambda found: _check.verdict(found, name, batch))
+        return found.reshape(*batch, len(orders))
 
 
 def entropies(

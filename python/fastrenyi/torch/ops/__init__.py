@@ -11,12 +11,15 @@ from fastrenyi.torch.ops.entropies import entropies
 from fastrenyi.torch.ops.gram import bandwidth, delta_gram, gram
 from fastrenyi.torch.ops.groups import group_o_information
 from fastrenyi.torch.ops.linear import linear_gram
+from fastrenyi.torch.ops.negative import negative_part
 from fastrenyi.torch.ops.pairs import pairs, sample_pairs
 from fastrenyi.torch.ops.permutations import permuted, permuted_pairs
 from fastrenyi.torch.ops.ranking import chosen
+from fastrenyi.torch.ops.spectral_entropies import spectral_entropies
 from fastrenyi.torch.ops.spectrum import spectrum
 
 __all__ = [
     "all_but_one", "bandwidth", "chosen", "cross_entropy", "delta_gram", "entropies", "gram", "group_o_information",
-    "linear_gram", "pairs", "permuted", "permuted_pairs", "sample_pairs", "spectrum",
+    "linear_gram", "negative_part", "pairs", "permuted", "permuted_pairs", "sample_pairs", "spectral_entropies",
+    "spectrum",
 ]  # fmt: skip
