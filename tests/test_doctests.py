@@ -1,4 +1,4 @@
-"""Every example in the docstrings of the installed package, README.md and docs/family.md gives what it says."""
+"""Every example in docstrings of the installed package, in README.md and on pages of docs gives what it says."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_docstrings(name: str) -> None:
     assert doctest.testmod(module).failed == 0
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/family.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/family.md", "docs/drop-ins.md"])
 def test_pages(page: str) -> None:
     if not (ROOT / page).is_file():
         pytest.skip("the tests lie outside of a source tree")

@@ -112,7 +112,7 @@ PYTHON_FLOORS = {
     "_ragged": CORE, "_samples": CORE, "_between": CORE,
     "effective": CORE, "logdet": CORE, "comparison": CORE, "selfsupervised": CORE,
     "paths": CORE, "graphs": CORE,
-    "table": 3, "_info": 3, "quick": 3,
+    "table": 3, "_info": 3, "quick": 3, "compat": 3,
     "torch": 4,
     "report": 5, "demo": 5, "bench": 5, "study": 6, "cli": 7, "__main__": 7,
 }  # fmt: skip
