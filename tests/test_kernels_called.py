@@ -196,3 +196,16 @@ def test_in_other_kernel_methods(digits: tuple[np.ndarray, np.ndarray]) -> None:
     ours = KernelRidge(kernel=fr.Laplacian(2.0)).fit(x[:20], y[:20])
     theirs = KernelRidge(kernel="laplacian", gamma=0.5).fit(x[:20], y[:20])
     np.testing.assert_allclose(ours.predict(x[20:]), theirs.predict(x[20:]), rtol=1e-9)
+
+
+def test_on_a_device(draw: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs on a GPU, on its kernels emulated on the host."""
+    pytest.importorskip("fastrenyi._emulated")
+    x, y = torch.from_numpy(draw.samples(2, 4, 3)), torch.from_numpy(draw.samples(2, 5, 3))
+    kernels = [*(kernel for kernel, _ in KERNELS.values()), fr.Gaussian("median"), fr.Linear("both", normalized=True)]
+    expected = [kernel(x, y) for kernel in kernels]
+    monkeypatch.setitem(fr._backend.MODULES, "cpu", "_emulated")  # type: ignore[attr-defined]
+    for kernel, right in zip(kernels, expected, strict=True):
+        torch.testing.assert_close(kernel(x, y), right)
+    y[1, 2] = 0
+    refused(ValueError, "y", lambda: fr.Cosine()(x, y))

@@ -112,10 +112,12 @@ def test_what_is_clipped_passes(n: int, draw: Draw, nx_dtype: Nx) -> None:
 
 
 def test_of_a_kernel_matrix_nothing_is_clipped(draw: Draw) -> None:
-    x = draw.samples(9, 2)
-    for dtype in (np.float32, np.float64):
-        k = (x @ x.T).astype(dtype)
-        np.testing.assert_allclose(fr.normalize(k, clip=True), fr.normalize(k), rtol=0, atol=1e-6)
+    k = 9 * draw.grams(9)
+    k[8] = k[:, 8] = k[7]  # of eight samples and one of them again
+    k[8, 8] = k[8, 7] = k[7, 8] = 1
+    for dtype, tolerance in ((np.float32, 1e-6), (np.float64, 1e-14)):
+        found = fr.normalize(k.astype(dtype), clip=True)
+        np.testing.assert_allclose(found, fr.normalize(k.astype(dtype)), rtol=0, atol=tolerance)
 
 
 @pytest.mark.filterwarnings("ignore:k. negative")
@@ -142,3 +144,13 @@ def test_it_is_the_way_out_of_a_trace_that_is_not_one() -> None:
     message = refused(ValueError, "b", lambda: fr.mutual_information(np.eye(3) / 3, K))
     assert "fastrenyi.normalize(b)" in message
     assert np.isfinite(fr.mutual_information(np.eye(3) / 3, fr.normalize(K)))
+
+
+@pytest.mark.filterwarnings("ignore:k. negative")
+def test_clipped_on_a_device(draw: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs on a GPU, on its kernels emulated on the host."""
+    pytest.importorskip("fastrenyi._emulated")
+    k = torch.from_numpy(indefinite(draw, 2, 9))
+    expected = fr.normalize(k, clip=True)
+    monkeypatch.setitem(fr._backend.MODULES, "cpu", "_emulated")  # type: ignore[attr-defined]
+    torch.testing.assert_close(fr.normalize(k, clip=True), expected)

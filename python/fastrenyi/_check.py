@@ -359,7 +359,7 @@ def beyond_rounding(found: NotPositiveSemidefiniteError, home: Home) -> NoReturn
     A lower dtype is the way out where its rounding explains the eigenvalue, also after a cast to it: of half its
     epsilon, as the largest eigenvalue is at least 1/n.
     """
-    way_out = "make Grams of samples with fastrenyi.gram, or pass fastrenyi.normalize(k, clip=True) of similarities"
+    way_out = "make Grams of samples with fastrenyi.gram, or clip similarities with fastrenyi.normalize(k, clip=True)"
     for dtype in reversed(BITS):
         lower = home.with_dtype(dtype)
         known = home.library == "torch" or dtype != "bfloat16"

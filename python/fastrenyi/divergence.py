@@ -35,6 +35,8 @@ def _two(
     x: Any, y: Any, kernel: KernelLike, bandwidth: BandwidthLike | None, names: tuple[str, str] = _NAMES
 ) -> tuple[Array, Array, Home, Kernel]:
     """Accept two sets of samples of as many features, and the kernel for both."""
+    for values, name in zip((x, y), names, strict=True):
+        _check.array(_check.adopt(values, name), name)
     chosen = as_kernel(kernel, bandwidth)
     x, y = accepted_two(x, y, names, chosen._accept)
     home = home_of(x)
