@@ -22,7 +22,10 @@ from family import ONE, RELATIVE, SAMPLES, TWO, D, N, assert_near, gaussians, ne
 def test_of_samples(name: str, shape: tuple[int, int], nx: Nx, batch: tuple[int, ...], draw: Draw) -> None:
     ours, theirs = SAMPLES[name]
     x = nx.array(draw.samples(*batch, *shape))
-    assert_near(nx.values(ours(x)), over_batch(theirs, nx.values(x)), nx.dtype)
+    found, expected = nx.values(ours(x)), over_batch(theirs, nx.values(x))
+    if name == "eigenscore":  # a mean of logarithms, which may be near zero where they are not
+        found, expected = found + 5, expected + 5
+    assert_near(found, expected, nx.dtype)
 
 
 @pytest.mark.parametrize("name", ONE)
@@ -229,3 +232,17 @@ def test_relative_entropy_where_the_other_has_nothing() -> None:
     assert "infinite" in message
     assert fr.relative_entropy(np.diag([1.0, 0, 0]), a) == pytest.approx(1)
     assert fr.relative_entropy(a, np.eye(3) / 3) == pytest.approx(math.log2(3) - 1)
+
+
+def test_what_single_precision_does_not_tell_is_said(draw: Draw) -> None:
+    """Singular values that fall as 1 / i: most of those of 600 are below what the squares have in single."""
+    x = draw.samples(700, 600) @ np.diag(1.0 / np.arange(1, 601) ** 1.5)
+    right = reference.effective_rank(reference.gram_linear(x), 1, 0.5)
+    np.testing.assert_allclose(fr.effective_rank(fr.gram(x, fr.Linear(side="smaller")), power=0.5), right, rtol=1e-6)
+    a = fr.gram(x.astype(np.float32), fr.Linear(side="smaller"))
+    with pytest.warns(
+        UserWarning, match=r"effective_rank: eigenvalues that float32 .* make the Gram in float64"
+    ) as told:
+        found = fr.effective_rank(a, power=0.5)
+    assert found < 0.99 * right
+    assert told[0].filename == __file__

@@ -146,7 +146,7 @@ def test_every_kind_of_value_can_be_made_and_shown(rng: np.random.Generator) -> 
 
 def test_every_measure_is_fuzzed() -> None:
     measured = {*numbers.MEASURES, "gram", "channel_grams", "tensor_gram", "divergence", "layer_decomposition"}
-    others = {"normalize", "spectrum"}  # of whose results all of these are made
+    others = {"entropy_of_spectrum", "normalize", "spectrum"}  # of whose results all of these are made
     others |= {"rank_maps"}  # which is made of the numbers of layer_decomposition
     others |= {"leave_one_out", "group_o_information"}  # which their own tests hold against the reference
     others |= {"lazy_gram"}  # whose intervals test_large.py compares with them

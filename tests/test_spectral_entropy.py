@@ -131,3 +131,12 @@ def test_on_a_device(draw: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.testing.assert_close(found, right)
     torch.testing.assert_close(torch.autograd.grad(found.sum(), w)[0], slope)
     refused(ValueError, "w", lambda: fr.entropy_of_spectrum(2 * w.detach()))
+
+
+def test_second_derivatives_are_refused() -> None:
+    import torch
+
+    w = torch.tensor([0.5, 0.25, 0.25], dtype=torch.float64, requires_grad=True)
+    (grad,) = torch.autograd.grad(fr.entropy_of_spectrum(w, 2), w, create_graph=True)
+    with pytest.raises(NotImplementedError, match="entropy_of_spectrum: expected one backward pass"):
+        grad.sum().backward()

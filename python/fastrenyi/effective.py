@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,10 +13,13 @@ import numpy.typing as npt
 from fastrenyi import _check, _dispatch, _samples
 from fastrenyi._array import Array, ArrayT, Home, Values, has_numbers, wrap
 from fastrenyi._call import Alpha
+from fastrenyi._cost import outside
 from fastrenyi._kernels import kernels_for
 from fastrenyi._ops.precision import judged
 
 __all__ = ["effective_rank", "participation_ratio", "stable_rank", "vendi_score"]
+
+_NOT_SMALL = 0.01
 
 
 def _exponentials(a: Array, home: Home, name: str, orders: Sequence[float]) -> Array:
@@ -62,7 +66,8 @@ def effective_rank(a: ArrayT, alpha: Alpha = 1, power: float = 1) -> ArrayT:
     Notes
     -----
     A power of an eigenvalue of rounding size is not small: for a power other than one those of up to n eps lambda_max
-    are zero, and have no gradient. Cost O(n^3).
+    are zero, and have no gradient. Where their powers would be more than a hundredth of the sum, as in single precision
+    of many features those of singular values may, a warning says so: make the Gram in float64. Cost O(n^3).
 
     Conventions elsewhere: Roy and Vetterli's effective rank of a matrix Z is that of its singular values, ``power=0.5``
     of ``gram(Z, "linear")``; RankMe is the same with 1e-7 added to each p_i, which then do not sum to one. Diff-eRank
@@ -108,7 +113,22 @@ def _powered(a: Array, home: Home, power: float) -> Array:
         counts = values > min(values.shape[-1] * home.epsilon, 0.5) * largest
         relative = xp.where(counts, values / _samples.nonzero(largest, xp), xp.ones_like(values))
         weights = relative**power * counts
+        if has_numbers(values):
+            _tell_what_is_lost(wrap(values), wrap(counts), power, home)
         return weights / weights.sum(-1)[..., None]
+
+
+def _tell_what_is_lost(values: Values, counts: Values, power: float, home: Home) -> None:
+    """Warn where eigenvalues that count as zero may be more than zeros: their powers are not small."""
+    powers = np.maximum(values, 0).astype(np.float64) ** power
+    whole = powers.sum(-1)
+    share = np.divide((powers * ~counts).sum(-1), whole, out=np.zeros_like(whole), where=whole > 0)
+    if share.size and share.max() > _NOT_SMALL:
+        warnings.warn(
+            f"effective_rank: eigenvalues that {home.dtype} does not tell from rounding count as zero; to the power "
+            f"{power:g} they are up to {share.max():.2g} of the sum: make the Gram in float64",
+            stacklevel=outside(),
+        )
 
 
 def _not_negative(lowest: Values, highest: Values, share: float) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from fastrenyi import _ops
 from fastrenyi._array import home_of
 from fastrenyi.torch.ops._joints import slopes_of
-from fastrenyi.torch.ops._operation import operation
-from fastrenyi.torch.ops._shared import as_tensor, computed, computed_in, in_front
+from fastrenyi.torch.ops._operation import once_only, operation
+from fastrenyi.torch.ops._shared import as_tensor, computed, computed_in, in_front, in_its_own_dtype
 
 __all__ = ["spectral_entropies"]
 
@@ -34,9 +35,7 @@ class _SpectralEntropies:
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-        (w,) = ctx.saved_tensors
-        found = slopes_of(computed(w), grad, ctx.orders, home_of(w).epsilon, ctx.unit)
-        return found.to(w.dtype), None, None, None
+        return _spectral_entropies_backward(grad, *ctx.saved_tensors, ctx.orders, ctx.unit), None, None, None
 
     @staticmethod
     def vmap(info: Any, in_dims: Sequence[Any], w: Tensor, *rest: Any) -> Any:
@@ -47,6 +46,37 @@ _spectral_entropies = operation(
     "spectral_entropies(Tensor w, str name, float[] orders, float unit) -> Tensor",
     "entropy_of_spectrum",
     _SpectralEntropies,
+)
+
+
+@in_its_own_dtype
+def _to_spectrum(grad: Tensor, w: Tensor, orders: list[float], unit: float) -> Tensor:
+    return slopes_of(computed(w), grad, orders, home_of(w).epsilon, unit).to(w.dtype)
+
+
+class _SpectralEntropiesBackward:
+    kernel = staticmethod(_to_spectrum)
+
+    @staticmethod
+    def fake(grad: Tensor, w: Tensor, orders: list[float], unit: float) -> Tensor:
+        return torch.empty_like(w, memory_format=torch.contiguous_format)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Sequence[Any], output: Tensor) -> None:
+        pass
+
+    backward = staticmethod(once_only("entropy_of_spectrum"))
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Sequence[Any], grad: Tensor, w: Tensor, *rest: Any) -> Any:
+        grad, w = (in_front(x, axis, info.batch_size) for x, axis in zip((grad, w), in_dims[:2], strict=True))
+        return _spectral_entropies_backward(grad, w, *rest), 0
+
+
+_spectral_entropies_backward = operation(
+    "spectral_entropies_backward(Tensor grad, Tensor w, float[] orders, float unit) -> Tensor",
+    "entropy_of_spectrum",
+    _SpectralEntropiesBackward,
 )
 
 
