@@ -227,3 +227,13 @@ def test_what_python_must_not_pass(draw: Draw) -> None:
         _core.linear_gram(x, None, False, False, False, "rows", 1)
     with pytest.raises(ValueError, match="at least one"):
         _core.linear_gram(x[:, :0], None, False, False, False, "samples", 1)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_samples_of_length_one_have_each_their_own_scale(dtype: str) -> None:
+    least = 1e-300 if dtype == "float64" else 1e-36
+    x = np.array([[1 / least, 0, 0], [0, least, least], [0, 0, 3]]).astype(dtype)
+    expected = reference.gram_linear(np.array([[1, 0, 0], [0, 1, 1], [0, 0, 1]]), normalized=True)
+    np.testing.assert_allclose(fr.gram(x, fr.Linear(normalized=True)), expected, rtol=1e-6, atol=0)
+    found = fr.gram(torch.from_numpy(x).requires_grad_(), fr.Linear(normalized=True))
+    np.testing.assert_allclose(found.detach().numpy(), expected, rtol=1e-6, atol=0)

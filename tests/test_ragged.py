@@ -172,7 +172,7 @@ def entropies_of_each(x: torch.Tensor, entropies: Any) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("given", "error", "name", "said"),
     [
-        ({"lengths": [3, 8, 1]}, ValueError, "lengths", "up to 7, got 8"),
+        ({"lengths": [3, 8, 1]}, ValueError, "lengths", "1 to 7, got 8 at index (1,)"),
         ({"lengths": [3, -1, 1]}, ValueError, "lengths", "got -1"),
         ({"lengths": [3, 0, 1]}, ValueError, "lengths", r"none at index (1,); leave it out of x"),
         ({"lengths": [3, 1]}, ValueError, "lengths", "3 integers"),
@@ -210,3 +210,24 @@ def test_what_is_wrong_with_one_set_is_found(draw: Draw) -> None:
 
 def test_sides_have_names() -> None:
     refused(ValueError, "side", lambda: fr.Linear(side="rows"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_what_takes_rows_for_samples_refuses_padding(library: str, draw: Draw) -> None:
+    """Permuted or centred with what stands behind the samples, they would be another null, without a word."""
+    x, y = draw.samples(N, D), draw.samples(N, D)
+    arrays = [x, y] if library == "numpy" else [torch.from_numpy(x), torch.from_numpy(y)]
+    a, b = (fr.gram(v, bandwidth=1.0, lengths=5) for v in arrays)
+    maps = np.stack([a, b]) if library == "numpy" else torch.stack([a, b])
+    for name, call in {
+        "b": lambda: fr.permutation_test(a, b, 3),
+        "target": lambda: fr.layer_decomposition(maps, b, null=3),
+    }.items():
+        assert "[:n, :n]" in refused(ValueError, name, call)
+    refused(ValueError, "b", lambda: fr.mutual_information(a, b, null=3))
+    refused(ValueError, "b", lambda: fr.dime(a, b))
+    refused(ValueError, "b", lambda: fr.alignment(a, b, centered=True))
+    refused(ValueError, "target", lambda: fr.rank_maps(maps, b, null=3))
+    whole = fr.gram(arrays[1], bandwidth=1.0)
+    assert np.isfinite(float(fr.permutation_test(a, whole, 3).excess))  # a sample of zeros, and not padding
+    assert np.isfinite(float(fr.permutation_test(a[:5, :5], b[:5, :5], 3).excess))

@@ -532,6 +532,34 @@ def test_a_store_of_something_else_is_refused(model: Any, batches: list[Any], tm
         frt.representations(model, batches, store=path)
 
 
+def test_a_store_knows_functions_by_what_they_do_and_a_model_by_all_its_numbers(
+    model: Any, batches: list[Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "run.db"
+    frt.representations(model, batches, output=lambda found: found["hidden_states"][:1], store=path)
+    frt.representations(model, batches, output=lambda found: found["hidden_states"][:1], store=path)
+    with pytest.raises(fr.StoreError, match="output was"):
+        frt.representations(model, batches, output=lambda found: found["hidden_states"][1:2], store=path)
+    last = list(model.parameters())[-1]
+    with torch.no_grad():
+        last.reshape(-1)[-1] += 1
+    with pytest.raises(fr.StoreError, match="model was"):
+        frt.representations(model, batches, output=lambda found: found["hidden_states"][:1], store=path)
+
+
+def test_a_collapsed_layer_has_a_rank_of_one(batches: list[Any]) -> None:
+    class Collapsed(torch.nn.Module):
+        def forward(self, **given: Any) -> list[torch.Tensor]:
+            mask = next(iter(given.values()))
+            return [torch.ones(*mask.shape[:2], D, dtype=torch.float64)]
+
+    with pytest.warns(UserWarning, match="all the same"):
+        table = frt.representations(Collapsed(), batches)
+    found = table.set_index("measure")["value"]
+    assert found["rank_me"] == pytest.approx(1, abs=1e-4)
+    assert math.isnan(found["dataset_entropy"])
+
+
 def test_a_damaged_store_is_said(model: Any, batches: list[Any], tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     frt.representations(model, batches, store=path)

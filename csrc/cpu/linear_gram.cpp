@@ -74,7 +74,10 @@ class Set {
         const auto parts = in_parts(first, last, [&](index_t begin, index_t end, Part& part) {
             serial_for(end - begin, [&](index_t k) {
                 T* row = z + (begin - first + k) * d_;
-                copy(begin + k, row);
+                if (centred_ || !how_.normalized)
+                    copy(begin + k, row);
+                else  // each by its own size
+                    read(begin + k, row);
                 if (how_.samples)
                     for (index_t j = 0; j < d_; ++j) row[j] = row[j] - first_[at(j)] - mean_[at(j)];
                 if (how_.features) subtract_mean(row);

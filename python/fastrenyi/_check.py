@@ -14,12 +14,13 @@ from typing import Any, NoReturn
 import numpy as np
 
 from fastrenyi import _backend, _core
-from fastrenyi._array import BITS, Array, Home, Values, Verdict, home_of, is_array, made_in, wrap
+from fastrenyi._array import BITS, Array, Home, Values, Verdict, has_numbers, home_of, is_array, made_in, wrap
 from fastrenyi._conversions import as_real, common_dtype, moved
 from fastrenyi._errors import NotPositiveSemidefiniteError
 
 __all__ = [
-    "TRACE_TOLERANCE", "adopt", "array", "beyond_rounding", "choice", "codes", "finite", "flag", "flat_batch", "gram",
+    "TRACE_TOLERANCE", "adopt", "array", "beyond_rounding", "choice", "codes", "ends_in_samples", "finite", "flag",
+    "flat_batch", "gram",
     "gram_contents", "integer", "kind_error", "listed", "nonzero_rows", "orders", "positive", "positive_diagonal",
     "quoted", "real", "same_home", "share", "spectrum", "sum_one", "unit", "value_error", "verdict", "widths",
 ]  # fmt: skip
@@ -325,6 +326,18 @@ def spectrum(x: Array, name: str) -> float:
         f"below what rounding of {home.dtype} explains",
         lowest,
     )
+
+
+def ends_in_samples(a: Array, b: Array, name: str, purpose: str) -> None:
+    """Refuse Grams (..., n, n) that both end in a row of zeros, as padded ones do, where all rows are to be samples."""
+    if not (has_numbers(a) and has_numbers(b)):
+        return
+    last = [np.asarray(wrap(gram[..., -1:, -1:])) for gram in (a, b)]
+    if ((last[0] == 0) & (last[1] == 0)).any():
+        value_error(
+            name, f"Grams whose rows are all of samples, which {purpose}", "rows of zeros at the end of both",
+            "of padded Grams pass what counts of each set, [:n, :n]",
+        )  # fmt: skip
 
 
 def positive_diagonal(diagonal: Values, name: str) -> None:

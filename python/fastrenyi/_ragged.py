@@ -47,7 +47,8 @@ def sets_of(x: Array, home: Home, name: str, lengths: Lengths | None, mask: Mask
     else:
         given = _given(mask, "mask", (*batch, n))
         if not ((given == 0) | (given == 1)).all():
-            _check.value_error("mask", "True and False, or ones and zeros", "other numbers")
+            other = given[(given != 0) & (given != 1)][0]
+            _check.value_error("mask", "True and False, or ones and zeros", f"{other}")
         sets = Sets(_in_front(x, given == 1, home), given.sum(-1).ravel().tolist(), x, given == 1)
     if 0 in sets.sizes:
         got = f"none at index {_index(sets.sizes.index(0), batch)}"
@@ -63,13 +64,13 @@ def _sizes(lengths: Any, batch: tuple[int, ...], n: int) -> list[int]:
         sizes = list(lengths)
         if len(sizes) != count:
             _check.value_error("lengths", f"{count} integers, one for each set", f"{len(sizes)}")
-    elif type(lengths) is int:
-        sizes = [lengths] * count
+    elif isinstance(lengths, (int, np.integer)) and not isinstance(lengths, bool):
+        sizes = [int(lengths)] * count
     else:
         sizes = _given(lengths, "lengths", batch).ravel().tolist()
-    for size in sizes:
+    for place, size in enumerate(sizes):
         if not 0 <= size <= n:
-            _check.value_error("lengths", f"numbers of samples up to {n}", size)
+            _check.value_error("lengths", f"numbers of samples, 1 to {n}", f"{size} at index {_index(place, batch)}")
     return sizes
 
 
@@ -86,7 +87,8 @@ def _given(x: Any, name: str, shape: tuple[int, ...]) -> Values:
         )
     values = wrap(x)
     if values.dtype.kind not in "biu":
-        _check.kind_error(name, "integers", f"dtype {values.dtype.name}")
+        way_out = "pass mask == 1" if name == "mask" else ""
+        _check.kind_error(name, "integers", f"dtype {values.dtype.name}", way_out)
     try:
         return np.broadcast_to(values, shape)
     except ValueError:

@@ -92,6 +92,7 @@ def alignment(a: ArrayT, b: ArrayT, centered: bool = False) -> ArrayT:
         limit = 0.0
         if is_centered:
             limit = 8 * k.shape[-1] * min(home.epsilon, 2.0**-23)
+            _check.ends_in_samples(k, other, "b", "have a mean")
             k, other = _centred(k), _centred(other)
         squares, of_other = _total(k * k), _total(other * other)
         fine = (squares > limit**2) & (of_other > limit**2)

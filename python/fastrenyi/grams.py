@@ -139,7 +139,7 @@ def gram(
         (..., n, n), symmetric positive semidefinite with trace 1 and 1/n on the diagonal, in the library, dtype and
         device of x; in NumPy's float64 for lists. With lengths or a mask the Gram of the samples that count, in their
         order, comes first, and behind it are rows and columns of zeros: its entropies, and joint ones of Grams of the
-        same samples, are those without them.
+        same samples, are those without them. What permutes samples or takes means of rows refuses such Grams.
 
     Raises
     ------
@@ -152,8 +152,9 @@ def gram(
     -----
     Cost O(n^2 d) per sample set. Distances come from differences, or from products of centred samples where no digit is
     lost by that: exact for duplicates and far from the origin. Half precision is computed in single. Of sets of
-    different sizes those of one size are made together, and on the CPU spectra take no time for zeros.
-    ``torch.compile`` takes integers as lengths, for which it compiles anew each time, and no mask.
+    different sizes those of one size are made together, and on the CPU spectra are of the size of each, at the cost of
+    reading the zeros. ``torch.compile`` takes an integer, or a list of one for each set of one batch axis, as lengths,
+    for which it compiles anew each time, and no mask.
     Source: Sanchez Giraldo, Rao, Principe, IEEE TIT 61(1), 2015; arXiv 1804.06537.
 
     Examples

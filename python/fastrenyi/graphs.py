@@ -35,7 +35,7 @@ def graph_gram(
     t : float, optional
         The time of the heat kernel, above zero; 0.3 unless given.
     nu, kappa : float, optional
-        The smoothness and the inverse length of Matern's kernel, above zero; 1 unless given.
+        The smoothness and the length of Matern's kernel, above zero; 1 unless given.
 
     Returns
     -------

@@ -105,7 +105,7 @@ def group_o_information(
 
     Cost: one spectrum of O(n^3) for each map, for each group and for each group less one member; these are shared, so
     that all triples of C maps take C(C-1)/2 more. Memory: a tile of joint Grams of about 100 MB, a workspace of at most
-    64 MB, and the Grams.
+    64 MB, the Grams, and some 240 bytes for each group.
 
     Clauw et al. search groups of neurons with the entropy of a Gaussian copula, 1/2 log det of the covariance of normal
     scores. That is another estimator, of samples and not of Grams, and not offered here.

@@ -319,6 +319,9 @@ def dime(
     call.refuse_estimates("permutations")
     count, first = _check.integer(permutations, "permutations", 1), _check.integer(seed, "seed", 0)
     home, axes = call.home, max(gram.ndim for gram in call.grams)
+    _check.ends_in_samples(
+        call.grams[call.members[0][0]], call.grams[call.members[1][0]], "b", "are put in another order"
+    )
     with home.current(call.grams[0]):
         orders = home.take(orders_of(count, call.grams[0].shape[-1], first))
         mixed: list[Any] = [_mixed(call.grams[i], orders, axes) for i in call.members[1]]

@@ -56,6 +56,8 @@ def prepared(x: Array, spec: LinearSpec, counts: Array | None) -> Prepared:
     z = only(x, counts, xp)
     largest = nonzero(xp.amax(abs(home.constant(z)), (-2, -1)), xp)
     scale = (largest / (2 * xp.frexp(largest)[0]))[..., None, None]
+    if spec.normalized and not spec.center:  # each sample by its own size
+        scale = xp.ones_like(scale)
     z = z / scale
     if spec.of_samples:
         z = only(z - z[..., :1, :], counts, xp)

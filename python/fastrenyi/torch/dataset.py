@@ -22,7 +22,7 @@ _EPSILON = 1e-7
 def dataset(vectors: Tensor, kernel: Kernel, orders: Sequence[float]) -> Iterator[tuple[str, float, float]]:
     """Yield measures of vectors (prompts, views, d), by name, order (NaN where there is none) and value, in nats.
 
-    Of prompts that are all the same, one alone among them, all is NaN.
+    Of prompts that are all the same, one alone among them, all is NaN but RankMe, which is not centred.
     """
     x = vectors[:, 0].double()
     spread = _spread(x)
@@ -32,7 +32,7 @@ def dataset(vectors: Tensor, kernel: Kernel, orders: Sequence[float]) -> Iterato
     for alpha, value in zip(orders, nats.exp().tolist(), strict=True):
         yield "dataset_effective_rank", alpha, value
     yield "dataset_participation_ratio", math.nan, float(fr.participation_ratio(x)) if spread else math.nan
-    yield "rank_me", math.nan, _rank_me(x) if spread else math.nan
+    yield "rank_me", math.nan, _rank_me(x) if bool(x.any()) else math.nan
     if vectors.shape[1] > 1:
         yield from _of_views(vectors.double(), kernel, orders)
 

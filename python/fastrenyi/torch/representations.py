@@ -23,8 +23,7 @@ from fastrenyi.torch.network.select import Layers, unwrapped, whole
 from fastrenyi.torch.network.select import select as choose
 from fastrenyi.torch.network.structure import Choice, is_choice
 from fastrenyi.torch.progress import bar_of_tqdm
-from fastrenyi.torch.settings import shown
-from fastrenyi.torch.streaming import How, known_by, layers_of, left_out, measure
+from fastrenyi.torch.streaming import How, chosen_by, known_by, layers_of, left_out, measure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,7 +126,8 @@ def representations(
     -----
     A prompt of one token, or of tokens that are all the same, has no spread: its entropies are NaN (centred, nothing is
     left of it, and of less than nothing rounding would make any entropy), and means are of the other prompts, whose
-    number is n_prompts; a warning says so. An entropy over log n of one vector, and the curvature of two, are NaN too.
+    number is n_prompts; a warning says so. An entropy over log n of one vector, and the curvature of two, are NaN too,
+    and where the mean tokens of all prompts are the same what is of all together, but RankMe, which is near one then.
 
     Nothing of a minibatch stays in memory but its numbers and, of each layer, prompt and view, the mean token. Cost of
     a prompt and layer O(n d m + m^3), m the smaller of n and d; of a layer the same with n prompts, dime O(10 n^3).
@@ -203,9 +203,9 @@ def measured(
     settings = {
         "model": known_by(inside),
         "layers": None if layers is None else list(choose(model, layers).values()),
-        "select": {name: shown(choice) for name, choice in (select or {}).items()},
-        "output": shown(output),
-        "mask": shown(mask),
+        "select": {name: chosen_by(choice) for name, choice in (select or {}).items()},
+        "output": chosen_by(output),
+        "mask": chosen_by(mask),
         "alpha": orders,
         "kernel": repr(of_tokens),
         "tokens": tokens,

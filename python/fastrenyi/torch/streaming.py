@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from types import CodeType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,12 +25,10 @@ from fastrenyi.torch.network.hidden import Prompts, States, prompts_of
 from fastrenyi.torch.network.structure import Choice
 from fastrenyi.torch.network.undisturbed import undisturbed
 from fastrenyi.torch.prompts import numbers
-from fastrenyi.torch.settings import telling
+from fastrenyi.torch.settings import shown, telling
 
-__all__ = ["How", "known_by", "layers_of", "left_out", "measure"]
+__all__ = ["How", "chosen_by", "known_by", "layers_of", "left_out", "measure"]
 
-_FIRST = 64
-"""Numbers of each parameter by which a model is known again."""
 Read: TypeAlias = Callable[[Prompts], States]
 
 
@@ -141,13 +140,26 @@ def left_out(layers: Sequence[Layer]) -> tuple[str, list[int], int] | None:
     return None
 
 
-def known_by(model: nn.Module) -> str:
-    """Return by what a model is known again: names, shapes and kinds of its parameters, and the first numbers of each.
+def chosen_by(choice: object) -> Any:
+    """Return a choice as a store keeps it: of a function its name and its code, by which lambdas differ."""
+    code = getattr(choice, "__code__", None)
+    if not isinstance(code, CodeType):
+        return shown(choice)
+    held = [repr(cell.cell_contents) for cell in getattr(choice, "__closure__", None) or ()]
+    digest = hashlib.sha256(repr((_parts(code), held)).encode()).hexdigest()
+    return f"{shown(choice)} {digest[:16]}"
 
-    Not all numbers: of large models these would take as long as a minibatch.
-    """
+
+def _parts(code: CodeType) -> tuple[Any, ...]:
+    """What a function does, wherever it stands."""
+    constants = [_parts(part) if isinstance(part, CodeType) else repr(part) for part in code.co_consts]
+    return code.co_code, code.co_names, constants
+
+
+def known_by(model: nn.Module) -> str:
+    """Return by what a model is known again: names, shapes, kinds and numbers of its parameters and buffers."""
     named = [(name, tensor.detach()) for name, tensor in (*model.named_parameters(), *model.named_buffers())]
     shapes = json.dumps([(name, str(tensor.dtype), list(tensor.shape)) for name, tensor in named])
-    first = {name: tensor.reshape(-1)[:_FIRST] for name, tensor in named if not tensor.is_meta}
-    digest = hashlib.sha256((type(model).__qualname__ + shapes + fingerprint([(first, None)])).encode())
+    numbers = {name: tensor for name, tensor in named if not tensor.is_meta}
+    digest = hashlib.sha256((type(model).__qualname__ + shapes + fingerprint([(numbers, None)])).encode())
     return digest.hexdigest()

@@ -4,7 +4,7 @@ All take features (n, ...), flattened to one vector per sample, compute in their
 are differentiable in each tensor that requires grad. A kernel's width is a constant of the gradient. Settings come from
 the papers that are named; every entropy of a batch is at most log2 n, so that losses of batches of different n differ.
 
-A minibatch of one sample has no information: the term is zero, and so is its gradient.
+A minibatch of one sample has no information: terms that are informations are zero, and so is their gradient.
 """
 
 from fastrenyi.torch.losses.bottleneck import InformationBottleneckLoss, NoisyInformationLoss
