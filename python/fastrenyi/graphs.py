@@ -28,8 +28,8 @@ def graph_gram(
     ----------
     w : array
         Weights (..., k, k) of the edges between k nodes, symmetric and not negative, real numbers: a NumPy or CuPy
-        array, a torch tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``. The diagonal does not
-        count.
+        array, a torch tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``. Finite numbers on
+        the diagonal, not negative, do not count but for rounding.
     kernel : str
         "heat" or "matern".
     t : float, optional

@@ -507,7 +507,9 @@ def as_kernel(kernel: object, bandwidth: object = None) -> Kernel:
     if bandwidth is None:
         return kind() if isinstance(kernel, str) else kernel
     if not issubclass(kind, Widthed):
-        _check.value_error("bandwidth", f"none, as the kernel {kernel!r} has no width", bandwidth, "leave it out")
+        _check.value_error(
+            "bandwidth", f"none, as the kernel {kernel!r} has no width", bandwidth, "leave it out, or pass None"
+        )
     if not isinstance(kernel, str):
         _check.value_error("bandwidth", f"none, as {kernel!r} has its own", bandwidth, "give the width in one place")
     return kind(as_bandwidth(bandwidth))
