@@ -172,7 +172,7 @@ def entropies_of_each(x: torch.Tensor, entropies: Any) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("given", "error", "name", "said"),
     [
-        ({"lengths": [3, 8, 1]}, ValueError, "lengths", "1 to 7, got 8 at index (1,)"),
+        ({"lengths": [3, 8, 1]}, ValueError, "lengths", "1 to 7 samples for the set at index (1,), got 8"),
         ({"lengths": [3, -1, 1]}, ValueError, "lengths", "got -1"),
         ({"lengths": [3, 0, 1]}, ValueError, "lengths", r"none at index (1,); leave it out of x"),
         ({"lengths": [3, 1]}, ValueError, "lengths", "3 integers"),

@@ -70,7 +70,7 @@ def _sizes(lengths: Any, batch: tuple[int, ...], n: int) -> list[int]:
         sizes = _given(lengths, "lengths", batch).ravel().tolist()
     for place, size in enumerate(sizes):
         if not 0 <= size <= n:
-            _check.value_error("lengths", f"numbers of samples, 1 to {n}", f"{_check.quoted(size)} at index {_index(place, batch)}")
+            _check.value_error("lengths", f"1 to {n} samples for the set at index {_index(place, batch)}", size)
     return sizes
 
 
