@@ -11,6 +11,7 @@ from torch import nn
 
 import fastrenyi as fr
 from fastrenyi import _check
+from fastrenyi.kernels import Kernel
 from fastrenyi.torch.network.probe import Loss, default_loss
 
 __all__ = ["Settings", "shown", "telling"]
@@ -80,7 +81,7 @@ def shown(setting: object) -> Any:
     """Return a setting as JSON can hold it and a later run can compare it: no addresses."""
     if setting is None or isinstance(setting, (str, int, float)):
         return setting
-    if isinstance(setting, nn.Module) or not callable(setting):
+    if isinstance(setting, (nn.Module, Kernel)) or not callable(setting):
         return repr(setting)
     return f"{setting.__module__}.{getattr(setting, '__qualname__', type(setting).__qualname__)}"
 
