@@ -429,7 +429,8 @@ def test_nothing_but_prompts_without_a_spread(kernel: Any, rng: np.random.Genera
     x = torch.from_numpy(np.repeat(rng.normal(size=(1, 1, 4)), 3, 0))
     with pytest.warns(UserWarning, match="3 of 3 prompts"):
         table = frt.representations(Puts(lambda x: x), [x], kernel=kernel)
-    assert table[table["measure"] != "tokens"]["value"].isna().all()
+    assert table[~table["measure"].isin(["tokens", "rank_me"])]["value"].isna().all()
+    assert table[table["measure"] == "rank_me"]["value"].item() == pytest.approx(1, abs=1e-4)
     with pytest.warns(UserWarning, match="3 of 3 prompts"):
         table = frt.representations(Puts(lambda x: x), [(x, x)], kernel=kernel, views=2)
     assert table[table["measure"] == "lidar"]["value"].isna().all()
