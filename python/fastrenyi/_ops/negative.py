@@ -17,12 +17,12 @@ __all__ = ["negative_part"]
 def negative_part(k: Array, name: str) -> Array:
     """Return V min(L, 0) V' of symmetric matrices (..., n, n) = V L V', and warn of what is more than rounding.
 
-    In place of zero stands half of what passes for rounding, so that what is left passes whatever rounding does to it.
+    In place of zero stands what passes for rounding, so that what is left passes whatever rounding does to it.
     """
     with kernels_for(k) as on:
         values = on.matrices(k, name, trace_one=False)
         eigenvalues, vectors = on.eigh(_check.flat_batch(values, 2))
-        floor = eigenvalues.shape[-1] * home_of(eigenvalues).epsilon / 2 * abs(eigenvalues[:, -1:])
+        floor = eigenvalues.shape[-1] * home_of(eigenvalues).epsilon * abs(eigenvalues[:, -1:])
         negative = on.xp.where(eigenvalues < floor, eigenvalues - floor, on.xp.zeros_like(eigenvalues))
         found = (vectors * negative[:, None, :]) @ vectors.swapaxes(-1, -2)
     if has_numbers(k):
