@@ -101,15 +101,15 @@ def test_the_checker_of_includes_can_fail(path: str, line: str) -> None:
 CORE = 2  # the highest floor that `import fastrenyi` reaches
 PYTHON_FLOORS = {
     "_core": 0, "_cuda": 0, "_emulated": 0,
-    "_array": 1, "_check": 1, "_conversions": 1, "_spec": 1, "_backend": 1, "_errors": 1, "_loading": 1, "_cost": 1,
-    "_log": 1,
+    "_array": 1, "_check": 1, "_matrices": 1, "_conversions": 1, "_spec": 1, "_backend": 1, "_errors": 1, "_loading": 1,
+    "_cost": 1, "_log": 1,
     "_kernels": 1, "_ops": CORE,
     "torch.ops": CORE, "torch.ranks": CORE, "_dispatch": CORE,
     "_call": CORE, "null": CORE,
     "kernels": CORE, "bandwidths": CORE, "measures": CORE, "decomposition": CORE, "ranking": CORE,
     "leave_one_out": CORE, "groups": CORE,
     "normalization": CORE, "grams": CORE, "large": CORE, "multivariate": CORE, "divergence": CORE, "": CORE,
-    "_ragged": CORE, "_samples": CORE, "_between": CORE,
+    "_ragged": CORE, "_samples": CORE, "_between": CORE, "_called": CORE,
     "effective": CORE, "logdet": CORE, "comparison": CORE, "selfsupervised": CORE,
     "paths": CORE, "graphs": CORE,
     "table": 3, "_info": 3, "quick": 3, "compat": 3,

@@ -87,6 +87,8 @@ def test_two_files_share_information(capsys: pytest.CaptureFixture[str]) -> None
     both = ["x.npy", "y.npy", "--bandwidth", "1"]
     found = told(capsys, *both)
     assert found["mutual_information"]["value"] == pytest.approx([float(fr.mutual_information(a, b))])
+    assert found["mutual_information"]["permutations"] == 100
+    assert told(capsys, *both, "--null", "0")["mutual_information"].keys() == {"value"}
     test = fr.permutation_test(a, b, 20)
     found = told(capsys, *both, "--null", "20")["mutual_information"]
     for name in ("value", "mean", "std", "excess", "pvalue"):
@@ -153,7 +155,7 @@ def test_what_is_not_finite_is_words_in_json(capsys: pytest.CaptureFixture[str])
         (["x.npy", "--base", "1"], "argument --base: expected a number above 1, or e, got 1"),
         (["x.npy", "--base", "two"], "argument --base: expected a number above 1, or e, got two"),
         (["x.npy", "--null", "3"], "--null: expected two files, which it compares, got 1"),
-        (["x.npy", "y.npy", "--null", "0"], "--null: expected at least 1, got 0"),
+        (["x.npy", "y.npy", "--null", "-1"], "--null: expected at least 1, or 0 for none, got -1"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

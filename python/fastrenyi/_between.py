@@ -9,8 +9,9 @@ import numpy as np
 
 from fastrenyi import _check
 from fastrenyi._array import Array, Home, home_of
+from fastrenyi._kernels.products import nonzero
 
-__all__ = ["accepted_two", "distances", "equal"]
+__all__ = ["accepted_two", "distances", "equal", "of_length_one"]
 
 
 def accepted_two(x: Any, y: Any, names: tuple[str, str], accept: Callable[[Home, str], None]) -> tuple[Array, Array]:
@@ -61,4 +62,13 @@ def equal(x: Array, y: Array) -> Array:
     found = x[..., :, None, 0] == y[..., None, :, 0]
     for k in range(1, x.shape[-1]):
         found = found & (x[..., :, None, k] == y[..., None, :, k])
+    return found
+
+
+def of_length_one(x: Array) -> Array:
+    """Return samples over their length; those of length zero stay zero."""
+    home = home_of(x)
+    xp = home.xp()
+    x = x / nonzero(xp.amax(abs(home.constant(x)), -1)[..., None], xp)
+    found: Array = x / nonzero((x * x).sum(-1)[..., None], xp) ** 0.5
     return found

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fastrenyi import _check, _dispatch
+from fastrenyi import _check, _dispatch, _matrices
 from fastrenyi._array import Array, ArrayT, Home
 from fastrenyi.large.estimation import Estimate, Estimation, as_estimation
 from fastrenyi.large.lazy import LazyGram, factor_of
@@ -42,7 +42,7 @@ class Call(Generic[ArrayT]):
             is_joint = isinstance(variable, (list, tuple))
             if is_joint and not variable:
                 _check.value_error(name, "at least one Gram", "an empty sequence")
-            _check.not_rows(variable, name)
+            _matrices.not_rows(variable, name)
             first = len(self.grams)
             listed: Any = variable if is_joint else [variable]
             for k, x in enumerate(listed):
@@ -52,7 +52,7 @@ class Call(Generic[ArrayT]):
                     homes.append(x.home)
                 else:
                     x = _check.adopt(x, label)
-                    homes.append(_check.gram(x, label))
+                    homes.append(_matrices.gram(x, label))
                 self.grams.append(x)
                 self.labels.append(label)
                 # Estimates are made in a precision of their own.

@@ -14,20 +14,16 @@ from typing import Any, NoReturn
 import numpy as np
 
 from fastrenyi import _backend, _core
-from fastrenyi._array import BITS, Array, Home, Values, Verdict, has_numbers, home_of, is_array, made_in, wrap
+from fastrenyi._array import BITS, Array, Home, Values, home_of, is_array
 from fastrenyi._conversions import as_real, common_dtype, moved
-from fastrenyi._errors import NotPositiveSemidefiniteError
 
 __all__ = [
-    "TRACE_TOLERANCE", "adopt", "array", "beyond_rounding", "choice", "codes", "ends_in_samples", "finite", "flag",
-    "flat_batch", "gram",
-    "gram_contents", "integer", "kind_error", "listed", "nonzero_rows", "orders", "positive", "positive_diagonal",
-    "quoted", "real", "same_home", "share", "spectrum", "sum_one", "unit", "value_error", "verdict", "widths",
+    "adopt", "array", "choice", "codes", "finite", "flag", "flat_batch", "index_told", "integer", "kind_error",
+    "listed", "nonzero_rows", "not_negative", "orders", "positive", "quoted", "real", "real_dtype", "same_home",
+    "share", "unit", "value_error", "widths",
 ]  # fmt: skip
 
 _REAL = tuple(reversed(BITS))
-TRACE_TOLERANCE = {"float64": 1e-8, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-2}
-"""How far the trace of a Gram may be from one, and mirrored entries apart, by the dtype that it was made in."""
 
 
 def kind_error(name: str, expected: str, got: object, way_out: str = "") -> NoReturn:
@@ -121,7 +117,7 @@ def codes(x: Array, name: str) -> Array:
         if not strings.all():
             index = int(strings.argmin())
             kind_error(
-                name, "labels that are all strings", f"{x.flat[index]!r} at index {_at(index, x.shape)}",
+                name, "labels that are all strings", f"{x.flat[index]!r} at index {index_told(index, x.shape)}",
                 f"fill in what is missing, or pass {name}.astype(str)",
             )  # fmt: skip
     return np.unique(x, return_inverse=True)[1].reshape(x.shape)
@@ -165,25 +161,6 @@ def real(x: object, name: str) -> Home:
     return home
 
 
-def maps(x: Array) -> tuple[Array, Home]:
-    """Accept the Grams (C, n, n) of a layer's feature maps."""
-    x = adopt(x, "maps")
-    home = gram(x, "maps")
-    if x.ndim != 3 or x.shape[0] == 0:
-        value_error("maps", "Grams of shape (C, n, n) with C >= 1", f"shape {tuple(x.shape)}")
-    return x, home
-
-
-def layer(given: Array, target: Array) -> tuple[Array, Array, Home]:
-    """Accept the Grams (C, n, n) of a layer's feature maps and the one (n, n) of a target, of one home."""
-    found, home = maps(given)
-    target = adopt(target, "target")
-    same_home(gram(target, "target"), "target", home, "maps")
-    if target.shape != found.shape[1:]:
-        value_error("target", f"one Gram of shape {tuple(found.shape[1:])}", f"shape {tuple(target.shape)}")
-    return found, target, home
-
-
 def same_home(home: Home, name: str, first: Home, first_name: str) -> None:
     """Refuse to mix libraries, dtypes and devices."""
     if home == first:
@@ -202,7 +179,7 @@ def flat_batch(values: Values, axes: int) -> Values:
     return values.reshape(math.prod(batch), *values.shape[values.ndim - axes :])
 
 
-def _at(index: int, shape: tuple[int, ...]) -> str:
+def index_told(index: int, shape: tuple[int, ...]) -> str:
     return str(tuple(int(i) for i in np.unravel_index(index, shape)))
 
 
@@ -214,7 +191,7 @@ def finite(values: Values, name: str) -> None:
     index = _core.first_not_finite(flat_batch(rows, 2), _backend.threads())
     if index >= 0:
         bad = values[np.unravel_index(index, values.shape)]
-        value_error(name, "finite numbers", f"{bad} at index {_at(index, values.shape)}", "clean the data first")
+        value_error(name, "finite numbers", f"{bad} at index {index_told(index, values.shape)}", "clean the data first")
 
 
 def nonzero_rows(values: Values, name: str, kernel: str) -> None:
@@ -224,7 +201,7 @@ def nonzero_rows(values: Values, name: str, kernel: str) -> None:
         value_error(
             name,
             f"samples that are not all zero, as the {kernel} kernel divides by their length",
-            f"a zero sample at index {_at(index, values.shape[:-1])}",
+            f"a zero sample at index {index_told(index, values.shape[:-1])}",
             "use a Gaussian kernel, or a Polynomial with coef0 > 0",
         )
 
@@ -234,154 +211,6 @@ def widths(found: Values, given: bool) -> NoReturn:
     if given:
         value_error("bandwidth", "finite widths above zero", found)
     value_error("bandwidth", "a rule that gives finite widths for this data", found, "rescale the data")
-
-
-def not_rows(x: object, name: str) -> None:
-    """Refuse a matrix in lists, of which no row is a Gram."""
-    rows = x if isinstance(x, (list, tuple)) else [x]
-    if all(isinstance(row, (list, tuple)) and all(isinstance(item, numbers.Number) for item in row) for row in rows):
-        kind_error(name, "a Gram, or a sequence of Grams", "a list of rows", f"pass numpy.asarray({name})")
-
-
-def gram(x: Array, name: str) -> Home:
-    """Accept (..., n, n) real matrices; ``gram_contents`` looks at the numbers."""
-    home = real(x, name)
-    shape = tuple(x.shape)
-    if len(shape) < 2 or shape[-1] != shape[-2] or shape[-1] == 0:
-        value_error(
-            name, "square matrices of shape (..., n, n) with n >= 1", f"shape {shape}",
-            "make Grams of samples with fastrenyi.gram",
-        )  # fmt: skip
-    return home
-
-
-def _differing(value: float, expected: float) -> str:
-    """Return a number for a message in which it is to be told from another one."""
-    difference = value - expected
-    if abs(difference) < 1e-3 * abs(expected):
-        return f"{expected:.6g} {'-' if difference < 0 else '+'} {abs(difference):.2g}"
-    return f"{value:.6g}"
-
-
-def gram_contents(x: Array, name: str, *, trace_one: bool = True) -> Values:
-    """Accept symmetric finite matrices, of trace one unless told otherwise, and return them as a NumPy array.
-
-    What is wrong by the precision of their dtype is judged by that of their numbers.
-    """
-    values = wrap(x)
-
-    def first_fault(dtype: str) -> tuple[str, int, float] | None:
-        return _core.gram_fault(flat_batch(values, 2), TRACE_TOLERANCE[dtype], trace_one, _backend.threads())
-
-    fault = first_fault(home_of(x).dtype)
-    if fault is not None:
-        fault = first_fault(made_in(x).dtype)
-    if fault is None:
-        return values
-    kind, index, value = fault
-    if kind == "not finite":
-        value_error(name, "finite numbers", f"{value} at index {_at(index, values.shape)}", "clean the data first")
-    if kind == "asymmetric":
-        at = np.unravel_index(index, values.shape)
-        mirrored = float(values[(*at[:-2], at[-1], at[-2])])
-        value_error(
-            name, "symmetric matrices",
-            f"{_differing(value, mirrored)} at index {_at(index, values.shape)} and {mirrored:.6g} mirrored",
-            f"take the mean of the matrix and its transpose, ({name} + {name}.swapaxes(-1, -2)) / 2",
-        )  # fmt: skip
-    where = "" if values.ndim == 2 else f" at index {_at(index, values.shape[:-2])}"
-    value_error(
-        name, "Grams of trace one", f"a trace of {_differing(value, 1.0)}{where}",
-        f"pass fastrenyi.normalize({name}) of a kernel matrix, "
-        f"{name} / {name}.diagonal(0, -2, -1).sum(-1)[..., None, None] of a Gram that has lost its trace, "
-        "or make Grams of samples with fastrenyi.gram",
-    )  # fmt: skip
-
-
-def sum_one(x: Array, name: str, expected: str) -> None:
-    """Refuse numbers (..., n) whose sum is not one, by the precision of their dtype or that they were made in."""
-    total = np.asarray(wrap(x).sum(-1, dtype=np.float64))
-
-    def wrong(dtype: str) -> Values:
-        return abs(total - 1) > TRACE_TOLERANCE[dtype]
-
-    if wrong(home_of(x).dtype).any() and (found := wrong(made_in(x).dtype)).any():
-        got = f"a sum of {_differing(float(total.flat[int(found.argmax())]), 1.0)}"
-        value_error(name, f"{expected} of sum one", got, f"pass {name} / {name}.sum(-1)[..., None]")
-
-
-def spectrum(x: Array, name: str) -> float:
-    """Accept spectra (..., n) of sum one, in any order, and return the epsilon that their rounding is judged by."""
-    values = wrap(x)
-    finite(values, name)
-    sum_one(x, name, "eigenvalues")
-    for home in (home_of(x), made_in(x)):
-        wrong = values < -values.shape[-1] * home.epsilon * values.max(-1, keepdims=True, initial=0)
-        if not wrong.any():
-            return home.epsilon
-    index = int(wrong.argmax())
-    lowest = float(values.flat[index])
-    raise NotPositiveSemidefiniteError(
-        f"{name}: expected eigenvalues that are not negative, got {lowest:.6g} at index {_at(index, values.shape)}, "
-        f"below what rounding of {home.dtype} explains",
-        lowest,
-    )
-
-
-def ends_in_samples(a: Array, b: Array, name: str, purpose: str) -> None:
-    """Refuse Grams (..., n, n) that both end in a row of zeros, as padded ones do, where all rows are to be samples."""
-    if not (has_numbers(a) and has_numbers(b)):
-        return
-    last = [np.asarray(wrap(gram[..., -1:, -1:])) for gram in (a, b)]
-    if ((last[0] == 0) & (last[1] == 0)).any():
-        value_error(
-            name, f"Grams whose rows are all of samples, which {purpose}", "rows of zeros at the end of both",
-            "of padded Grams pass what counts of each set, [:n, :n]",
-        )  # fmt: skip
-
-
-def positive_diagonal(diagonal: Values, name: str) -> None:
-    """Refuse kernel matrices with an entry on the diagonal (..., n) that is not above zero."""
-    wrong = ~(diagonal > 0)
-    if wrong.any():
-        index = np.unravel_index(int(wrong.argmax()), wrong.shape)
-        where = _at(int(wrong.argmax()), wrong.shape)
-        value_error(
-            name, "kernel matrices with a positive diagonal", f"{diagonal[index]:g} for the sample at index {where}",
-            "leave that sample out",
-        )  # fmt: skip
-
-
-def verdict(found: Verdict, name: str, shape: tuple[int, ...]) -> None:
-    """Raise what a kernel found: an indefinite matrix or a product of trace zero. ``shape`` is the batch shape."""
-    if found is None:
-        return
-    kind, index, value = found
-    where = f" at index {_at(index, shape)}" if shape else ""
-    if kind == "indefinite":
-        expected = "positive semidefinite matrices"
-        raise NotPositiveSemidefiniteError(
-            f"{name}: expected {expected}, got an eigenvalue of {value:.6g}{where}", value
-        )
-    value_error(name, "Grams whose entrywise product has a positive trace", f"a product of trace zero{where}")
-
-
-def beyond_rounding(found: NotPositiveSemidefiniteError, home: Home) -> NoReturn:
-    """Raise what a kernel found of matrices that were made in the dtype of this home.
-
-    A lower dtype is the way out where its rounding explains the eigenvalue, also after a cast to it: of half its
-    epsilon, as the largest eigenvalue is at least 1/n.
-    """
-    way_out = "make Grams of samples with fastrenyi.gram, or clip similarities with fastrenyi.normalize(k, clip=True)"
-    for dtype in reversed(BITS):
-        lower = home.with_dtype(dtype)
-        known = home.library == "torch" or dtype != "bfloat16"
-        if known and lower.epsilon > home.epsilon and -found.eigenvalue <= lower.epsilon / 2:
-            written = moved(home, "a", lower)
-            way_out = f"if the numbers were made in {dtype}, pass each Gram a as {written}, else {way_out}"
-            break
-    message = f"{found}, below what rounding of {home.dtype} explains; {way_out}"
-    raise NotPositiveSemidefiniteError(message, found.eigenvalue)
 
 
 def _as_float(x: object, name: str, expected: str, way_out: str = "") -> float:

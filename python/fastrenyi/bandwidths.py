@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fastrenyi import _check
+from fastrenyi import _check, _matrices
 from fastrenyi._array import AnyArray, Array, has_numbers, home_of, is_array, key, wrap
 from fastrenyi._kernels import kernels_for
 from fastrenyi._spec import KernelSpec
@@ -317,12 +317,12 @@ class Alignment(Bandwidth):
         if self.target is not None:
             target: Any = _check.adopt(self.target, "target")
             object.__setattr__(self, "target", target)
-            _check.gram(target, "target")
+            _matrices.gram(target, "target")
             if not has_numbers(target):
                 _check.kind_error("target", "a Gram whose numbers are there", "a tensor that is traced or fake")
             if len(target.shape) != 2:
                 _check.value_error("target", "one Gram of shape (n, n)", f"shape {tuple(target.shape)}")
-            _check.gram_contents(target, "target")
+            _matrices.gram_contents(target, "target")
         if self.widths is not None:
             if not isinstance(self.widths, (list, tuple, np.ndarray)) or getattr(self.widths, "ndim", 1) != 1:
                 _check.kind_error("widths", "a sequence of numbers", _check.quoted(self.widths))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrenyi import _check, _dispatch, _samples
+from fastrenyi import _check, _dispatch, _matrices, _samples
 from fastrenyi._array import Array, ArrayT, Home, has_numbers, wrap
 
 __all__ = ["alignment", "cauchy_schwarz_information", "relative_entropy"]
@@ -16,9 +16,9 @@ __all__ = ["alignment", "cauchy_schwarz_information", "relative_entropy"]
 def _two(a: Any, b: Any) -> tuple[Array, Array, Home]:
     """Accept two Grams (..., n, n) of one n and one home, whose batch axes broadcast."""
     a = _check.adopt(a, "a")
-    home = _check.gram(a, "a")
+    home = _matrices.gram(a, "a")
     b = _check.adopt(b, "b")
-    _check.same_home(_check.gram(b, "b"), "b", home, "a")
+    _check.same_home(_matrices.gram(b, "b"), "b", home, "a")
     if a.shape[-1] != b.shape[-1]:
         _check.value_error("b", f"matrices of n = {a.shape[-1]} samples, as a", f"shape {tuple(b.shape)}")
     try:
@@ -31,7 +31,7 @@ def _two(a: Any, b: Any) -> tuple[Array, Array, Home]:
 def _scaled(a: Array, name: str, home: Home) -> Array:
     """Return symmetric matrices, looked at, with their largest number brought to one, which no result here sees."""
     if has_numbers(a):
-        _check.gram_contents(a, name, trace_one=False)
+        _matrices.gram_contents(a, name, trace_one=False)
     xp = home.xp()
     values = home.computed(a)
     largest = xp.amax(abs(home.constant(values)), (-2, -1))[..., None, None]
@@ -92,7 +92,7 @@ def alignment(a: ArrayT, b: ArrayT, centered: bool = False) -> ArrayT:
         limit = 0.0
         if is_centered:
             limit = 8 * k.shape[-1] * min(home.epsilon, 2.0**-23)
-            _check.ends_in_samples(k, other, "b", "have a mean")
+            _matrices.ends_in_samples(k, other, "b", "have a mean")
             k, other = _centred(k), _centred(other)
         squares, of_other = _total(k * k), _total(other * other)
         fine = (squares > limit**2) & (of_other > limit**2)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Generic
 
-from fastrenyi import _check, _dispatch
+from fastrenyi import _check, _dispatch, _matrices
 from fastrenyi._array import Array, ArrayT, Home
 from fastrenyi._call import Alpha, rounding, share
 from fastrenyi.leave_one_out import LeaveOneOut, of_layer
@@ -179,7 +179,7 @@ def layer_decomposition(
     >>> some.pairs, every.pairs, bool(abs(some.tradeoff - every.tradeoff) < 3 * some.tradeoff_standard_error)
     (300, 1770, True)
     """
-    maps, target, home = _check.layer(maps, target)
+    maps, target, home = _matrices.layer(maps, target)
     orders, one_order = _check.orders(alpha)
     unit = _check.unit(base)
     pairs = _check.flag(pairs, "pairs")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastrenyi import _check, _dispatch, _samples
+from fastrenyi import _check, _dispatch, _matrices, _samples
 from fastrenyi._array import Array, ArrayT, Home, Values, has_numbers, wrap
 from fastrenyi._call import Alpha
 from fastrenyi._cost import outside
@@ -84,7 +84,7 @@ def effective_rank(a: ArrayT, alpha: Alpha = 1, power: float = 1) -> ArrayT:
     array([1.7548, 1.6   ])
     """
     x: Array = _check.adopt(a, "a")
-    home = _check.gram(x, "a")
+    home = _matrices.gram(x, "a")
     orders, one_order = _check.orders(alpha)
     exponent = _check.positive(power, "power")
     if exponent == 1:
@@ -135,7 +135,7 @@ def _not_negative(lowest: Values, highest: Values, share: float) -> None:
     wrong = lowest < -share * highest
     if wrong.any():
         index = int(wrong.argmax())
-        _check.verdict(("indefinite", index, float(np.asarray(lowest).flat[index])), "a", lowest.shape)
+        _matrices.verdict(("indefinite", index, float(np.asarray(lowest).flat[index])), "a", lowest.shape)
 
 
 def participation_ratio(x: ArrayT) -> ArrayT:
@@ -273,7 +273,7 @@ def vendi_score(k: ArrayT, q: Alpha = 1, p: ArrayT | Sequence[float] | npt.NDArr
     (1.8, 2.0)
     """
     matrix: Array = _check.adopt(k, "k")
-    home = _check.gram(matrix, "k")
+    home = _matrices.gram(matrix, "k")
     orders, one_order = _check.orders(q, "q")
     n = matrix.shape[-1]
     if has_numbers(matrix):
@@ -291,8 +291,8 @@ def vendi_score(k: ArrayT, q: Alpha = 1, p: ArrayT | Sequence[float] | npt.NDArr
 
 
 def _one_on_the_diagonal(k: Array, home: Home) -> None:
-    diagonal = np.diagonal(_check.gram_contents(k, "k", trace_one=False), axis1=-2, axis2=-1)
-    wrong = abs(diagonal - 1) > _check.TRACE_TOLERANCE[home.dtype]
+    diagonal = np.diagonal(_matrices.gram_contents(k, "k", trace_one=False), axis1=-2, axis2=-1)
+    wrong = abs(diagonal - 1) > _matrices.TRACE_TOLERANCE[home.dtype]
     if wrong.any():
         at = np.unravel_index(int(wrong.argmax()), wrong.shape)
         _check.value_error(
@@ -326,7 +326,7 @@ def _roots(p: Any, k: Array, home: Home) -> Array:
             _check.value_error(
                 "p", "probabilities that are not negative", f"{values[at]:g} at index {tuple(map(int, at))}"
             )
-        _check.sum_one(weights, "p", "probabilities")
+        _matrices.sum_one(weights, "p", "probabilities")
     xp = home.xp()
     computed = home.computed(weights)
     return _samples.nonzero(computed, xp) ** 0.5 * (computed > 0)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrenyi import _check
+from fastrenyi import _check, _matrices
 from fastrenyi._array import Array, ArrayT, Home, has_numbers
 
 __all__ = ["graph_gram"]
@@ -67,14 +67,14 @@ def graph_gram(
     (1.0744, 1.585)
     """
     weights: Array = _check.adopt(w, "w")
-    home = _check.gram(weights, "w")
+    home = _matrices.gram(weights, "w")
     chosen = _check.choice(kernel, "kernel", tuple(_SETTINGS))
     settings = _settings(chosen, {"t": t, "nu": nu, "kappa": kappa})
     if home.library == "torch" and weights.requires_grad:
         got = "a tensor that requires a gradient, which there is none of"
         _check.kind_error("w", "weights without a gradient", got, "pass w.detach()")
     if has_numbers(weights):
-        _not_negative(_check.gram_contents(weights, "w", trace_one=False))
+        _not_negative(_matrices.gram_contents(weights, "w", trace_one=False))
     with home.current(weights):
         k = _kernel(weights, home.with_dtype("float64"), chosen, settings)
         root = k.diagonal(0, -2, -1) ** 0.5

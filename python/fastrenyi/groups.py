@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Generic
 
-from fastrenyi import _check, _dispatch
+from fastrenyi import _check, _dispatch, _matrices
 from fastrenyi._array import Array, ArrayT
 from fastrenyi._call import Alpha
 
@@ -122,9 +122,9 @@ def group_o_information(
     (array([0, 1, 3]), -1.0)
     """
     if target is None:
-        maps, home = _check.maps(maps)
+        maps, home = _matrices.maps(maps)
     else:
-        maps, target, home = _check.layer(maps, target)
+        maps, target, home = _matrices.layer(maps, target)
     size = _check.integer(size, "size", 1)
     count, least = int(maps.shape[0]), 3 if target is None else 2
     if size < least:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import numbers
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
 from fastrenyi import _check, _dispatch, _samples
-from fastrenyi._array import Array, ArrayT, Home, has_numbers, home_of, is_array, key, wrap
-from fastrenyi._between import accepted_two, distances, equal
+from fastrenyi._array import Array, Home, has_numbers, home_of, is_array, key, wrap
+from fastrenyi._between import distances, equal, of_length_one
+from fastrenyi._called import Called
 from fastrenyi._kernels import kernels_for
 from fastrenyi._ragged import Sets, of_each_size
 from fastrenyi._samples import Center
@@ -25,98 +26,8 @@ __all__ = [
 ]  # fmt: skip
 
 
-KernelT = TypeVar("KernelT", bound="Kernel")
-
-
-class Kernel(ABC):
+class Kernel(Called):
     """A positive definite function of two samples, called with them: k(x, y)."""
-
-    def __call__(self, x: ArrayT, y: ArrayT | None = None) -> ArrayT:
-        """Return the kernel matrix k(x_i, y_j) of two sets of samples, not normalised.
-
-        It is what scikit-learn calls, as in ``SVC(kernel=Gaussian(1.0))``, and what kernel methods over two samples
-        are made of. ``gram`` is that of one set over its trace.
-
-        Parameters
-        ----------
-        x : array
-            Samples (..., n, d), real numbers: a NumPy or CuPy array, a torch tensor, or what gives NumPy an array by
-            DLPack on the CPU or ``__array__``; or one sample (d,). For the Delta kernel also integers, and labels
-            (n,).
-        y : array, optional
-            Samples (..., m, d) to hold them against, or one (d,); x itself unless given. What the kernel takes of data,
-            a width by a rule or a mean, it takes of these: in a fitted estimator, of what that was fitted to.
-
-        Returns
-        -------
-        array
-            (..., n, m), without the axis of what was one sample; in the library, dtype and device of x.
-
-        Raises
-        ------
-        TypeError
-            For what is not an array of real numbers, and for y of another library, dtype or device.
-        ValueError
-            For wrong shapes, NaN or infinity, and widths that are not positive.
-
-        Notes
-        -----
-        Cost O(n m d). Distances come of differences. Half precision is computed in single. With gradients for tensors;
-        a width by a rule is a constant of them.
-
-        Examples
-        --------
-        >>> import numpy as np, fastrenyi as fr
-        >>> x, y = np.array([[0.0], [1.0], [2.0]]), np.array([[0.0], [2.0]])
-        >>> fr.Gaussian(bandwidth=1.0)(x, y).round(4)
-        array([[1.    , 0.1353],
-               [0.6065, 0.6065],
-               [0.1353, 1.    ]])
-        """
-        left, one = self._samples(x, "x")
-        right, other = (left, one) if y is None else self._samples(y, "y")
-        left, right = accepted_two(left, right, ("x", "x" if y is None else "y"), self._accept)
-        home = home_of(left)
-        _samples.look_at(left, "x")
-        if y is not None:
-            _samples.look_at(right, "y")
-        with home.current(left):
-            found = self._between(home.computed(left), home.computed(right), "x" if y is None else "y")
-        if other:
-            found = found[..., 0]
-        if one:
-            found = found[..., 0] if other else found[..., 0, :]
-        matrix: ArrayT = self._result_home(home).leave(found)
-        return matrix
-
-    def _samples(self, x: Any, name: str) -> tuple[Array, bool]:
-        """Return samples with their axis, and whether it is one sample that came without."""
-        values = _check.adopt(_check.listed(x, name), name)
-        _check.array(values, name)
-        return (values[None], True) if values.ndim == 1 else (values, False)
-
-    @abstractmethod
-    def _between(self, x: Array, y: Array, name: str) -> Array:
-        """Return k(x_i, y_j) of samples in the dtype they are computed in; ``name`` is that of y."""
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the settings by name, as scikit-learn asks for them."""
-        return {setting.name: getattr(self, setting.name) for setting in fields(self)}  # type: ignore[arg-type]
-
-    def set_params(self: KernelT, **params: Any) -> KernelT:
-        """Change settings in place, as scikit-learn's searches do, and return the kernel."""
-        known = self.get_params()
-        for name in params:
-            if name not in known:
-                _check.value_error(name, f"one of the settings {', '.join(known) or '(none)'}", repr(name))
-        type(self)(**{**known, **params})  # which checks them
-        for name, value in params.items():
-            object.__setattr__(self, name, value)
-        return self
-
-    def _accept(self, home: Home, name: str) -> None:
-        """Check the dtype of the data."""
-        _check.real_dtype(home, name)
 
     @abstractmethod
     def _gram(self, x: Array, home: Home, name: str) -> Array:
@@ -125,9 +36,6 @@ class Kernel(ABC):
     def _padded(self, x: Array, home: Home, sets: Sets, name: str) -> Array:
         """Return the Grams (..., n, n) of the samples that count, padded with zeros."""
         return of_each_size(sets, home, lambda samples, name: self._gram(samples, home, name), name)
-
-    def _result_home(self, home: Home) -> Home:
-        return home
 
 
 KernelName: TypeAlias = Literal["gaussian", "laplacian", "cosine", "polynomial", "linear", "delta"]
@@ -340,7 +248,7 @@ class Cosine(Kernel):
             if has_numbers(values):
                 with kernels_for(values) as on:
                     on.nonzero_rows(on.finite(values, label), label, "cosine")
-        return _unit(x) @ _unit(y).swapaxes(-1, -2)
+        return of_length_one(x) @ of_length_one(y).swapaxes(-1, -2)
 
 
 @dataclass(frozen=True)
@@ -407,7 +315,7 @@ class Linear(Kernel):
         if self.center in ("features", "both"):
             x, y = x - x.mean(-1)[..., None], y - y.mean(-1)[..., None]
         if self.normalized:
-            x, y = _unit(x), _unit(y)
+            x, y = of_length_one(x), of_length_one(y)
         return x @ y.swapaxes(-1, -2)
 
     def _padded(self, x: Array, home: Home, sets: Sets, name: str) -> Array:
@@ -477,15 +385,6 @@ class Delta(Kernel):
         if self.dtype is not None:
             return home.with_dtype(self._dtype_name())
         return home if "float" in home.dtype else home.with_dtype(home.default_dtype())
-
-
-def _unit(x: Array) -> Array:
-    """Return samples over their length; those of length zero stay zero."""
-    home = home_of(x)
-    xp = home.xp()
-    x = x / _samples.nonzero(xp.amax(abs(home.constant(x)), -1)[..., None], xp)
-    found: Array = x / _samples.nonzero((x * x).sum(-1)[..., None], xp) ** 0.5
-    return found
 
 
 _NAMED: dict[str, type[Kernel]] = {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic
 
-from fastrenyi import _check, _dispatch
+from fastrenyi import _check, _dispatch, _matrices
 from fastrenyi._array import Array, ArrayT, Home
 from fastrenyi._call import Alpha, rounding, share
 
@@ -116,7 +116,7 @@ def leave_one_out(maps: ArrayT, target: ArrayT, alpha: Alpha = 1.01, base: float
     >>> round(float(xor.synergy), 6), abs(round(float(xor.redundancy), 6)), round(float(xor.vulnerability), 6)
     (1.0, 0.0, 2.0)
     """
-    maps, target, home = _check.layer(maps, target)
+    maps, target, home = _matrices.layer(maps, target)
     orders, one_order = _check.orders(alpha)
     unit = _check.unit(base)
     operations = _dispatch.operations(home.library)

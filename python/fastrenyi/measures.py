@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, overload
 
-from fastrenyi import _check, _dispatch
+from fastrenyi import _check, _dispatch, _matrices
 from fastrenyi._array import ArrayT
 from fastrenyi._call import Alpha, Call, Variable, numbered
 from fastrenyi.large.estimation import Estimate, How
@@ -52,7 +52,7 @@ def spectrum(a: ArrayT) -> ArrayT:
     array([1., 3.])
     """
     a = _check.adopt(a, "a")
-    home = _check.gram(a, "a")
+    home = _matrices.gram(a, "a")
     found: ArrayT = home.leave(_dispatch.operations(home.library).spectrum(a, "a"))
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastrenyi import _check, _dispatch
+from fastrenyi import _check, _dispatch, _matrices
 from fastrenyi._array import Array, ArrayT, has_numbers
 
 __all__ = ["normalize"]
@@ -64,11 +64,11 @@ def normalize(k: ArrayT, clip: bool = False) -> ArrayT:
     1.86
     """
     values: Array = _check.adopt(k, "k")
-    home = _check.gram(values, "k")
+    home = _matrices.gram(values, "k")
     _check.flag(clip, "clip")
     if has_numbers(values):
-        diagonal = np.diagonal(_check.gram_contents(values, "k", trace_one=False), axis1=-2, axis2=-1)
-        _check.positive_diagonal(diagonal, "k")
+        diagonal = np.diagonal(_matrices.gram_contents(values, "k", trace_one=False), axis1=-2, axis2=-1)
+        _matrices.positive_diagonal(diagonal, "k")
     negative = _dispatch.operations(home.library).negative_part(values, "k") if clip else 0
     values = home.computed(values) - negative
     root = values.diagonal(0, -2, -1) ** 0.5

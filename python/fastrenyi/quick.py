@@ -23,11 +23,13 @@ __all__ = ["add_to", "run"]
 
 KERNELS: tuple[KernelName, ...] = get_args(KernelName)
 RULES: tuple[BandwidthName, ...] = get_args(BandwidthName)
+_FEW = 1000, 100, 19
+"""Up to so many samples so many permutations, beyond as many as p = 0.05 needs: each takes a spectrum."""
 _EXAMPLES = """
 examples:
   fastrenyi entropy activations.npy --alpha 0.5,1,2
   fastrenyi entropy samples.csv --kernel laplacian --bandwidth median
-  fastrenyi entropy activations.npy labels.npy --base e --null 200
+  fastrenyi entropy activations.npy labels.npy --base e --null 500
   fastrenyi entropy runs.npz:layer1 runs.npz:layer2 --json
   fastrenyi entropy similarities.npy --kernel-matrix --alpha 1
 """
@@ -75,7 +77,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     parser.add_argument("--base", type=_base, default=2.0, help="of the logarithm, a number or e (default: 2, bits)")
     parser.add_argument(
-        "--null", type=int, metavar="K", help="of two files: their information beside that of K permutations"
+        "--null",
+        type=int,
+        metavar="K",
+        help="of two files: their information beside that of K permutations, 0 for none "
+        f"(default: {_FEW[1]}, of more than {_FEW[0]:,} samples {_FEW[2]})",
     )
     parser.add_argument("--json", action="store_true", help="print all of it as JSON")
 
@@ -88,8 +94,8 @@ def run(options: argparse.Namespace) -> str:
             raise ValueError(f"--{name}: expected none beside --gram or --kernel-matrix, which are of a kernel already")
     if options.null is not None and len(options.files) != 2:
         raise ValueError(f"--null: expected two files, which it compares, got {len(options.files)}")
-    if options.null is not None and options.null < 1:
-        raise ValueError(f"--null: expected at least 1, got {options.null}")
+    if options.null is not None and options.null < 0:
+        raise ValueError(f"--null: expected at least 1, or 0 for none, got {options.null}")
     grams, rows = [], []
     for file in options.files:
         try:
@@ -211,11 +217,13 @@ def _gram(values: Values, kernel: KernelName, options: argparse.Namespace) -> Va
 
 
 def _information(a: Values, b: Values, options: argparse.Namespace) -> dict[str, Any]:
-    if options.null is None:
+    samples, many, few = _FEW
+    null = options.null if options.null is not None else many if len(a) <= samples else few
+    if null == 0:
         return {"value": fr.mutual_information(a, b, alpha=options.alpha, base=options.base).tolist()}
-    test = fr.permutation_test(a, b, options.null, alpha=options.alpha, base=options.base)
+    test = fr.permutation_test(a, b, null, alpha=options.alpha, base=options.base)
     names = ("value", "mean", "std", "excess", "pvalue")
-    return {"permutations": options.null, **{name: getattr(test, name).tolist() for name in names}}
+    return {"permutations": null, **{name: getattr(test, name).tolist() for name in names}}
 
 
 # ------------------------------------------------------------------------------------------------------- words

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Generic
 
-from fastrenyi import _check, _dispatch
+from fastrenyi import _check, _dispatch, _matrices
 from fastrenyi._array import Array, ArrayT
 from fastrenyi._call import rounding
 from fastrenyi.null import PermutationTest
@@ -163,7 +163,7 @@ def rank_maps(
     >>> sorted(found.order[:2]), int(found.informative)  # a copy and noise come last
     ([np.int64(0), np.int64(2)], 2)
     """
-    maps, target, home = _check.layer(maps, target)
+    maps, target, home = _matrices.layer(maps, target)
     orders, one_order = _check.orders(alpha)
     if not one_order:
         _check.kind_error("alpha", "one order, as each has a ranking of its own", "several", "call once for each")

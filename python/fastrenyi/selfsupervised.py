@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrenyi import _check, _dispatch, _samples
+from fastrenyi import _check, _dispatch, _matrices, _samples
 from fastrenyi._array import Array, ArrayT, Home, has_numbers, wrap
 from fastrenyi._call import Alpha, Call, Variable
 from fastrenyi._ops.permutations import permutations as orders_of
@@ -319,7 +319,7 @@ def dime(
     call.refuse_estimates("permutations")
     count, first = _check.integer(permutations, "permutations", 1), _check.integer(seed, "seed", 0)
     home, axes = call.home, max(gram.ndim for gram in call.grams)
-    _check.ends_in_samples(
+    _matrices.ends_in_samples(
         call.grams[call.members[0][0]], call.grams[call.members[1][0]], "b", "are put in another order"
     )
     with home.current(call.grams[0]):

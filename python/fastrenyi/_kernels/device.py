@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from fastrenyi import _check
+from fastrenyi import _check, _matrices
 from fastrenyi._array import Array, Verdict, home_of
 from fastrenyi._backend import module_for
 from fastrenyi._kernels.addresses import Device, as_numpy
@@ -129,11 +129,11 @@ class OnDevice(Device):
         """Return matrices in the dtype they are computed in; only symmetric, finite ones of trace one pass."""
 
         def refuse(*_: int) -> None:  # where the check on the host finds nothing wrong, it has the last word
-            _check.gram_contents(self.host(a), name, trace_one=trace_one)
+            _matrices.gram_contents(self.host(a), name, trace_one=trace_one)
 
         values = self.computed(a)
         view, word = self.view(_check.flat_batch(values, 2)), self._word(refuse)
-        self.run("gram_fault", view, _dtype(values), _check.TRACE_TOLERANCE[_dtype(a)], trace_one, word)
+        self.run("gram_fault", view, _dtype(values), _matrices.TRACE_TOLERANCE[_dtype(a)], trace_one, word)
         return values
 
     # Arrays --------------------------------------------------------------------------------------------------------
@@ -295,7 +295,7 @@ class OnDevice(Device):
         """Raise what a kernel found of a pair, of which it has kept no spectrum."""
         n = int(maps.shape[-1])
         if kind != _INDEFINITE:
-            _check.verdict(("zero trace", 0, 0.0), name, ())
+            _matrices.verdict(("zero trace", 0, 0.0), name, ())
         grams = [maps[i] for i in dict.fromkeys(pair)]
         ours = list(range(len(grams)))
         joints = Joints(grams if target is None else [*grams, target], [ours, [*ours, len(ours)]], [name, name])
@@ -303,4 +303,4 @@ class OnDevice(Device):
         # Where the maps alone are fine, it is their product with the target.
         if target is not None and float(values[0, 0]) >= -n * epsilon * float(values[0, -1]):
             values = self.spectra(self.joint(joints, 1))
-        _check.verdict(("indefinite", 0, self._lowest(values[0])), name, ())
+        _matrices.verdict(("indefinite", 0, self._lowest(values[0])), name, ())

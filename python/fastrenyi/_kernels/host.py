@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrenyi import _check, _core
+from fastrenyi import _check, _core, _matrices
 from fastrenyi._array import Array, Values, Verdict, wrap
 from fastrenyi._backend import threads
 from fastrenyi._cost import announce_gram, announce_spectra
@@ -58,7 +58,7 @@ class Host:
 
     def matrices(self, a: Array, name: str, trace_one: bool = True) -> Values:
         """Return matrices in the dtype they are computed in; only symmetric, finite ones of trace one pass."""
-        return _check.gram_contents(a, name, trace_one=trace_one)
+        return _matrices.gram_contents(a, name, trace_one=trace_one)
 
     # Arrays --------------------------------------------------------------------------------------------------------
 
@@ -209,7 +209,7 @@ class Host:
         with_target = None if target is None else target[None]
         s_t, s_t_x, verdict = _core.pairs(maps, with_target, index, orders, epsilon, unit, threads())
         if verdict is not None:
-            _check.verdict((verdict[0], 0, verdict[2]), name(*index[verdict[1]]), ())
+            _matrices.verdict((verdict[0], 0, verdict[2]), name(*index[verdict[1]]), ())
         return s_t[None] if s_t_x is None else np.stack([s_t, s_t_x])
 
 

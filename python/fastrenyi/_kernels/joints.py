@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrenyi import _check
+from fastrenyi import _check, _matrices
 from fastrenyi._array import Array, Verdict
 
 __all__ = ["Joints", "pair_name"]
@@ -54,7 +54,7 @@ class Joints:
             kind, index, value = found
             index += self.starts[first]
             k = next(k for k, end in enumerate(self.starts[1:]) if index < end)
-            _check.verdict((kind, index - self.starts[k], value), self._names[k], self.batches[k])
+            _matrices.verdict((kind, index - self.starts[k], value), self._names[k], self.batches[k])
 
 
 def pair_name(i: Any, j: Any) -> str:

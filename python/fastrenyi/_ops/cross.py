@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrenyi import _check
+from fastrenyi import _check, _matrices
 from fastrenyi._array import Array, has_numbers, wrap
 from fastrenyi._kernels import kernels_for
 from fastrenyi._ops.precision import judged
@@ -46,7 +46,7 @@ def _not_indefinite(values: Array, share: float) -> None:
         wrong = found[..., 0] < -share * found[..., -1]
         if wrong.any():
             index = int(wrong.argmax())
-            _check.verdict(("indefinite", index, float(found[..., 0].flat[index])), "b", wrong.shape)
+            _matrices.verdict(("indefinite", index, float(found[..., 0].flat[index])), "b", wrong.shape)
 
 
 def _within(outside: Array, most: float) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastrenyi import _check
+from fastrenyi import _check, _matrices
 from fastrenyi._array import Array, has_numbers, home_of
 from fastrenyi._kernels import Kernels, kernels_for
 from fastrenyi._kernels.joints import Joints
@@ -27,11 +27,13 @@ def spectrum(a: Array, name: str) -> Array:
 def spectral_entropies(w: Array, name: str, orders: Sequence[float], unit: float) -> Array:
     """Return the entropies (..., orders) of spectra (..., n) of sum one, which need not be in order."""
     # While a CUDA graph is recorded nothing can be looked at.
-    epsilon = _check.spectrum(w, name) if has_numbers(w) else home_of(w).epsilon
+    epsilon = _matrices.spectrum(w, name) if has_numbers(w) else home_of(w).epsilon
     *batch, n = w.shape
     with kernels_for(w) as on:
         values = on.contiguous(on.finite(w.reshape(-1, n), name))
-        found = on.spectral_entropies(values, orders, epsilon, unit, lambda found: _check.verdict(found, name, batch))
+        found = on.spectral_entropies(
+            values, orders, epsilon, unit, lambda found: _matrices.verdict(found, name, batch)
+        )
         return found.reshape(*batch, len(orders))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastrenyi import _check
+from fastrenyi import _matrices
 from fastrenyi._array import Array, Values, home_of
 from fastrenyi._kernels import Kernels, kernels_for
 from fastrenyi._kernels.joints import Joints, pair_name
@@ -58,7 +58,7 @@ def permuted(
             whole = (*batch, n, n)
             a, b = (on.xp.broadcast_to(on.joint(sides, k).reshape(*sides.batches[k], n, n), whole) for k in (0, 1))
             a, b = a.reshape(-1, n, n), b.reshape(-1, n, n)
-            _check.ends_in_samples(a, b, names[1], _PURPOSE)
+            _matrices.ends_in_samples(a, b, names[1], _PURPOSE)
             order = on.here(permutations(count, n, seed), "int64")
             step = min(count, max(1, _WORKSPACE_BYTES // (8 * n * n)))
             both = on.empty((step + 1, n, n), home_of(a).dtype)
@@ -90,7 +90,7 @@ def permuted_pairs(
         with kernels_for(maps) as on:
             grams, x = on.matrices(maps, "maps"), on.matrices(target, "target")
             length, n = len(grams), int(grams.shape[-1])
-            _check.ends_in_samples(grams, x, "target", _PURPOSE)
+            _matrices.ends_in_samples(grams, x, "target", _PURPOSE)
             order = on.here(permutations(count, n, seed), "int64")
 
             def name(i: int, j: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from fastrenyi import _check
+from fastrenyi import _matrices
 from fastrenyi._array import Array, home_of, made_in
 from fastrenyi._errors import NotPositiveSemidefiniteError
 
@@ -31,4 +31,4 @@ def judged(grams: Sequence[Array], measure: Callable[[float], ResultT]) -> Resul
             return measure(lowest.epsilon)
         except NotPositiveSemidefiniteError as error:
             found = error.with_traceback(None)
-    _check.beyond_rounding(found, lowest)
+    _matrices.beyond_rounding(found, lowest)

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from fastrenyi import _check
+from fastrenyi import _check, _matrices
 from fastrenyi._array import Array, has_numbers, wrap
 from fastrenyi.effective import effective_rank, vendi_score
 from fastrenyi.grams import gram
@@ -226,7 +226,7 @@ def _unit(x: Array, normalize: bool) -> None:
     if normalize or not has_numbers(values):
         return
     squares = (wrap(values).astype(np.float64) ** 2).sum(-1)
-    wrong = ~(abs(squares - 1) <= _check.TRACE_TOLERANCE[home.dtype])
+    wrong = ~(abs(squares - 1) <= _matrices.TRACE_TOLERANCE[home.dtype])
     if wrong.any():
         at = np.unravel_index(int(wrong.argmax()), wrong.shape)
         got = f"{squares[at] ** 0.5:.6g} at index {tuple(map(int, at))}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastrenyi import _check, _core
+from fastrenyi import _core, _matrices
 from fastrenyi._array import Values
 from fastrenyi._backend import threads
 from fastrenyi.large.krylov import Space, deflated
@@ -123,7 +123,7 @@ class Variable:
 
     def _refuse_indefinite(self, least: float, largest: float) -> None:
         if least < -(self._a.n * self._a.epsilon * largest + self._a.error):
-            _check.verdict(("indefinite", 0, least), self._name, ())
+            _matrices.verdict(("indefinite", 0, least), self._name, ())
 
     def draw(self) -> None:
         """Begin, or begin again with new signs, deflated by all that has been found."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrenyi import _check
+from fastrenyi import _check, _matrices
 from fastrenyi._array import Array, Home, home_of
 from fastrenyi.compat.repitl.matrix_itl import (
     generalizedInformationPotential,
@@ -25,7 +25,7 @@ __all__ = ["dip", "dip_symmetric", "doe", "doe_symmetric", "permuteGram"]
 def permuteGram(K: Array) -> Array:
     """Return a kernel matrix of the samples in random order."""
     k: Array = _check.adopt(K, "K")
-    home = _check.gram(k, "K")
+    home = _matrices.gram(k, "K")
     order = home.places(np.random.default_rng(_seed(home)).permutation(k.shape[-1]).tolist())
     return k[..., order, :][..., order]
 

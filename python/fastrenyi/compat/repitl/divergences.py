@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrenyi import _check
+from fastrenyi import _check, _matrices
 from fastrenyi._array import Array, home_of
 from fastrenyi._between import accepted_two
 from fastrenyi.comparison import relative_entropy
@@ -116,8 +116,8 @@ def repKL_cov(Cx: Array, Cy: Array) -> Any:
 
 def _covariances(x: Any, y: Any, names: tuple[str, str]) -> tuple[Array, Array]:
     x, y = (_check.adopt(c, name) for c, name in zip((x, y), names, strict=True))
-    home = _check.gram(x, names[0])
-    _check.same_home(_check.gram(y, names[1]), names[1], home, names[0])
+    home = _matrices.gram(x, names[0])
+    _check.same_home(_matrices.gram(y, names[1]), names[1], home, names[0])
     if x.shape[-1] != y.shape[-1]:
         _check.value_error(names[1], f"matrices of d = {x.shape[-1]}, as {names[0]}", f"shape {tuple(y.shape)}")
     return x, y

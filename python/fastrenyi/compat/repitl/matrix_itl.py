@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastrenyi import _check
+from fastrenyi import _check, _matrices
 from fastrenyi._array import Array, has_numbers, home_of, wrap
 from fastrenyi._cost import outside
 from fastrenyi.kernels import Linear
@@ -28,7 +28,7 @@ _SAID: set[str] = set()
 def of_trace_one(k: Array, name: str) -> Array:
     """Return a kernel matrix over its trace, which must be positive."""
     k = _check.adopt(k, name)
-    home = _check.gram(k, name)
+    home = _matrices.gram(k, name)
     trace = home.computed(k).diagonal(0, -2, -1).sum(-1)
     if has_numbers(trace):
         numbers = np.asarray(wrap(trace))
@@ -75,7 +75,7 @@ def matrixAlphaJointEntropy(K_list: Sequence[Array], alpha: float) -> Array:
     if not isinstance(K_list, (list, tuple)) or not K_list:
         _check.kind_error("K_list", "a list of kernel matrices", _check.quoted(K_list))
     listed = [_check.adopt(k, "K_list") for k in K_list]
-    homes = [_check.gram(k, "K_list") for k in listed]
+    homes = [_matrices.gram(k, "K_list") for k in listed]
     for home, k in zip(homes, listed, strict=True):
         _check.same_home(home, "K_list", homes[0], "K_list[0]")
         if k.shape[-1] != listed[0].shape[-1]:
