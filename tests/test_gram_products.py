@@ -99,7 +99,7 @@ def test_any_scale(scale: float, draw: Draw) -> None:
     np.testing.assert_allclose(fr.gram(x * scale, "gaussian", 1.0), expected, rtol=1e-13)
 
 
-@pytest.mark.parametrize("scale", [1e-37, 1e-20, 1e18, 1e20, 1e34])
+@pytest.mark.parametrize("scale", [1e-37, 1e-20, 1e18, 1e20, 1e33])
 def test_any_scale_of_singles(scale: float, draw: Draw) -> None:
     x = (related(draw, 40, 30) * scale).astype("float32")
     expected = reference.gram_gaussian(x, 1.0)

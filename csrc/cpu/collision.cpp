@@ -28,7 +28,7 @@ void find_purities(const std::vector<std::vector<View<T>>>& joints, Purity* foun
         std::vector<double> row(static_cast<std::size_t>(n));
         for (index_t i = first; i < last; ++i) {
             product.row(i, 1.0, row.data());
-            part.squares += engine<T>().sum_of_squares(row.data(), n);
+            part.squares += engine<double>().squares(row.data(), n);
         }
     });
     for (index_t m = 0; m < count; ++m)

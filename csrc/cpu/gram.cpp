@@ -7,6 +7,7 @@
 
 #include "common/parallel.hpp"
 #include "cpu/dispatch.hpp"
+#include "cpu/fill.hpp"
 #include "cpu/sample_sums.hpp"
 #include "ops/inspect.hpp"
 
@@ -18,13 +19,13 @@ bool by_products_is_quicker(index_t n, index_t d) {
     return n >= 32 && d >= 16;
 }
 
-/// A policy turns the n sums of a row into entries.
 struct Exponential {
     Core core;
     double scale, exponent, weight;
     void finish(double* row, index_t n) const {  // whole vectors: a row of sums has room after it
         engine<double>().exponentials(row, (n + 7) / 8 * 8, exponent, weight);
     }
+    double diagonal(double) const { return weight; }
 };
 
 struct Power {
@@ -33,6 +34,7 @@ struct Power {
     void finish(double* row, index_t n) const {
         for (index_t j = 0; j < n; ++j) row[j] = std::pow(row[j], degree) * weight;
     }
+    double diagonal(double) const { return weight; }
 };
 
 struct Euclidean {
@@ -40,6 +42,7 @@ struct Euclidean {
     void finish(double* row, index_t n) const {
         for (index_t j = 0; j < n; ++j) row[j] = std::sqrt(row[j]) / scale;
     }
+    double diagonal(double) const { return 0.0; }
 };
 
 struct Manhattan {
@@ -47,30 +50,8 @@ struct Manhattan {
     void finish(double* row, index_t n) const {
         for (index_t j = 0; j < n; ++j) row[j] /= scale;
     }
+    double diagonal(double) const { return 0.0; }
 };
-
-/// Rows [first, first + height) of one matrix from `first` on, and the mirror image.
-template <class T, class Sums, class Policy>
-void fill_block(const Policy& policy, const Sums& source, index_t n, index_t first, double diagonal, T* out) {
-    const index_t height = std::min(Sums::rows, n - first), width = n - first, ld = width + 15;
-    std::vector<double> sums(static_cast<std::size_t>(Sums::rows * ld), 0.0);
-    source.add(first, height, sums.data(), ld);
-    for (index_t i = 0; i < height; ++i) {
-        double* const entries = &sums[i * ld];
-        T* const row = out + (first + i) * n + first;
-        policy.finish(entries + i + 1, width - i - 1);
-        entries[i] = diagonal;
-        for (index_t j = 0; j < i; ++j) entries[j] = sums[j * ld + i];
-        for (index_t j = 0; j < width; ++j) row[j] = static_cast<T>(entries[j]);
-    }
-    engine<T>().mirror(sums.data(), ld, height, width, out + first * (n + 1), n);
-}
-
-template <class T, class Sums, class Policy>
-void fill(const Policy& policy, const Sums& source, index_t n, double diagonal, T* out, int threads) {
-    parallel_for((n + Sums::rows - 1) / Sums::rows, threads,
-                 [&](index_t block, int) { fill_block(policy, source, n, block * Sums::rows, diagonal, out); });
-}
 
 /// Calls with_rows(samples): as they lie if their features are contiguous, else a packed copy.
 template <class T, class F>
@@ -175,16 +156,16 @@ bool gram(const View<T>& x, const KernelSpec& kernel, T* out, int threads) {
         if (kernel.kind == Kernel::polynomial) {
             const std::vector<double> rows = unit_rows(samples, kernel.gamma, kernel.coef0);
             const Samples<double> units{rows.data(), d + 1, n, d + 1};
-            fill(Power{kernel.degree, weight}, ByFeatures<double>{units, Core::product, 1.0}, n, weight, result, inner);
+            fill(Power{kernel.degree, weight}, ByFeatures<double>{units, Core::product, 1.0}, n, result, n, inner);
             return;
         }
         if (kernel.width[b] == 0.0) return fill_delta(samples, result, inner);
         const Exponential policy = exponential<T>(kernel.kind, kernel.width[b], weight);
         with_contiguous_rows(samples, [&](const Samples<T>& rows) {
             if (policy.core == Core::squared && by_products_is_quicker(n, d))
-                fill(policy, ByProducts<T>(rows, inner), n, weight, result, inner);
+                fill(policy, ByProducts<T>(rows, inner), n, result, n, inner);
             else
-                fill(policy, ByFeatures<T>{rows, policy.core, policy.scale}, n, weight, result, inner);
+                fill(policy, ByFeatures<T>{rows, policy.core, policy.scale}, n, result, n, inner);
         });
     });
     return finite;
@@ -198,10 +179,9 @@ void distances(const View<T>& x, Metric metric, T* out, int threads) {
         const double scale = normalizer(samples);
         with_contiguous_rows(samples, [&](const Samples<T>& rows) {
             if (metric == Metric::euclidean)
-                fill(Euclidean{scale}, ByFeatures<T>{rows, Core::scaled_squared, scale}, n, 0.0, out + b * n * n,
-                     inner);
+                fill(Euclidean{scale}, ByFeatures<T>{rows, Core::scaled_squared, scale}, n, out + b * n * n, n, inner);
             else
-                fill(Manhattan{scale}, ByFeatures<T>{rows, Core::absolute, scale}, n, 0.0, out + b * n * n, inner);
+                fill(Manhattan{scale}, ByFeatures<T>{rows, Core::absolute, scale}, n, out + b * n * n, n, inner);
         });
     });
 }

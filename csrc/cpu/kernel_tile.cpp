@@ -45,7 +45,7 @@ double gaussian_tile(const double* x, index_t m, const double* y, index_t k, ind
             const double own = of_x[first + i];
             for (index_t j = 0; j < k; ++j) row[j] = std::max(own + of_y[j] - row[j], 0.0);
             engine<double>().exponentials(row, k, -1.0, 1.0);
-            squares[block] += engine<double>().sum_of_squares(row, k);
+            squares[block] += engine<double>().squares(row, k);
             std::transform(row, row + k, out + (first + i) * k,
                            [shift](double entry) { return static_cast<T>(entry - shift); });
         }

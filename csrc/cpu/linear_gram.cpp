@@ -3,56 +3,25 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <functional>
 #include <limits>
-#include <numeric>
 #include <vector>
 
 #include "common/parallel.hpp"
 #include "cpu/aligned.hpp"
 #include "cpu/blas_threads.hpp"
+#include "cpu/fill.hpp"
 #include "cpu/lapack.hpp"
+#include "cpu/panels.hpp"
 
 namespace fastrenyi::cpu {
 namespace {
 
-/// Rows and columns of a tile of products: enough for BLAS, few enough that of a diagonal tile, made whole, little is
-/// made twice. Of a large matrix more, as BLAS reads the samples anew for each.
-constexpr index_t tile_of(index_t order) {
-    return order > 1024 ? 512 : 128;
-}
+constexpr index_t summed_at_once = 256;    // products of features, as they are
+constexpr index_t samples_at_once = 1024;  // whose products are added, where they are of features
 
 /// What a difference of two means may come to where it is zero, in units of the largest number.
 template <class T>
 constexpr T rounding = 8 * std::numeric_limits<T>::epsilon();
-
-/// Combines f(x[k]) by `combine`, in an order that leaves vectors to the compiler: lane by lane, then the lanes.
-template <class R, class T, class F, class Combine>
-R reduced(const T* x, index_t count, F f, Combine combine) {
-    constexpr index_t lanes = 16;
-    R found[lanes] = {};
-    index_t k = 0;
-    for (; k + lanes <= count; k += lanes)
-        for (index_t l = 0; l < lanes; ++l) found[l] = combine(found[l], f(x[k + l]));
-    for (; k < count; ++k) found[0] = combine(found[0], f(x[k]));
-    return std::accumulate(found + 1, found + lanes, found[0], combine);
-}
-
-template <class T>
-T largest(const T* x, index_t count) {
-    return reduced<T>(
-        x, count, [](T value) { return std::abs(value); }, [](T one, T other) { return one < other ? other : one; });
-}
-
-template <class T>
-double squares(const T* x, index_t count) {
-    return reduced<double>(x, count, [](T value) { return static_cast<double>(value) * value; }, std::plus<double>());
-}
-
-template <class T>
-bool all_finite(const T* x, index_t count) {
-    return reduced<T>(x, count, [](T value) { return value * T(0); }, std::plus<T>()) == T(0);  // or else NaN
-}
 
 /// One set of samples: what is taken from each before products are.
 template <class T>
@@ -71,26 +40,25 @@ class Set {
 
     /// Writes some samples, as their products are taken, to z (last - first, d).
     void prepare(index_t first, index_t last, T* z) {
-        const auto parts = in_parts(first, last, [&](index_t begin, index_t end, Part& part) {
-            serial_for(end - begin, [&](index_t k) {
-                T* row = z + (begin - first + k) * d_;
-                if (centred_ || !how_.normalized)
-                    copy(begin + k, row);
-                else  // each by its own size
-                    read(begin + k, row);
-                if (how_.samples)
-                    for (index_t j = 0; j < d_; ++j) row[j] = row[j] - first_[at(j)] - mean_[at(j)];
-                if (how_.features) subtract_mean(row);
-                const T longest = largest(row, d_);
-                part.most = std::max(part.most, longest);
-                if (how_.normalized) normalize(row, longest);
-                part.squares += squares(row, d_);
-            });
-        });
-        for (const Part& part : parts) {
-            most_ = std::max(most_, part.most);
-            trace_ += part.squares;
-        }
+        count(in_parts(first, last, [&](index_t begin, index_t end, Part& part) {
+            serial_for(end - begin, [&](index_t k) { prepare_one(begin + k, z + (begin - first + k) * d_, part); });
+        }));
+    }
+
+    /// Packs all samples as their products are taken.
+    void prepare(Panels<T>& panels) {
+        const std::vector<T> nothing(at(d_));
+        count(in_parts(0, n_, [&](index_t begin, index_t end, Part& part) {
+            const index_t lanes = panels.lanes();
+            const Aligned memory(lanes * d_ * index_t(sizeof(T)));
+            T* const rows = memory.template as<T>();
+            double squares[most_lanes];
+            for (index_t i = begin; i < end; i += lanes) {
+                const index_t those = std::min(lanes, end - i);
+                serial_for(those, [&](index_t k) { prepare_one(i + k, rows + k * d_, part); });
+                panels.pack(i / lanes, rows, d_, those, nothing.data(), squares);
+            }
+        }));
     }
 
     /// |X|^2 of the samples prepared so far; zero if nothing is left of them.
@@ -103,6 +71,23 @@ class Set {
         bool finite = true;
         std::vector<double> sums;
     };
+
+    void prepare_one(index_t i, T* row, Part& part) const {
+        divide(in_place(i, row), centred_ || !how_.normalized ? power_ : T(1), row);  // or each by its own size
+        if (how_.samples) engine<T>().subtract(row, first_.data(), mean_.data(), d_);
+        if (how_.features) subtract_mean(row);
+        const T longest = engine<T>().largest(row, d_);
+        part.most = std::max(part.most, longest);
+        if (how_.normalized) normalize(row, longest);
+        part.squares += engine<T>().squares(row, d_);
+    }
+
+    void count(const std::vector<Part>& parts) {
+        for (const Part& part : parts) {
+            most_ = std::max(most_, part.most);
+            trace_ += part.squares;
+        }
+    }
 
     static std::size_t at(index_t j) { return static_cast<std::size_t>(j); }
 
@@ -117,30 +102,28 @@ class Set {
         return parts;
     }
 
-    void read(index_t i, T* row) const {
+    /// A sample, as it lies or copied to `row`.
+    const T* in_place(index_t i, T* row) const {
         const T* source = x_.row(i);
-        if (x_.col_stride == 1)
-            std::copy(source, source + d_, row);
-        else
-            for (index_t j = 0; j < d_; ++j) row[j] = source[j * x_.col_stride];
+        if (x_.col_stride == 1) return source;
+        for (index_t j = 0; j < d_; ++j) row[j] = source[j * x_.col_stride];
+        return row;
     }
 
-    /// A sample over the power of two.
-    void copy(index_t i, T* row) const {
-        read(i, row);
-        if (std::isfinite(inverse_))
-            for (index_t j = 0; j < d_; ++j) row[j] *= inverse_;
-        else
-            for (index_t j = 0; j < d_; ++j) row[j] /= power_;
+    /// row = x / power, of two.
+    void divide(const T* x, T power, T* row) const {
+        const T inverse = 1 / power;
+        if (std::isfinite(inverse)) return engine<T>().scale(row, x, inverse, d_);
+        for (index_t j = 0; j < d_; ++j) row[j] = x[j] / power;
     }
 
     void find_scale() {
         const auto parts = in_parts(0, n_, [&](index_t begin, index_t end, Part& part) {
             std::vector<T> row(at(d_));
             serial_for(end - begin, [&](index_t k) {
-                read(begin + k, row.data());
-                part.finite &= all_finite(row.data(), d_);
-                part.most = std::max(part.most, largest(row.data(), d_));
+                const T* const x = in_place(begin + k, row.data());
+                part.finite &= engine<T>().all_finite(x, d_);
+                part.most = std::max(part.most, engine<T>().largest(x, d_));
             });
         });
         T most(0);
@@ -148,23 +131,26 @@ class Set {
             finite_ &= part.finite;
             most = std::max(most, part.most);
         }
-        if (!finite_ || most == T(0)) return;
-        int exponent;
-        std::frexp(most, &exponent);
-        power_ = std::ldexp(T(1), exponent - 1);
-        inverse_ = 1 / power_;
+        if (finite_ && most > T(0)) power_ = power_of_two(most);
     }
 
     void find_mean() {
         first_.resize(at(d_));
-        copy(0, first_.data());
+        divide(in_place(0, first_.data()), power_, first_.data());
+        const std::vector<T> nothing(at(d_));
         const auto parts = in_parts(0, n_, [&](index_t begin, index_t end, Part& part) {
-            std::vector<T> row(at(d_));
+            constexpr index_t together = 4;
+            std::vector<T> rows(at(together * d_));
             part.sums.resize(at(d_));
-            serial_for(end - begin, [&](index_t k) {
-                copy(begin + k, row.data());
-                for (index_t j = 0; j < d_; ++j) part.sums[at(j)] += row[at(j)] - first_[at(j)];
-            });
+            for (index_t i = begin; i < end; i += together) {
+                const index_t those = std::min(together, end - i);
+                for (index_t k = 0; k < those; ++k) {
+                    T* const row = rows.data() + k * d_;
+                    divide(in_place(i + k, row), power_, row);
+                    engine<T>().subtract(row, first_.data(), nothing.data(), d_);
+                }
+                engine<T>().add_rows(rows.data(), d_, those, d_, part.sums.data());
+            }
         });
         std::vector<double> sums(at(d_));
         for (const Part& part : parts)
@@ -176,17 +162,22 @@ class Set {
     void subtract_mean(T* row) const {
         const T first = row[0];
         for (index_t j = 0; j < d_; ++j) row[j] -= first;
-        const double sum =
-            reduced<double>(row, d_, [](T value) { return static_cast<double>(value); }, std::plus<double>());
-        const T mean = static_cast<T>(sum / static_cast<double>(d_));
+        const T mean = static_cast<T>(engine<T>().sum(row, d_) / static_cast<double>(d_));
         for (index_t j = 0; j < d_; ++j) row[j] -= mean;
     }
 
+    /// To length one; its size first, so that no square leaves the range.
     void normalize(T* row, T longest) const {
         if (!(longest > (centred_ ? rounding<T> : T(0)))) return std::fill(row, row + d_, T(0));
-        for (index_t j = 0; j < d_; ++j) row[j] /= longest;
-        const T length = static_cast<T>(std::sqrt(squares(row, d_)));
-        for (index_t j = 0; j < d_; ++j) row[j] /= length;
+        divide(row, power_of_two(longest), row);
+        const double length = std::sqrt(engine<T>().squares(row, d_));
+        engine<T>().scale(row, row, static_cast<T>(1.0 / length), d_);
+    }
+
+    static T power_of_two(T x) {
+        int exponent;
+        std::frexp(x, &exponent);
+        return std::ldexp(T(1), exponent - 1);
     }
 
     View<T> x_;
@@ -194,33 +185,54 @@ class Set {
     Linear how_;
     int threads_;
     bool centred_, finite_ = true;
-    T power_ = T(1), inverse_ = T(1), most_ = T(0);
+    T power_ = T(1), most_ = T(0);
     std::vector<T> first_, mean_;
     double trace_ = 0.0;
 };
 
-/// Where a matrix of products stands: of an order, within one of rows `ld` apart, in tiles on and above the diagonal.
-template <class T>
-class Tiles {
-  public:
-    Tiles(T* a, index_t order, index_t ld) : a_(a), order_(order), ld_(ld), tile_(tile_of(order)) {}
+double inverse(double trace) {
+    return trace > 0.0 ? 1.0 / trace : 0.0;
+}
 
-    /// Adds z z' (z: order x inner) or z' z (inner x order) to it, or writes it if it is the first.
-    void add(T* z, index_t d, index_t inner, bool of_rows, bool first, int threads) const {
+/// Products of samples: each sum over the trace.
+struct Scaled {
+    double scale;
+    void finish(double* row, index_t n) const {
+        for (index_t j = 0; j < n; ++j) row[j] *= scale;
+    }
+    double diagonal(double own) const { return scale * own; }
+};
+
+template <class T>
+struct OfSamples {
+    static constexpr index_t rows = Panels<T>::rows;
+    const Panels<T>& panels;
+    void add(index_t first, index_t height, double* sums, index_t ld) const {
+        panels.add(first, height, summed_at_once, sums, ld);
+    }
+};
+
+/// The matrix of products of features, in tiles on and above the diagonal.
+template <class T>
+class OfFeatures {
+  public:
+    OfFeatures(T* a, index_t order, index_t ld) : a_(a), order_(order), ld_(ld), tile_(order > 1024 ? 512 : 128) {}
+
+    /// Adds z' z (z: count x order) to it, or writes it if it is the first.
+    void add(T* z, index_t count, bool first, int threads) const {
         for_each(threads, [&](index_t i, index_t j, int rows, int columns) {
             // To BLAS, rows are columns.
-            int ld = static_cast<int>(d), ld_out = static_cast<int>(ld_), k = static_cast<int>(inner);
+            int ld = static_cast<int>(order_), ld_out = static_cast<int>(ld_), k = static_cast<int>(count);
             T one(1), before(first ? 0 : 1);
-            char left = of_rows ? 'T' : 'N', right = of_rows ? 'N' : 'T';
-            const index_t step = of_rows ? d : 1;
-            lapack<T>().gemm(&left, &right, &columns, &rows, &k, &one, z + j * step, &ld, z + i * step, &ld, &before,
+            char left = 'N', right = 'T';
+            lapack<T>().gemm(&left, &right, &columns, &rows, &k, &one, z + j, &ld, z + i, &ld, &before,
                              a_ + i * ld_ + j, &ld_out);
         });
     }
 
-    /// Divides it by its trace, and completes it below the diagonal; zero if there is none.
-    void finish(double trace, int threads) const {
-        const T scale = static_cast<T>(trace > 0.0 ? 1.0 / trace : 0.0);
+    /// Multiplies it, and completes it below the diagonal.
+    void finish(double factor, int threads) const {
+        const T scale = static_cast<T>(factor);
         for_each(threads, [&](index_t i, index_t j, int rows, int columns) {
             for (index_t r = i; r < i + rows; ++r)
                 for (index_t c = std::max(j, r); c < j + columns; ++c)
@@ -241,22 +253,26 @@ class Tiles {
     }
 
     T* a_;
-    index_t order_, ld_, tile_;
+    index_t order_, ld_, tile_;  // a tile is enough for BLAS, and little of one on the diagonal is made twice
 };
 
-/// Samples whose products are added at once, where they are of features.
-constexpr index_t rows_at_once = 1024;
+template <class T>
+void write_products_of_samples(Set<T>& set, T* memory, T* out, index_t ld) {
+    Panels<T> panels(set.size(), set.features(), memory);
+    set.prepare(panels);
+    fill(Scaled{inverse(set.trace())}, OfSamples<T>{panels}, set.size(), out, ld, set.threads());
+}
 
 template <class T>
-void write_products(Set<T>& set, bool of_samples, T* z, T* out, index_t ld) {
-    const index_t n = set.size(), d = set.features(), order = of_samples ? n : d, step = of_samples ? n : rows_at_once;
-    const Tiles<T> tiles(out, order, ld);
-    for (index_t first = 0; first < n; first += step) {
-        const index_t last = std::min(n, first + step);
-        set.prepare(first, last, z);
-        tiles.add(z, d, of_samples ? d : last - first, of_samples, first == 0, set.threads());
+void write_products_of_features(Set<T>& set, T* rows, T* out, index_t ld) {
+    const index_t n = set.size(), d = set.features(), at_once = std::min(n, samples_at_once);
+    const OfFeatures<T> products(out, d, ld);
+    for (index_t first = 0; first < n; first += at_once) {
+        const index_t last = std::min(n, first + at_once);
+        set.prepare(first, last, rows);
+        products.add(rows, last - first, first == 0, set.threads());
     }
-    tiles.finish(set.trace(), set.threads());
+    products.finish(inverse(set.trace()), set.threads());
 }
 
 }  // namespace
@@ -265,24 +281,28 @@ template <class T>
 bool linear_gram(const View<T>& x, const index_t* sizes, const Linear& how, T* out, int threads) {
     const index_t n = x.rows, d = x.cols;
     const index_t order = how.side == Side::samples ? n : how.side == Side::features ? d : std::min(n, d);
-    const index_t most_rows = how.side == Side::samples ? n : std::min(n, std::max(rows_at_once, order));
     const BlasThreads hold(1);
     threads = thread_count(threads, 2.0 * x.batch * n * d * order);
     const bool shared_out = x.batch >= threads;  // or else all threads to each set
     const int workers = shared_out ? threads : 1, within = shared_out ? 1 : threads;
-    std::vector<Aligned> rows;
-    for (int w = 0; w < workers; ++w) rows.emplace_back(most_rows * d * static_cast<index_t>(sizeof(T)));
+    const index_t of_samples = how.side == Side::features ? 0 : Panels<T>::bytes(std::min(n, order), d);
+    const index_t of_features = how.side == Side::samples ? 0 : std::min(n, samples_at_once) * d * index_t(sizeof(T));
+    std::vector<Aligned> workspaces;
+    for (int w = 0; w < workers; ++w) workspaces.emplace_back(std::max(of_samples, of_features));
     std::atomic<bool> finite{true};
     parallel_for(x.batch, workers, [&](index_t b, int worker) {
         if (!finite) return;
         T* a = out + b * order * order;
         Set<T> set(x.matrix(b), sizes ? sizes[b] : n, how, within);
-        const bool of_samples = how.side == Side::samples || (how.side == Side::smaller && set.size() <= d);
-        if ((of_samples ? set.size() : d) < order) std::fill(a, a + order * order, T(0));
-        if (set.finite())
-            write_products(set, of_samples, rows[static_cast<std::size_t>(worker)].template as<T>(), a, order);
-        else
+        T* const workspace = workspaces[static_cast<std::size_t>(worker)].template as<T>();
+        const bool by_samples = how.side == Side::samples || (how.side == Side::smaller && set.size() <= d);
+        if ((by_samples ? set.size() : d) < order) std::fill(a, a + order * order, T(0));
+        if (!set.finite())
             finite = false;
+        else if (by_samples)
+            write_products_of_samples(set, workspace, a, order);
+        else
+            write_products_of_features(set, workspace, a, order);
     });
     return finite;
 }

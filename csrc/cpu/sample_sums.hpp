@@ -8,10 +8,9 @@
 #include "common/parallel.hpp"
 #include "cpu/aligned.hpp"
 #include "cpu/dispatch.hpp"
+#include "cpu/panels.hpp"
 
 namespace fastrenyi::cpu {
-
-constexpr index_t block_features = 512;  // that stay in cache while they are compared, and are summed as they are
 
 /// Samples as they lie: contiguous features with a stride between samples.
 template <class T>
@@ -43,13 +42,13 @@ struct ByFeatures {
 template <class T>
 class ByProducts {
   public:
-    static constexpr index_t rows = 32;
+    static constexpr index_t rows = Panels<T>::rows;
 
     ByProducts(const Samples<T>& x, int threads)
         : x_(x),
-          count_((x.count + lanes() - 1) / lanes()),
-          panels_(count_ * panel() * index_t(sizeof(T))),
-          squares_(static_cast<std::size_t>(count_ * lanes() + most_lanes)) {
+          memory_(Panels<T>::bytes(x.count, x.features)),
+          panels_(x.count, x.features, memory_.template as<T>()),
+          squares_(static_cast<std::size_t>(panels_.count() * panels_.lanes() + most_lanes)) {
         std::vector<double> sums(static_cast<std::size_t>(x.features));
         for (index_t i = 0; i < x.count; i += rows) {
             stop_if_asked();
@@ -57,20 +56,14 @@ class ByProducts {
         }
         std::vector<T> centre(sums.size());
         for (std::size_t k = 0; k < sums.size(); ++k) centre[k] = static_cast<T>(sums[k] / x.count);
-        parallel_for(count_, threads, [&](index_t p, int) {
-            const index_t first = p * lanes();
-            engine<T>().pack(x.row(first), x.stride, x.count - first, x.features, centre.data(), at(p),
-                             &squares_[first]);
+        parallel_for(panels_.count(), threads, [&](index_t p, int) {
+            const index_t first = p * panels_.lanes();
+            panels_.pack(p, x.row(first), x.stride, x.count - first, centre.data(), &squares_[first]);
         });
     }
 
     void add(index_t first, index_t height, double* sums, index_t ld) const {
-        const index_t p = first / lanes();
-        for (index_t k = 0; k < x_.features; k += at_once) {
-            if (k % block_features == 0) stop_if_asked();
-            engine<T>().add_products(at(p), count_ - p, x_.features, height, k, std::min(k + at_once, x_.features),
-                                     sums, ld);
-        }
+        panels_.add(first, height, at_once, sums, ld);
         for (index_t i = 0; i < height; ++i) {
             const index_t own = first + i, left = x_.count - own - 1;
             double* const row = sums + i * ld + i + 1;
@@ -87,10 +80,6 @@ class ByProducts {
     static constexpr index_t at_once = sizeof(T) == 4 ? 64 : block_features;
     static constexpr double least = sizeof(T) == 4 ? 0.25 : 0.125;
 
-    static index_t lanes() { return engine<T>().lanes; }
-    index_t panel() const { return lanes() * x_.features; }
-    T* at(index_t p) const { return panels_.template as<T>() + p * panel(); }
-
     double by_differences(const T* x, const T* y) const {
         double sum = 0.0;
         for (index_t k = 0; k < x_.features; k += block_features)
@@ -99,8 +88,8 @@ class ByProducts {
     }
 
     Samples<T> x_;
-    index_t count_;
-    Aligned panels_;
+    Aligned memory_;
+    Panels<T> panels_;
     std::vector<double> squares_;
 };
 

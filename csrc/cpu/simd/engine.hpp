@@ -87,10 +87,14 @@ struct Engine {
     /// See rows.hpp.
     void (*scale_row)(double* row, const T* factor, double scale, std::int64_t n);
     void (*multiply_row)(double* row, const T* factor, double scale, std::int64_t n);
-    double (*sum_of_squares)(const double* row, std::int64_t n);
     void (*add_product_row)(T* out, const double* x, const double* y, double scale, std::int64_t n);
     void (*add_factor_row)(T* out, const double* x, const T* y, double scale, std::int64_t n);
     bool (*all_finite)(const T* x, std::int64_t n);
+    T (*largest)(const T* x, std::int64_t n);
+    double (*sum)(const T* x, std::int64_t n);
+    double (*squares)(const T* x, std::int64_t n);
+    void (*scale)(T* out, const T* x, T factor, std::int64_t n);
+    void (*subtract)(T* row, const T* first, const T* second, std::int64_t n);
     void (*weigh_rows)(const T* g, const T* a, std::int64_t n, std::int64_t first, std::int64_t height, T* out);
     void (*pull_rows)(const T* x, std::int64_t ld, const T* w, std::int64_t n, std::int64_t first, std::int64_t height,
                       T* out);

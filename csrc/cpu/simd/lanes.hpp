@@ -92,6 +92,20 @@ FASTRENYI_INLINE Vec<T> crosswise_sum(Vec<T> x, Vec<T> y) {
     return blocks_of<size, 0, T>(x, y) + blocks_of<size, size, T>(x, y);
 }
 
+using Reals = Vec<double>;
+
+template <class T>
+constexpr int parts = sizeof(double) / sizeof(T);
+
+/// The lanes as doubles: of doubles one vector, of floats two.
+template <class T>
+FASTRENYI_INLINE void in_double(Vec<T> x, Reals* out) {
+    typedef T Part __attribute__((vector_size(FASTRENYI_LANE_BYTES / parts<T>)));
+    Part part[parts<T>];
+    __builtin_memcpy(part, &x, sizeof x);
+    for (int h = 0; h < parts<T>; ++h) out[h] = __builtin_convertvector(part[h], Reals);
+}
+
 /// The sums over lanes of four vectors, which pairwise sums find at little more than the price of one.
 template <class T>
 FASTRENYI_INLINE void sums_of_lanes(const Vec<T>* x, T* sums) {

@@ -6,18 +6,6 @@
 
 namespace fastrenyi::cpu::FASTRENYI_ISA {
 
-template <class T>
-constexpr int parts = sizeof(double) / sizeof(T);
-
-/// The lanes as doubles: of doubles one vector, of floats two.
-template <class T>
-FASTRENYI_INLINE void in_double(Vec<T> x, Reals* out) {
-    typedef T Part __attribute__((vector_size(FASTRENYI_LANE_BYTES / parts<T>)));
-    Part part[parts<T>];
-    __builtin_memcpy(part, &x, sizeof x);
-    for (int h = 0; h < parts<T>; ++h) out[h] = __builtin_convertvector(part[h], Reals);
-}
-
 /// sums_k += the sum over n samples, four at a time.
 template <class T>
 void add_rows(const T* rows, index_t stride, index_t n, index_t d, double* sums) {

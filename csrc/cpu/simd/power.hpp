@@ -4,7 +4,6 @@
 
 namespace fastrenyi::cpu::FASTRENYI_ISA {
 
-using Reals = Vec<double>;
 using Bits = Mask<double>;
 
 /// ln x for normal x > 0, to about an ulp: x = 2^k m with m in [sqrt(1/2), sqrt(2)), ln m = 2 atanh((m - 1) / (m + 1)).

@@ -16,20 +16,6 @@ void multiply_row(double* row, const T* factor, double scale, index_t n) {
     for (index_t j = 0; j < n; ++j) row[j] *= scale * factor[j];
 }
 
-/// sum_j row_j^2.
-inline double sum_of_squares(const double* row, index_t n) {
-    Vec<double> sum = Vec<double>{};
-    index_t j = 0;
-    for (; j + lanes<double> <= n; j += lanes<double>) {
-        const Vec<double> x = load(row + j);
-        sum += x * x;
-    }
-    double total = 0;
-    for (int q = 0; q < lanes<double>; ++q) total += sum[q];
-    for (; j < n; ++j) total += row[j] * row[j];
-    return total;
-}
-
 /// out_j += scale x_j y_j; without y, scale x_j.
 template <class T, class Other>
 void add_product_row(T* out, const double* x, const Other* y, double scale, index_t n) {
@@ -51,6 +37,58 @@ bool all_finite(const T* x, index_t n) {
     for (; j < n; ++j) total += x[j] * T(0);
     for (int q = 0; q < lanes<T>; ++q) total += sum[q];
     return total == T(0);
+}
+
+/// The largest magnitude.
+template <class T>
+T largest(const T* x, index_t n) {
+    Vec<T> most = Vec<T>{};
+    index_t j = 0;
+    for (; j + lanes<T> <= n; j += lanes<T>) most = larger(most, magnitude(load(x + j)));
+    most = larger(most, magnitude(load_some(x + j, n - j)));
+    T all = 0;
+    for (int q = 0; q < lanes<T>; ++q) all = all < most[q] ? most[q] : all;
+    return all;
+}
+
+/// sum_j f(x_j).
+template <class T, class F>
+FASTRENYI_INLINE double sum_of(const T* x, index_t n, F f) {
+    Reals sum[parts<T>] = {};
+    const auto add = [&](Vec<T> values) __attribute__((always_inline)) {
+        Reals found[parts<T>];
+        in_double<T>(values, found);
+        for (int h = 0; h < parts<T>; ++h) sum[h] += f(found[h]);
+    };
+    index_t j = 0;
+    for (; j + lanes<T> <= n; j += lanes<T>) add(load(x + j));
+    add(load_some(x + j, n - j));
+    double total = 0;
+    for (int h = 0; h < parts<T>; ++h)
+        for (int q = 0; q < lanes<double>; ++q) total += sum[h][q];
+    return total;
+}
+
+template <class T>
+double sum(const T* x, index_t n) {
+    return sum_of(x, n, [](Reals values) __attribute__((always_inline)) { return values; });
+}
+
+template <class T>
+double squares(const T* x, index_t n) {
+    return sum_of(x, n, [](Reals values) __attribute__((always_inline)) { return values * values; });
+}
+
+/// out_j = factor x_j.
+template <class T>
+void scale(T* out, const T* x, T factor, index_t n) {
+    for (index_t j = 0; j < n; ++j) out[j] = factor * x[j];
+}
+
+/// row_j = (row_j - first_j) - second_j.
+template <class T>
+void subtract(T* row, const T* first, const T* second, index_t n) {
+    for (index_t j = 0; j < n; ++j) row[j] = (row[j] - first[j]) - second[j];
 }
 
 /// Rows [first, first + height) of (g + g') o a for dense (n, n) g and a, into `out` (height, n).
