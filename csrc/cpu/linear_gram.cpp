@@ -8,16 +8,14 @@
 
 #include "common/parallel.hpp"
 #include "cpu/aligned.hpp"
-#include "cpu/blas_threads.hpp"
 #include "cpu/fill.hpp"
-#include "cpu/lapack.hpp"
 #include "cpu/panels.hpp"
 
 namespace fastrenyi::cpu {
 namespace {
 
-constexpr index_t summed_at_once = 256;    // products of features, as they are
-constexpr index_t samples_at_once = 1024;  // whose products are added, where they are of features
+constexpr index_t summed_at_once = 256;    // products in the dtype, before their sum is added in double
+constexpr index_t samples_at_once = 1024;  // whose products of features are added
 
 /// What a difference of two means may come to where it is zero, in units of the largest number.
 template <class T>
@@ -38,10 +36,13 @@ class Set {
     index_t features() const { return d_; }
     int threads() const { return threads_; }
 
-    /// Writes some samples, as their products are taken, to z (last - first, d).
-    void prepare(index_t first, index_t last, T* z) {
+    /// Packs some samples as their products of features are taken: to the panels, each is a feature of its features.
+    void prepare(index_t first, index_t last, Panels<T>& panels) {
         count(in_parts(first, last, [&](index_t begin, index_t end, Part& part) {
-            serial_for(end - begin, [&](index_t k) { prepare_one(begin + k, z + (begin - first + k) * d_, part); });
+            const Aligned memory((end - begin) * d_ * index_t(sizeof(T)));
+            T* const rows = memory.template as<T>();
+            serial_for(end - begin, [&](index_t k) { prepare_one(begin + k, rows + k * d_, part); });
+            panels.pack_features(rows, d_, begin - first, end - begin);
         }));
     }
 
@@ -212,48 +213,48 @@ struct OfSamples {
     }
 };
 
-/// The matrix of products of features, in tiles on and above the diagonal.
+/// The matrix of products of features, on and above the diagonal until it is finished.
 template <class T>
 class OfFeatures {
   public:
-    OfFeatures(T* a, index_t order, index_t ld) : a_(a), order_(order), ld_(ld), tile_(order > 1024 ? 512 : 128) {}
+    OfFeatures(T* a, index_t order, index_t ld) : a_(a), order_(order), ld_(ld) {}
 
-    /// Adds z' z (z: count x order) to it, or writes it if it is the first.
-    void add(T* z, index_t count, bool first, int threads) const {
-        for_each(threads, [&](index_t i, index_t j, int rows, int columns) {
-            // To BLAS, rows are columns.
-            int ld = static_cast<int>(order_), ld_out = static_cast<int>(ld_), k = static_cast<int>(count);
-            T one(1), before(first ? 0 : 1);
-            char left = 'N', right = 'T';
-            lapack<T>().gemm(&left, &right, &columns, &rows, &k, &one, z + j, &ld, z + i, &ld, &before,
-                             a_ + i * ld_ + j, &ld_out);
+    /// Adds those of some samples to it, or writes them if they are the first.
+    void add(const Panels<T>& panels, bool first, int threads) const {
+        for_each_block(threads, [&](index_t i, index_t height) {
+            const index_t width = order_ - i, ld = width + most_lanes;
+            std::vector<double> sums(static_cast<std::size_t>(block * ld));
+            panels.add(i, height, summed_at_once, sums.data(), ld);
+            for (index_t r = 0; r < height; ++r) {
+                T* const row = a_ + (i + r) * ld_ + i;
+                const double* const found = &sums[static_cast<std::size_t>(r * ld)];
+                for (index_t c = r; c < width; ++c) row[c] = static_cast<T>(first ? found[c] : row[c] + found[c]);
+            }
         });
     }
 
     /// Multiplies it, and completes it below the diagonal.
     void finish(double factor, int threads) const {
         const T scale = static_cast<T>(factor);
-        for_each(threads, [&](index_t i, index_t j, int rows, int columns) {
-            for (index_t r = i; r < i + rows; ++r)
-                for (index_t c = std::max(j, r); c < j + columns; ++c)
-                    a_[c * ld_ + r] = a_[r * ld_ + c] = scale * a_[r * ld_ + c];
+        for_each_block(threads, [&](index_t i, index_t height) {
+            for (index_t j = i; j < order_; j += block)
+                for (index_t r = i; r < i + height; ++r)
+                    for (index_t c = std::max(j, r); c < std::min(j + block, order_); ++c)
+                        a_[c * ld_ + r] = a_[r * ld_ + c] = scale * a_[r * ld_ + c];
         });
     }
 
   private:
+    static constexpr index_t block = Panels<T>::rows;
+
     template <class F>
-    void for_each(int threads, F body) const {
-        const index_t along = (order_ + tile_ - 1) / tile_;
-        parallel_for(along * (along + 1) / 2, threads, [&](index_t k, int) {
-            index_t column = 0;
-            while (k > column) k -= ++column;
-            const index_t i = k * tile_, j = column * tile_;
-            body(i, j, static_cast<int>(std::min(tile_, order_ - i)), static_cast<int>(std::min(tile_, order_ - j)));
-        });
+    void for_each_block(int threads, F body) const {
+        parallel_for((order_ + block - 1) / block, threads,
+                     [&](index_t b, int) { body(b * block, std::min(block, order_ - b * block)); });
     }
 
     T* a_;
-    index_t order_, ld_, tile_;  // a tile is enough for BLAS, and little of one on the diagonal is made twice
+    index_t order_, ld_;
 };
 
 template <class T>
@@ -264,13 +265,14 @@ void write_products_of_samples(Set<T>& set, T* memory, T* out, index_t ld) {
 }
 
 template <class T>
-void write_products_of_features(Set<T>& set, T* rows, T* out, index_t ld) {
-    const index_t n = set.size(), d = set.features(), at_once = std::min(n, samples_at_once);
+void write_products_of_features(Set<T>& set, T* memory, T* out, index_t ld) {
+    const index_t n = set.size(), d = set.features();
     const OfFeatures<T> products(out, d, ld);
-    for (index_t first = 0; first < n; first += at_once) {
-        const index_t last = std::min(n, first + at_once);
-        set.prepare(first, last, rows);
-        products.add(rows, last - first, first == 0, set.threads());
+    for (index_t first = 0; first < n; first += samples_at_once) {
+        const index_t last = std::min(n, first + samples_at_once);
+        Panels<T> panels(d, last - first, memory);
+        set.prepare(first, last, panels);
+        products.add(panels, first == 0, set.threads());
     }
     products.finish(inverse(set.trace()), set.threads());
 }
@@ -281,12 +283,11 @@ template <class T>
 bool linear_gram(const View<T>& x, const index_t* sizes, const Linear& how, T* out, int threads) {
     const index_t n = x.rows, d = x.cols;
     const index_t order = how.side == Side::samples ? n : how.side == Side::features ? d : std::min(n, d);
-    const BlasThreads hold(1);
     threads = thread_count(threads, 2.0 * x.batch * n * d * order);
     const bool shared_out = x.batch >= threads;  // or else all threads to each set
     const int workers = shared_out ? threads : 1, within = shared_out ? 1 : threads;
     const index_t of_samples = how.side == Side::features ? 0 : Panels<T>::bytes(std::min(n, order), d);
-    const index_t of_features = how.side == Side::samples ? 0 : std::min(n, samples_at_once) * d * index_t(sizeof(T));
+    const index_t of_features = how.side == Side::samples ? 0 : Panels<T>::bytes(d, std::min(n, samples_at_once));
     std::vector<Aligned> workspaces;
     for (int w = 0; w < workers; ++w) workspaces.emplace_back(std::max(of_samples, of_features));
     std::atomic<bool> finite{true};

@@ -17,7 +17,7 @@ class Panels {
 
     /// In `memory`, aligned to 64, of bytes(count, features).
     Panels(index_t count, index_t features, T* memory)
-        : panels_(panels_of(count)), features_(features), memory_(memory) {}
+        : count_(count), panels_(panels_of(count)), features_(features), memory_(memory) {}
 
     static index_t bytes(index_t count, index_t features) {
         return panels_of(count) * lanes() * features * index_t(sizeof(T));
@@ -30,6 +30,17 @@ class Panels {
     /// Panel p: the first of `count` samples `stride` apart, less the centre, and the squares of their lengths.
     void pack(index_t p, const T* samples, index_t stride, index_t count, const T* centre, double* squares) {
         engine<T>().pack(samples, stride, count, features_, centre, at(p), squares);
+    }
+
+    /// Features [from, from + count) of all: `count` rows, `stride` apart, of one number for each sample.
+    void pack_features(const T* rows, index_t stride, index_t from, index_t count) {
+        for (index_t p = 0; p < panels_; ++p) {
+            const index_t first = p * lanes(), those = std::min(lanes(), count_ - first);
+            for (index_t k = 0; k < count; ++k) {
+                T* const to = at(p) + (from + k) * lanes();
+                std::fill(std::copy_n(rows + k * stride + first, those, to), to + lanes(), T(0));
+            }
+        }
     }
 
     /// Adds to sums (height rounded up to 8 rows of ld) the products of samples [first, first + height), `at_once`
@@ -47,7 +58,7 @@ class Panels {
     static index_t panels_of(index_t count) { return (count + lanes() - 1) / lanes(); }
     T* at(index_t p) const { return memory_ + p * lanes() * features_; }
 
-    index_t panels_, features_;
+    index_t count_, panels_, features_;
     T* memory_;
 };
 
