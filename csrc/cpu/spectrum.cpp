@@ -5,6 +5,7 @@
 
 #include "cpu/batched_spectra.hpp"
 #include "cpu/eigenvectors.hpp"
+#include "cpu/small_eigenvectors.hpp"
 #include "cpu/solvers.hpp"
 
 namespace fastrenyi::cpu {
@@ -30,6 +31,7 @@ void spectrum(const View<T>& a, T* values, int threads) {
 template <class T>
 void eigh(const View<T>& a, T* values, T* vectors, int threads) {
     const index_t n = a.rows;
+    if (n <= small_order) return small_eigenvectors(a, values, vectors, threads);
     for_each_solver<Eigenvectors<T>>(a.batch, n, threads, [&](index_t b, Eigenvectors<T>& solver) {
         T* matrix = vectors + b * n * n;
         copy_dense(a.matrix(b), matrix);

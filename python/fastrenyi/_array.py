@@ -101,6 +101,11 @@ class Home(NamedTuple):
                 return self.xp().asarray(values)
         return values
 
+    def eye(self, n: int, like: Array) -> Array:
+        """Return the identity (n, n) in the dtype of an array, beside it."""
+        on = {"device": like.device} if self.library == "torch" else {}
+        return self.xp().eye(n, dtype=like.dtype, **on)
+
     def leave(self, result: Array) -> Array:
         """Give a result of this library back in this dtype."""
         if self.library == "torch":

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastrenyi import _check, _matrices
 from fastrenyi._array import Array, ArrayT, Home, has_numbers
+from fastrenyi._kernels import kernels_for
 
 __all__ = ["graph_gram"]
 
@@ -104,9 +105,7 @@ def _kernel(w: Array, home: Home, kernel: str, settings: dict[str, float]) -> Ar
     """Return f(D - W) in double precision, up to a factor: f over f(0), in which nothing leaves the range."""
     xp = home.xp()
     weights = home.leave(w)
-    ones = xp.ones_like(weights)
-    degrees = xp.where(ones.cumsum(-1) == ones.cumsum(-2), weights.sum(-1)[..., None], xp.zeros_like(weights))
-    values, vectors = xp.linalg.eigh(degrees - weights)
+    values, vectors = _eigh(home.eye(w.shape[-1], weights) * weights.sum(-1)[..., None] - weights, home)
     values = xp.where(values > values.shape[-1] * home.epsilon * values[..., -1:], values, 0 * values)
     if kernel == "heat":
         logarithm = -_times(values, settings["t"], xp)
@@ -116,6 +115,16 @@ def _kernel(w: Array, home: Home, kernel: str, settings: dict[str, float]) -> Ar
     half = vectors * xp.exp(logarithm / 2)[..., None, :]
     found = half @ half.swapaxes(-1, -2)
     return (found + found.swapaxes(-1, -2)) / 2
+
+
+def _eigh(a: Array, home: Home) -> tuple[Array, Array]:
+    if not has_numbers(a):
+        traced: tuple[Array, Array] = home.xp().linalg.eigh(a)
+        return traced
+    with kernels_for(a) as on:
+        found = on.eigh(_check.flat_batch(a, 2))
+    values, vectors = (home.take(part) if isinstance(part, np.ndarray) else part for part in found)
+    return values.reshape(a.shape[:-1]), vectors.reshape(a.shape)
 
 
 def _times(values: Array, factor: float, xp: Any) -> Array:

@@ -92,8 +92,7 @@ def _whitened_means(x: Array, home: Home, log_delta: float) -> Array:
     trace = within.diagonal(0, -2, -1).sum(-1)
     ridge = xp.exp(xp.clip(log_delta - 2 * xp.log(scale), -_LOG_RANGE, _LOG_RANGE))
     ridge = xp.maximum(ridge, d * home.epsilon * home.constant(trace))
-    eye = xp.eye(d, dtype=z.dtype, **({"device": z.device} if home.library == "torch" else {}))
-    root = xp.linalg.cholesky(within + ridge[..., None, None] * eye)
+    root = xp.linalg.cholesky(within + ridge[..., None, None] * home.eye(d, z))
     return xp.linalg.solve(root, (means - means[..., :1, :]).swapaxes(-1, -2)).swapaxes(-1, -2)
 
 

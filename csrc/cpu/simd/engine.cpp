@@ -5,6 +5,7 @@
 #include "cpu/simd/dense.hpp"
 #include "cpu/simd/gram.hpp"
 #include "cpu/simd/interleave.hpp"
+#include "cpu/simd/jacobi.hpp"
 #include "cpu/simd/panels.hpp"
 #include "cpu/simd/power.hpp"
 #include "cpu/simd/ql.hpp"
@@ -153,6 +154,7 @@ constexpr Engine<T> table = {FASTRENYI_TEXT(FASTRENYI_ISA),
                              &expand<T>,
                              &add_resolvents<T>,
                              &chase<T>,
+                             &rotate_to_diagonal<T>,
                              &extent<T>,
                              &scale_row<T>,
                              &multiply_row<T>,

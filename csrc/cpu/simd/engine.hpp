@@ -82,6 +82,10 @@ struct Engine {
     /// The band's columns are followed by 2 band_width of zeros. See bulge.hpp.
     void (*chase)(T* band, std::int64_t n, std::int64_t first, std::int64_t from, std::int64_t to, T* state);
 
+    /// `lanes` matrices of order n to diagonal form by rotations, element by element with a lane to each, and their
+    /// eigenvectors as rows, in the order of the diagonal. Above the diagonal is read, and lost. False if that fails.
+    bool (*rotate_to_diagonal)(T* elements, std::int64_t n, T* vectors);
+
     Extent<T> (*extent)(Symmetric<T> a, std::int64_t n);
 
     /// See rows.hpp.
