@@ -5,7 +5,8 @@
 //   vectors  (b, n, n), dense; column j of a matrix belongs to value j, as in numpy.linalg.eigh
 //
 // One thread to a matrix, and all to a single one of order above 768; BLAS on one thread meanwhile: results do not
-// depend on the number of threads. Only eigenvectors of a single matrix, from order 512 on, are by BLAS's own threads;
+// depend on the number of threads. Eigenvectors up to order 16 are by
+// rotations, several matrices at once. Only those of a single matrix, from order 512 on, are by BLAS's own threads;
 // their last bits depend on how many they are. Throws LapackError for a matrix on which LAPACK does not converge.
 #pragma once
 #include <cstddef>
