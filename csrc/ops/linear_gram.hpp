@@ -6,9 +6,10 @@
 //          the features (m = d), or for each set of whichever are fewer (m the smaller of n and d), and zeros behind
 //          them; zero where nothing is left of the samples
 //
-// Sums run in double; products in the samples' dtype over 256 features or samples, then in double. The first sample, or feature, is taken away before the mean is,
-// so that what is constant is zero without rounding; what rounding may leave of nothing is zero too. Samples are scaled
-// by a power of two, so that no square leaves the range. False if a sample that counts is not finite.
+// Sums run in double; products in the samples' dtype over 256 features or samples, then in double. The first sample, or
+// feature, is taken away before the mean is, so that what is constant is zero without rounding; what rounding may leave
+// of nothing is zero too. Samples are scaled by a power of two, so that no square leaves the range. False if a sample
+// that counts is not finite.
 #pragma once
 #include "common/view.hpp"
 
