@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 
 from fastrenyi import _check, _dispatch, _matrices, _samples
 from fastrenyi._array import Array, ArrayT, Home, has_numbers, wrap
@@ -84,7 +85,8 @@ def _whitened_means(x: Array, home: Home, log_delta: float) -> Array:
     """Return the means over views (..., n, d), as W = L L' makes of them L^(-1) m, up to a scale."""
     xp = home.xp()
     n, views, d = x.shape[-3:]
-    scale = _samples.nonzero(xp.amax(abs(home.constant(x)), (-3, -2, -1)), xp)
+    known = home.constant(x)
+    scale = _samples.nonzero(xp.maximum(xp.amax(known, (-3, -2, -1)), -xp.amin(known, (-3, -2, -1))), xp)
     z = x / scale[..., None, None, None]
     means = z.mean(-2)
     rest = (z - means[..., None, :]).reshape(*z.shape[:-3], n * views, d)
@@ -93,7 +95,16 @@ def _whitened_means(x: Array, home: Home, log_delta: float) -> Array:
     ridge = xp.exp(xp.clip(log_delta - 2 * xp.log(scale), -_LOG_RANGE, _LOG_RANGE))
     ridge = xp.maximum(ridge, d * home.epsilon * home.constant(trace))
     root = xp.linalg.cholesky(within + ridge[..., None, None] * home.eye(d, z))
-    return xp.linalg.solve(root, (means - means[..., :1, :]).swapaxes(-1, -2)).swapaxes(-1, -2)
+    return _solved(root, (means - means[..., :1, :]).swapaxes(-1, -2), home).swapaxes(-1, -2)
+
+
+def _solved(lower: Array, right: Array, home: Home) -> Array:
+    """Return L^(-1) B of lower triangles (..., d, d)."""
+    if home.library == "torch":
+        return home.xp().linalg.solve_triangular(lower, right, upper=False)
+    if home.library == "numpy" and lower.ndim == 2:
+        return scipy.linalg.solve_triangular(lower, right, lower=True, check_finite=False)
+    return home.xp().linalg.solve(lower, right)
 
 
 def spectral_slope(x: ArrayT, first: int = 4, last: int = 100, weighted: bool = True) -> ArrayT:
