@@ -23,6 +23,9 @@ void by_band(Eigenvalues<T>& solver, const Lane<T>& item, index_t n, const Symme
 /// Up to this order a lane is a matrix, however many there are.
 constexpr index_t lanes_order = 64;
 
+/// Above this order a matrix is taken to a band first.
+constexpr index_t dense_order = 768;
+
 /// Padded matrices are solved together, as if of one order, if theirs are within this share of it.
 constexpr index_t similar_orders = 8;
 
@@ -35,7 +38,7 @@ enum class Way {
 /// The fastest; measured, see benchmarks/README.md. A group of lanes costs the same however few are in use, and large
 /// ones leave the cache. The choice must not depend on the number of threads, so that the answer does not either.
 Way way(index_t count, index_t n, index_t lanes) {
-    if (n < 2 || n > 768) return Way::band;
+    if (n < 2 || n > dense_order) return Way::band;
     if (n <= lanes_order) return Way::lanes;
     return count < (n <= 128 ? lanes / 2 : 2 * lanes) ? Way::dense : Way::lanes;
 }
@@ -58,7 +61,7 @@ void spectra_of_one_order(const Lane<T>* items, index_t count, index_t n, const 
             });
         }
         case Way::dense:
-            return dense_spectra(items, count, n, common, scale, values, ld, static_cast<T*>(nullptr), threads);
+            return dense_spectra<T>(items, nullptr, count, n, common, scale, values, ld, nullptr, threads);
         case Way::lanes:
             break;
     }
@@ -122,19 +125,6 @@ class Entries {
     T scale_;
 };
 
-/// Puts the eigenvalues of a leading block of an order where those of the whole matrix belong: with zeros for the other
-/// rows. Solved with some of those, as one of order `size`, it has as many too many, to rounding zeros as well.
-template <class T>
-void with_zeros(const T* block, index_t size, index_t order, index_t n, T* values) {
-    const T *const end = block + size, *first = std::lower_bound(block, end, T(0)), *last = first;
-    for (index_t k = order; k < size; ++k)
-        if (last == end || (first != block && -first[-1] < *last))
-            --first;
-        else
-            ++last;
-    std::copy(last, end, std::fill_n(std::copy(block, first, values), n - order, T(0)));
-}
-
 }  // namespace
 
 template <class T>
@@ -161,29 +151,48 @@ void batched_spectra(const Lane<T>* items, index_t count, index_t n, const Symme
 
     std::stable_sort(places.begin(), places.end(),
                      [&](index_t k, index_t l) { return orders[size_t(k)] > orders[size_t(l)]; });
-    // Small groups, the dearest first, so that every thread has work to the end.
-    std::vector<std::pair<index_t, index_t>> groups;
     const auto number = static_cast<index_t>(places.size());
     const auto order_at = [&](index_t place) { return orders[size_t(places[size_t(place)])]; };
-    for (index_t first = 0, last = 0; first < number; first = last) {
-        const index_t order = order_at(first), most = order > lanes_order ? 4 : engine<T>().lanes;
-        for (last = first + 1; last < number && last - first < most; ++last)
-            if (order_at(last) < order - order / similar_orders) break;
-        groups.emplace_back(first, last);
-    }
+    const auto items_of = [&](index_t first, index_t last) {
+        std::vector<Lane<T>> those;
+        for (index_t place = first; place < last; ++place) those.push_back(items[places[size_t(place)]]);
+        return those;
+    };
+    const auto put = [&](index_t place, const T* found, index_t size, index_t order) {
+        with_zeros(found, size, order, n, values + places[size_t(place)] * ld);
+    };
     threads = thread_count(threads);
+    // Small groups, the dearest first, so that every thread has work to the end.
+    std::vector<std::pair<index_t, index_t>> groups;
+    for (index_t first = 0, last = 0; first < number; first = last) {
+        const index_t order = order_at(first);
+        last = first + 1;
+        if (order > dense_order) {
+            groups.emplace_back(first, last);
+        } else if (order > lanes_order) {
+            std::vector<index_t> sizes{order};
+            for (; last < number && order_at(last) > lanes_order; ++last) sizes.push_back(order_at(last));
+            std::vector<T> found(size_t((last - first) * order));
+            dense_spectra<T>(items_of(first, last).data(), sizes.data(), last - first, order, common, scale,
+                             found.data(), order, nullptr, threads);
+            for (index_t place = first; place < last; ++place)
+                put(place, found.data() + (place - first) * order, order, order);
+        } else {
+            for (; last < number && last - first < engine<T>().lanes; ++last)
+                if (order_at(last) < order - order / similar_orders) break;
+            groups.emplace_back(first, last);
+        }
+    }
     const auto count_of_groups = static_cast<index_t>(groups.size());
     const int within = count_of_groups < threads ? threads : 1;
     parallel_for(count_of_groups, within == 1 ? threads : 1, [&](index_t g, int) {
         const auto [first, last] = groups[size_t(g)];
         const index_t order = order_at(first);
-        std::vector<Lane<T>> alike;
-        for (index_t place = first; place < last; ++place) alike.push_back(items[places[size_t(place)]]);
         std::vector<T> found(size_t((last - first) * order));
-        spectra_of_one_order(alike.data(), last - first, order, common, scale, found.data(), order, within);
+        spectra_of_one_order(items_of(first, last).data(), last - first, order, common, scale, found.data(), order,
+                             within);
         for (index_t place = first; place < last; ++place)
-            with_zeros(found.data() + (place - first) * order, order, order_at(place), n,
-                       values + places[size_t(place)] * ld);
+            put(place, found.data() + (place - first) * order, order, order_at(place));
     });
 }
 

@@ -199,7 +199,8 @@ void reduce(const std::vector<View<T>>& a, T* values, T* reduced, int threads) {
     for (std::size_t k = 0; k < a.size(); ++k)
         for (index_t b = 0; b < a[k].batch; ++b) items.push_back({readable[k][b], {nullptr, 0}});
     const index_t n = a.front().rows;
-    dense_spectra<T>(items.data(), static_cast<index_t>(items.size()), n, nullptr, T(1), values, n, reduced, threads);
+    dense_spectra<T>(items.data(), nullptr, static_cast<index_t>(items.size()), n, nullptr, T(1), values, n, reduced,
+                     threads);
 }
 
 template <class T>
