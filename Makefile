@@ -31,16 +31,18 @@ test-torch: $(TORCH)/.installed
 bench: $(VENV)/.installed
 	$(BIN)/fastrenyi bench $(BENCH)
 
+FORMATTED := 'csrc/*.cpp' 'csrc/*.cu' 'csrc/*.hpp' 'csrc/*.h' 'examples/*.c'
+
 check: $(VENV)/.checkers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	git ls-files 'csrc/*.cpp' 'csrc/*.cu' 'csrc/*.hpp' | xargs $(BIN)/clang-format --dry-run --Werror
+	git ls-files $(FORMATTED) | xargs $(BIN)/clang-format --dry-run --Werror
 
 format: $(VENV)/.checkers
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	git ls-files 'csrc/*.cpp' 'csrc/*.cu' 'csrc/*.hpp' | xargs $(BIN)/clang-format -i
+	git ls-files $(FORMATTED) | xargs $(BIN)/clang-format -i
 
 # The tests of the core on builds that stop at a fault. Python is not built like that, so the runtime is loaded before
 # it, and with it the C++ library, whose exceptions it must find. Leaks are not looked for: Python itself has them.

@@ -61,7 +61,7 @@ def of_package() -> dict[str, Call]:
         "cauchy_schwarz_divergence": {"x": X, "y": X}, "eigenscore": {"x": X}, "curvature": {"x": X},
         "lidar": {"x": np.stack([X, X**2], 1)}, "spectral_slope": {"x": X, "first": 1, "last": 3},
         "infonce": {"a": X, "b": X}, "dime": {"a": G, "b": G}, "graph_gram": {"w": 6 * G},
-        "lazy_gram": {"x": X}, "Estimation": {},
+        "lazy_gram": {"x": X}, "Estimation": {}, "get_include": {}, "get_library": {}, "get_cmake_dir": {},
         "layer_decomposition": {"maps": np.stack([G, G]), "target": G}, "permutation_test": {"a": G, "b": G, "n": 3},
         "rank_maps": {"maps": np.stack([G, G]), "target": G},
         "leave_one_out": {"maps": np.stack([G, G]), "target": G}, "group_o_information": {"maps": np.stack([G, G, G])},

@@ -35,7 +35,7 @@ def test_docstrings(name: str) -> None:
     assert doctest.testmod(module).failed == 0
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/family.md", "docs/drop-ins.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/family.md", "docs/drop-ins.md", "docs/c-interface.md"])
 def test_pages(page: str) -> None:
     if not (ROOT / page).is_file():
         pytest.skip("the tests lie outside of a source tree")

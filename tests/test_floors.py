@@ -14,10 +14,11 @@ ROOT = Path(__file__).parents[1]
 
 # ------------------------------------------------------------------------------------------------------- C++
 
-CPP_FLOORS = {"common": 0, "ops": 1, "cpu": 2, "cuda": 2, "bindings": 3}
+CPP_FLOORS = {"common": 0, "ops": 1, "cpu": 2, "cuda": 2, "bindings": 3, "c": 3}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 # The C++ standard library's headers have neither a folder nor an extension.
 STANDARD = re.compile(r"[a-z_0-9]+")
+HEADER = "c/fastrenyi.h"  # which is installed, and alone
 PYTHON = re.compile(r"pybind11/|Python\.h|numpy/")
 
 
@@ -32,7 +33,7 @@ def cpp_sources(root: Path) -> dict[str, str]:
 
 
 def cpp_faults(sources: Mapping[str, str]) -> Iterator[str]:
-    """Includes that go up, sideways between devices, or to what a floor must not know."""
+    """Includes that go up, sideways, or to what a floor must not know."""
     for path, text in sources.items():
         room = path.split("/")[0]
         if room not in CPP_FLOORS or "/" not in path:
@@ -42,8 +43,13 @@ def cpp_faults(sources: Mapping[str, str]) -> Iterator[str]:
             if bracket == "<":
                 if room == "common" and not STANDARD.fullmatch(target):
                     yield f"{path}: <{target}> is not of the standard library"
+                if path == HEADER and target != "stdint.h":
+                    yield f"{path}: <{target}> is not of C"
                 if room != "bindings" and PYTHON.match(target):
                     yield f"{path}: <{target}> belongs to bindings"
+                continue
+            if path == HEADER:
+                yield f'{path}: "{target}" is not installed with it'
                 continue
             below = target.split("/")[0]
             if target not in sources or below not in CPP_FLOORS:
@@ -51,7 +57,7 @@ def cpp_faults(sources: Mapping[str, str]) -> Iterator[str]:
             elif CPP_FLOORS[below] > CPP_FLOORS[room]:
                 yield f'{path}: "{target}" is a floor above'
             elif CPP_FLOORS[below] == CPP_FLOORS[room] and below != room:
-                yield f'{path}: "{target}" is the other device'
+                yield f'{path}: "{target}" is another room of this floor'
 
 
 def test_includes_only_go_down() -> None:
@@ -66,6 +72,8 @@ GOOD_CPP = {
     "cpu/gram.cpp": '#include <omp.h>\n#include "ops/gram.hpp"\n#include "cpu/tile.hpp"\n',
     "cpu/tile.hpp": "",
     "cuda/gram.cu": '#include <cuda_runtime.h>\n#include "ops/gram.hpp"\n',
+    "c/gram.cpp": '#include "c/fastrenyi.h"\n#include "ops/gram.hpp"\n',
+    "c/fastrenyi.h": "#include <stdint.h>\n",
     "bindings/core.cpp": '#include <pybind11/pybind11.h>\n#include "cpu/tile.hpp"\n#include "ops/gram.hpp"\n',
 }
 
@@ -82,6 +90,10 @@ GOOD_CPP = {
         ("cpu/gram.cpp", '#include "cuda/gram.cu"'),
         ("cuda/gram.cu", '#include "cpu/tile.hpp"'),
         ("cuda/gram.cu", "#include <Python.h>"),
+        ("c/gram.cpp", "#include <Python.h>"),
+        ("c/gram.cpp", '#include "bindings/core.cpp"'),
+        ("c/fastrenyi.h", '#include "c/door.hpp"'),
+        ("c/fastrenyi.h", "#include <vector>"),
         ("cpu/gram.cpp", '#include "tile.hpp"'),
         ("cpu/gram.cpp", '#include "../ops/gram.hpp"'),
         ("utils/helpers.hpp", ""),
@@ -109,7 +121,7 @@ PYTHON_FLOORS = {
     "kernels": CORE, "bandwidths": CORE, "measures": CORE, "decomposition": CORE, "ranking": CORE,
     "leave_one_out": CORE, "groups": CORE,
     "normalization": CORE, "grams": CORE, "large": CORE, "multivariate": CORE, "divergence": CORE, "": CORE,
-    "_ragged": CORE, "_samples": CORE, "_between": CORE, "_called": CORE,
+    "linking": CORE, "_ragged": CORE, "_samples": CORE, "_between": CORE, "_called": CORE,
     "effective": CORE, "logdet": CORE, "comparison": CORE, "selfsupervised": CORE,
     "paths": CORE, "graphs": CORE,
     "table": 3, "_info": 3, "quick": 3, "compat": 3,

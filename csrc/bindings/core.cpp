@@ -43,9 +43,8 @@ void connect_lapack() {
 }
 
 void choose_engine() {
-    const char* wanted = std::getenv("FASTRENYI_ISA");
     try {
-        cpu::choose_isa(wanted ? wanted : "");
+        cpu::choose_isa();
     } catch (const std::invalid_argument& error) {
         throw py::import_error(error.what());
     }

@@ -57,7 +57,7 @@ void apply() {
 void set_blas_controls(const std::string& dependent_library) {
     wait_before_forks();
     // A look-up in a loaded library also searches what it depends on: this finds the very BLAS it calls.
-    void* library = dlopen(dependent_library.c_str(), RTLD_LAZY | RTLD_NOLOAD);
+    void* library = dlopen(dependent_library.empty() ? nullptr : dependent_library.c_str(), RTLD_LAZY | RTLD_NOLOAD);
     if (!library) return;
     for (const std::string prefix : {"scipy_openblas_", "openblas_"})
         for (const std::string suffix : {"", "64_"}) {

@@ -4,7 +4,8 @@
 
 namespace fastrenyi::cpu {
 
-/// Tells where BLAS's own controls are: the file of a loaded library that depends on it. Set once at load.
+/// Tells where BLAS's own controls are: the file of a loaded library that is it or depends on it, or "" for the program
+/// itself. Set once.
 void set_blas_controls(const std::string& dependent_library);
 
 /// The configuration string of the BLAS in use, empty if it does not tell.

@@ -1,5 +1,6 @@
 #include "cpu/dispatch.hpp"
 
+#include <cstdlib>
 #include <stdexcept>
 
 namespace fastrenyi::cpu {
@@ -45,23 +46,39 @@ std::vector<Isa> isas() {
     return result;
 }
 
-const Engine<float>* single = nullptr;
-const Engine<double>* real = nullptr;
+/// The widest that runs here, or the one named.
+Isa chosen(const std::string& wanted) {
+    std::string names;
+    const std::vector<Isa> compiled = isas();
+    const Isa* found = nullptr;
+    for (const Isa& isa : compiled) {
+        if (!isa.runs) continue;
+        if (wanted.empty() || wanted == isa.name) found = &isa;
+        names += std::string(names.empty() ? "" : ", ") + isa.name;
+    }
+    if (!found) throw std::invalid_argument("FASTRENYI_ISA: expected one of " + names + ", got '" + wanted + "'");
+    return *found;
+}
+
+struct Engines {
+    explicit Engines(const Isa& isa) : single(isa.single()), real(isa.real()) {}
+    const Engine<float>& single;
+    const Engine<double>& real;
+};
+
+/// Chosen by the first call, of whichever thread; not, and once more by the next, where that throws.
+const Engines& engines() {
+    static const Engines found = [] {
+        const char* wanted = std::getenv("FASTRENYI_ISA");
+        return Engines(chosen(wanted ? wanted : ""));
+    }();
+    return found;
+}
 
 }  // namespace
 
-void choose_isa(const std::string& wanted) {
-    std::string names;
-    const std::vector<Isa> compiled = isas();
-    const Isa* chosen = nullptr;
-    for (const Isa& isa : compiled) {
-        if (!isa.runs) continue;
-        if (wanted.empty() || wanted == isa.name) chosen = &isa;
-        names += std::string(names.empty() ? "" : ", ") + isa.name;
-    }
-    if (!chosen) throw std::invalid_argument("FASTRENYI_ISA: expected one of " + names + ", got '" + wanted + "'");
-    single = &chosen->single();
-    real = &chosen->real();
+void choose_isa() {
+    engines();
 }
 
 std::vector<std::string> compiled_isas() {
@@ -71,17 +88,17 @@ std::vector<std::string> compiled_isas() {
 }
 
 std::string isa_in_use() {
-    return real->name;
+    return engines().real.name;
 }
 
 template <>
 const Engine<float>& engine<float>() {
-    return *single;
+    return engines().single;
 }
 
 template <>
 const Engine<double>& engine<double>() {
-    return *real;
+    return engines().real;
 }
 
 }  // namespace fastrenyi::cpu

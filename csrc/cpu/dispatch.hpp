@@ -7,9 +7,10 @@
 
 namespace fastrenyi::cpu {
 
-/// Chooses by name, or for "" the widest that this processor runs. Throws std::invalid_argument for a name that was
-/// not compiled or does not run here. Called once, when the module is loaded.
-void choose_isa(const std::string& wanted);
+/// Chooses the one that FASTRENYI_ISA names, or without it the widest that this processor runs. Throws
+/// std::invalid_argument for a name that was not compiled or does not run here. All below do so on first use; a module
+/// asks when it is loaded, to tell early.
+void choose_isa();
 
 std::vector<std::string> compiled_isas();
 std::string isa_in_use();

@@ -1,5 +1,8 @@
-// LAPACK and BLAS by function pointers, which the bindings take from SciPy; nothing is linked.
+// LAPACK and BLAS by function pointers, which the bindings take from SciPy and the C interface from a library that it
+// is told of; nothing is linked.
 #pragma once
+#include <stdexcept>
+
 namespace fastrenyi::cpu {
 
 /// Matrices are column-major; a symmetric one is given by one triangle.
@@ -22,9 +25,15 @@ struct Lapack {
                  int* ldc) = nullptr;
 };
 
-/// Set once when the module is loaded.
+/// Nobody has set it.
+struct NoLapack : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// Set once, before it is called or while others ask for it in vain.
 void set_lapack(const Lapack<float>& single, const Lapack<double>& real);
 
+/// Throws NoLapack.
 template <class T>
 const Lapack<T>& lapack();
 

@@ -20,6 +20,7 @@ from fastrenyi.kernels import Cosine, Delta, Gaussian, Laplacian, Linear, Polyno
 from fastrenyi.large.estimation import Estimate, Estimation
 from fastrenyi.large.lazy import LazyGram, lazy_gram
 from fastrenyi.leave_one_out import LeaveOneOut, leave_one_out
+from fastrenyi.linking import get_cmake_dir, get_include, get_library
 from fastrenyi.logdet import coding_rate, eigenscore, logdet_entropy
 from fastrenyi.measures import (
     conditional_entropy,
@@ -83,6 +84,9 @@ __all__ = [
     "eigenscore",
     "entropy",
     "entropy_of_spectrum",
+    "get_cmake_dir",
+    "get_include",
+    "get_library",
     "gram",
     "graph_gram",
     "group_o_information",
