@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -204,6 +204,14 @@ def nx_dtype(request: pytest.FixtureRequest) -> Nx:
 def batch(request: pytest.FixtureRequest) -> tuple[int, ...]:
     """No batch axes, one, two, and batches without an item."""
     return request.param
+
+
+@pytest.fixture
+def torch_as_it_was() -> Iterator[None]:
+    """Take away what torchlens wraps torch's functions in, and leaves there, for the tests that follow."""
+    yield
+    if "torchlens.backends.torch.wrappers" in sys.modules:
+        sys.modules["torchlens.backends.torch.wrappers"].unwrap_torch()
 
 
 def run_python(program: str, timeout: float = 120, **environment: str) -> str:

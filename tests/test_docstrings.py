@@ -82,6 +82,13 @@ def test_public_docstrings(name: str) -> None:
     assert list(faults(PUBLIC[name], inspect.getdoc(PUBLIC[name]) or "")) == []
 
 
+@pytest.mark.parametrize("room", ["sklearn", "torchmetrics", "torchlens"])
+def test_docstrings_of_drop_ins(room: str) -> None:
+    module = pytest.importorskip(f"fastrenyi.compat.{room}", exc_type=ImportError)
+    for name in module.__all__:
+        assert list(faults(getattr(module, name), inspect.getdoc(getattr(module, name)) or "")) == [], name
+
+
 @pytest.mark.parametrize("name", [name for name, thing in PUBLIC.items() if inspect.isclass(thing)])
 def test_public_methods_have_a_docstring(name: str) -> None:
     for key, method in vars(PUBLIC[name]).items():

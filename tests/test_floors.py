@@ -125,7 +125,7 @@ PYTHON_FLOORS = {
     "effective": CORE, "logdet": CORE, "comparison": CORE, "selfsupervised": CORE,
     "paths": CORE, "graphs": CORE,
     "table": 3, "_info": 3, "quick": 3, "compat": 3,
-    "torch": 4,
+    "torch": 4, "compat.torchmetrics": 4,
     "report": 5, "demo": 5, "bench": 5, "study": 6, "cli": 7, "__main__": 7,
 }  # fmt: skip
 CORE_LIBRARIES = {"numpy", "scipy"}

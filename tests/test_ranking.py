@@ -101,6 +101,15 @@ def test_no_more_maps_than_asked_for(most: int, nx: Nx, draw: Draw) -> None:
     np.testing.assert_array_equal(np.asarray(some.null.gain.null), np.asarray(every.null.gain.null)[:, :most])
 
 
+def test_without_redundancy(nx: Nx, draw: Draw) -> None:
+    maps, target = nx.array(draw.grams(6, 9)), nx.array(draw.grams(9))
+    quick, whole = (fr.rank_maps(maps, target, null=2, redundancy=told) for told in (False, True))
+    assert quick.redundancy is None
+    for name in ("order", "relevance", "gain", "informative"):
+        np.testing.assert_array_equal(np.asarray(getattr(quick, name)), np.asarray(getattr(whole, name)))
+    np.testing.assert_array_equal(np.asarray(quick.null.gain.null), np.asarray(whole.null.gain.null))
+
+
 def test_maps_that_say_nothing_and_the_same(nx: Nx, draw: Draw) -> None:
     """A copy and a constant add nothing to what is there, whatever they say alone, and stand last."""
     labels = np.arange(24) % 4
@@ -198,6 +207,7 @@ def test_arguments() -> None:
         for kind in ["2", 2.0, True, [3]]:
             refused(TypeError, name, lambda name=name, kind=kind: fr.rank_maps(maps, gram, **{name: kind}))
     refused(ValueError, "seed", lambda: fr.rank_maps(maps, gram, seed=-1))
+    refused(TypeError, "redundancy", lambda: fr.rank_maps(maps, gram, redundancy=1))  # type: ignore[arg-type]
 
 
 def test_the_result_is_frozen_and_the_input_is_not_modified(nx: Nx, draw: Draw) -> None:

@@ -24,13 +24,16 @@ def test_arrays_come_back_as_they_went_in() -> None:
     s: NDArray[np.float64] = fr.mutual_information(a, [a, b], alpha=np.array([1, 2]))
     layer = fr.layer_decomposition(np.stack([a, b]), a)
     mmi: NDArray[np.float64] = layer.mmi
-    relevance: NDArray[np.float64] = fr.rank_maps(np.stack([a, b]), a).relevance
+    ranking = fr.rank_maps(np.stack([a, b]), a, redundancy=False)
+    relevance: NDArray[np.float64] = ranking.relevance
+    redundancy: NDArray[np.float64] | None = ranking.redundancy
     without: NDArray[np.float64] = fr.leave_one_out(np.stack([a, b]), a).without
     groups: NDArray[np.float64] = fr.group_o_information(np.stack([a, b]), 2, a).values
     d: NDArray[np.float64] = fr.divergence(X, X, bandwidth=fr.Median())
     assert s.shape == (2,)
     assert float(mmi) > 0
     assert relevance.shape == without.shape == (2,)
+    assert redundancy is None
     assert groups.shape == (1,)
     assert float(d) < 1e-9
     assert fr.normalize(fr.channel_grams(X[:, :, None], fr.Laplacian("scott"))).shape == (1, 8, 8)
@@ -45,6 +48,14 @@ def test_tensors_come_back_as_they_went_in() -> None:
     assert fr.total_correlation(a, a, normalized=True).ndim == 0
     assert fr.spectrum(fr.normalize(a)).shape == (8,)
     assert frt.losses.DistillationLoss(kernel="cosine")(T, T).ndim == 0
+
+
+def test_mappings_come_back_as_dicts() -> None:
+    a: dict[str, NDArray[np.float64]] = fr.channel_grams({"fc": X})
+    layers = fr.layer_decomposition(fr.channel_grams({"fc": T}), fr.gram(T))
+    mmi: torch.Tensor = layers["fc"].mmi
+    assert a["fc"].shape == (1, 8, 8)
+    assert mmi.ndim == 0
 
 
 def test_tables_and_lists_come_back_as_numpy_arrays() -> None:

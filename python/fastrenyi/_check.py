@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import numbers
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import numpy as np
@@ -16,11 +17,12 @@ import numpy as np
 from fastrenyi import _backend, _core
 from fastrenyi._array import BITS, Array, Home, Values, home_of, is_array
 from fastrenyi._conversions import as_real, common_dtype, moved
+from fastrenyi._errors import BackendUnavailableError
 
 __all__ = [
-    "adopt", "array", "choice", "codes", "finite", "flag", "flat_batch", "index_told", "integer", "kind_error",
-    "listed", "nonzero_rows", "not_negative", "orders", "positive", "quoted", "real", "real_dtype", "same_home",
-    "share", "unit", "value_error", "widths",
+    "adopt", "array", "by_name", "choice", "codes", "finite", "flag", "flat_batch", "index_told", "integer",
+    "kind_error", "listed", "nonzero_rows", "not_negative", "orders", "positive", "quoted", "real", "real_dtype",
+    "same_home", "share", "telling", "unit", "value_error", "widths",
 ]  # fmt: skip
 
 _REAL = tuple(reversed(BITS))
@@ -309,3 +311,27 @@ def unit(base: object) -> float:
     if number <= 1:
         value_error("base", "a base above 1", base, "2 gives bits, math.e nats")
     return 1.0 / math.log2(number)
+
+
+@contextmanager
+def telling(where: str, instead_of: str = "") -> Iterator[None]:
+    """Put before an error's message what it is about, in place of an inner argument's name."""
+    try:
+        yield
+    except (TypeError, ValueError, BackendUnavailableError) as error:
+        told = str(error).removeprefix(f"{instead_of}: ")
+        if instead_of:  # also in the way out: maps.cpu() becomes x.cpu()
+            told = told.replace(f" {instead_of}.", f" {where.split()[-1]}.")
+        error.args = (f"{where}: {told}", *error.args[1:])
+        raise
+
+
+def by_name(of_one: Callable[[Any], Any], given: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return what a function gives of each of a mapping, by the same names, which are told in messages."""
+    if not given:
+        value_error(name, "at least one layer", "none")
+    found = {}
+    for key, each in given.items():
+        with telling(f"{name}[{key!r}]", instead_of=name):
+            found[key] = of_one(each)
+    return found

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Generic
+from typing import Any, Generic, overload
 
 from fastrenyi import _check, _dispatch, _matrices
 from fastrenyi._array import Array, ArrayT, Home
@@ -103,9 +104,33 @@ class LayerDecomposition(Generic[ArrayT]):
     leave_one_out: LeaveOneOut[ArrayT] | None
 
 
+@overload
 def layer_decomposition(
     maps: ArrayT,
     target: ArrayT,
+    alpha: Alpha = ...,
+    base: float = ...,
+    pairs: bool = ...,
+    null: int | None = ...,
+    seed: int = ...,
+    max_pairs: int | None = ...,
+    leave_one_out: bool = ...,
+) -> LayerDecomposition[ArrayT]: ...
+@overload
+def layer_decomposition(
+    maps: Mapping[str, ArrayT],
+    target: ArrayT,
+    alpha: Alpha = ...,
+    base: float = ...,
+    pairs: bool = ...,
+    null: int | None = ...,
+    seed: int = ...,
+    max_pairs: int | None = ...,
+    leave_one_out: bool = ...,
+) -> dict[str, LayerDecomposition[ArrayT]]: ...
+def layer_decomposition(
+    maps: Any,
+    target: Any,
     alpha: Alpha = 1.01,
     base: float = 2,
     pairs: bool = True,
@@ -113,7 +138,7 @@ def layer_decomposition(
     seed: int = 0,
     max_pairs: int | None = None,
     leave_one_out: bool = False,
-) -> LayerDecomposition[ArrayT]:
+) -> Any:
     """Return what the feature maps of a layer know of a target X: mmi = I(X; {T_1..T_C}), tradeoff and nonredundant.
 
     These are the paper's three quantities: tradeoff = 2/(C(C-1)) sum_{i<j} [I(X;Ti) + I(X;Tj) - I(X;{Ti,Tj})],
@@ -124,7 +149,7 @@ def layer_decomposition(
     ----------
     maps : array
         Grams (C, n, n) of the feature maps, as ``channel_grams`` makes them: a NumPy or CuPy array, a torch tensor, or
-        what gives NumPy an array by DLPack on the CPU or ``__array__``.
+        what gives NumPy an array by DLPack on the CPU or ``__array__``. Or a mapping from names of layers to theirs.
     target : array
         Gram (n, n) of the input, of the labels, or of another variable.
     alpha : float or sequence of float
@@ -145,7 +170,7 @@ def layer_decomposition(
 
     Returns
     -------
-    LayerDecomposition
+    LayerDecomposition, or of a mapping a dict of them by the same names
         In the library, dtype and device of maps. tradeoff, nonredundant and the shares are NaN where there are no pairs
         (C = 1 or ``pairs=False``); shares are NaN where mmi is zero to rounding. Of a sample of pairs tradeoff and
         nonredundant, their shares and nulls are means over the sample, whose standard errors stand beside them, and
@@ -179,6 +204,24 @@ def layer_decomposition(
     >>> some.pairs, every.pairs, bool(abs(some.tradeoff - every.tradeoff) < 3 * some.tradeoff_standard_error)
     (300, 1770, True)
     """
+    settings = (alpha, base, pairs, null, seed, max_pairs, leave_one_out)
+    if isinstance(maps, Mapping):
+        return _check.by_name(lambda layer: _decomposed(layer, target, *settings), maps, "maps")
+    return _decomposed(maps, target, *settings)
+
+
+def _decomposed(
+    maps: ArrayT,
+    target: ArrayT,
+    alpha: Alpha,
+    base: float,
+    pairs: bool,
+    null: int | None,
+    seed: int,
+    max_pairs: int | None,
+    leave_one_out: bool,
+) -> LayerDecomposition[ArrayT]:
+    """Return what the maps of one layer know of a target."""
     maps, target, home = _matrices.layer(maps, target)
     orders, one_order = _check.orders(alpha)
     unit = _check.unit(base)

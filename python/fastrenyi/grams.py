@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, overload
 
 import numpy as np
@@ -190,15 +191,20 @@ def channel_grams(maps: Values, kernel: KernelLike = ..., bandwidth: BandwidthLi
 @overload
 def channel_grams(maps: ArrayT, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> ArrayT: ...
 @overload
+def channel_grams(
+    maps: Mapping[str, ArrayT], kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...
+) -> dict[str, ArrayT]: ...
+@overload
 def channel_grams(maps: Foreign, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> Values: ...
-def channel_grams(maps: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
+def channel_grams(maps: Any, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Any:
     """Return one Gram A_c = gram(map c) per feature map of a layer, each map flattened and with a width of its own.
 
     Parameters
     ----------
     maps : array
         Activations (n, C, *spatial) of n samples and C feature maps, as a convolution gives them: a NumPy or CuPy
-        array, a torch tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``.
+        array, a torch tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``. Or a mapping from the
+        names of layers to their activations, such as what ``fastrenyi.torch.capture`` keeps.
     kernel : str or Kernel
         "gaussian", "laplacian", "cosine", "polynomial", "linear", "delta", or a kernel such as
         ``Gaussian(bandwidth=2.0)``.
@@ -209,7 +215,7 @@ def channel_grams(maps: Array, kernel: KernelLike = "gaussian", bandwidth: Bandw
     Returns
     -------
     array
-        Grams (C, n, n), in the library, dtype and device of maps.
+        Grams (C, n, n), in the library, dtype and device of maps; of a mapping a dict of them by the same names.
 
     Raises
     ------
@@ -229,7 +235,11 @@ def channel_grams(maps: Array, kernel: KernelLike = "gaussian", bandwidth: Bandw
     >>> maps = np.random.default_rng(0).normal(size=(10, 4, 5, 5))
     >>> fr.channel_grams(maps).shape
     (4, 10, 10)
+    >>> {name: grams.shape for name, grams in fr.channel_grams({"conv1": maps, "conv2": maps[:, :2]}).items()}
+    {'conv1': (4, 10, 10), 'conv2': (2, 10, 10)}
     """
+    if isinstance(maps, Mapping):
+        return _check.by_name(lambda layer: channel_grams(layer, kernel, bandwidth), maps, "maps")
     maps, home, chosen = _accept(maps, "maps", kernel, bandwidth)
     if maps.ndim < 2:
         _check.value_error("maps", "activations of shape (n, C, *spatial)", f"shape {tuple(maps.shape)}")

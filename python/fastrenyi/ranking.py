@@ -58,9 +58,9 @@ class MapRanking(Generic[ArrayT]):
     gain : array
         (K,): I(T_f; Y | those chosen before it) of each map in order. The sum of the first k is what these know
         together.
-    redundancy : array
+    redundancy : array or None
         (C,): mean over the other maps Tj of I(T_f; Y) + I(Tj; Y) - I({T_f, Tj}; Y), redundancy less synergy of each
-        map. Its mean is the tradeoff of ``layer_decomposition``. NaN for one map.
+        map. Its mean is the tradeoff of ``layer_decomposition``. NaN for one map; None with redundancy=False.
     informative : array of integers
         (): how many maps, from the first in order, gain more than rounding, and with a null more than in each of the
         permutations.
@@ -84,7 +84,7 @@ class MapRanking(Generic[ArrayT]):
     order: ArrayT
     relevance: ArrayT
     gain: ArrayT
-    redundancy: ArrayT
+    redundancy: ArrayT | None
     informative: ArrayT
     null: RankingNull[ArrayT] | None
 
@@ -97,6 +97,7 @@ def rank_maps(
     max_maps: int | None = None,
     null: int | None = None,
     seed: int = 0,
+    redundancy: bool = True,
 ) -> MapRanking[ArrayT]:
     """Return the feature maps of a layer in the order of what each adds, to those before it, about a target Y.
 
@@ -120,6 +121,8 @@ def rank_maps(
         Measure relevance and gains also with the samples of the map in so many random orders.
     seed : int
         Of the permutations.
+    redundancy : bool
+        False leaves out the C(C-1)/2 pairs, which are most of the cost where few of many maps are chosen.
 
     Returns
     -------
@@ -172,10 +175,11 @@ def rank_maps(
     most = count if max_maps is None else min(count, _check.integer(max_maps, "max_maps", 1))
     permutations = None if null is None else _check.integer(null, "null", 1)
     seed = _check.integer(seed, "seed", 0)
+    redundancy = _check.flag(redundancy, "redundancy")
 
     operations, xp = _dispatch.operations(home.library), home.xp()
     limit = rounding(orders, n, home.epsilon, unit, terms=4)[0]
-    index, place = operations.sample_pairs(maps, None, 0)
+    index, place = operations.sample_pairs(maps, None if redundancy else 0, 0)
     s_y, s_maps, _ = operations.pairs(maps, target, index, orders, unit)
     information = (s_y + s_maps[0] - s_maps[1])[:, 0]
     relevance = information[:count]
@@ -183,10 +187,12 @@ def rank_maps(
     with home.current(relevance):
         known = (home.constant(s_y) + s_first[0] - s_first[1])[:, 0]
         gain = known - xp.concatenate([known[:1] * 0, known[:-1]])
-        others = count - 1 if count > 1 else math.nan
-        both = information[place].sum(1) - relevance  # over the other maps: on the diagonal stands the map alone
-        redundancy = relevance + (relevance.sum() - relevance - both) / others
         adds = gain > limit
+        shared: Array = None
+        if redundancy:
+            others = count - 1 if count > 1 else math.nan
+            both = information[place].sum(1) - relevance  # over the other maps: on the diagonal stands the map alone
+            shared = home.leave(relevance + (relevance.sum() - relevance - both) / others)
 
     compared: RankingNull[ArrayT] | None = None
     if permutations is not None:
@@ -221,7 +227,7 @@ def rank_maps(
         order=order[:most],
         relevance=home.leave(relevance),
         gain=home.leave(gain),
-        redundancy=home.leave(redundancy),
+        redundancy=shared,
         informative=informative,
         null=compared,
     )

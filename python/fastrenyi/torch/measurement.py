@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from fastrenyi import _check
 from fastrenyi.torch.methods import Method, passes_of
 from fastrenyi.torch.network.batches import Batch, follow, place_of, variable
 from fastrenyi.torch.network.probe import Links, run
@@ -15,7 +16,7 @@ from fastrenyi.torch.network.select import whole
 from fastrenyi.torch.notices import Notices
 from fastrenyi.torch.progress import Progress
 from fastrenyi.torch.rows import of_batch, size_of
-from fastrenyi.torch.settings import Settings, telling
+from fastrenyi.torch.settings import Settings
 from fastrenyi.torch.variables import Variables
 
 __all__ = ["Measurement"]
@@ -64,7 +65,7 @@ class Measurement:
             where = f"step {step}, probe[{batch}]"
             for side, methods in passes_of(self.methods).items():
                 progress.at(batch)
-                with telling(where):
+                with _check.telling(where):
                     passed = run(
                         self._model,
                         self._reading,

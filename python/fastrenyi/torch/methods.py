@@ -14,7 +14,7 @@ from fastrenyi._call import Alpha
 from fastrenyi.bandwidths import Alignment, BandwidthLike, Silverman, as_bandwidth
 from fastrenyi.kernels import Delta, Kernel, KernelLike, Widthed, as_kernel
 from fastrenyi.torch.network.capture import Side, side_of
-from fastrenyi.torch.settings import shown, telling
+from fastrenyi.torch.settings import shown
 
 __all__ = ["BINNED", "PAPER", "TENSOR", "Method", "aligned", "methods_of", "passes_of", "stored_of"]
 
@@ -99,7 +99,7 @@ class Method:
         takes_width = isinstance(kernel, str) and isinstance(own, Widthed)
         for argument, width in (("bandwidth", bandwidth), ("error_bandwidth", error_bandwidth)):
             _check_width(argument, width, None if takes_width else own)
-        with telling("label_kernel", instead_of="kernel"):
+        with _check.telling("label_kernel", instead_of="kernel"):
             target_kernel = as_kernel(label_kernel)
         if aligned(target_kernel):
             _check.value_error("label_kernel", "a kernel with a width of its own", target_kernel)
@@ -159,7 +159,7 @@ def methods_of(given: object, own: Mapping[str, Any]) -> list[Method]:
         where = f"methods[{name!r}]"
         if unknown := [setting for setting in settings if setting not in own]:
             _check.value_error(where, f"settings of one method, {', '.join(own)}", ", ".join(map(repr, unknown)))
-        with telling(where):
+        with _check.telling(where):
             found.append(Method.accept(name, **{**own, **settings}))
     return found
 
@@ -219,5 +219,5 @@ def _check_width(name: str, width: object, widthless: Kernel | None) -> None:
     elif isinstance(width, (Tensor, np.ndarray)):
         _check.kind_error(name, "one width, or a rule", type(width).__name__)
     elif width is not None:
-        with telling(name, instead_of="bandwidth"):
+        with _check.telling(name, instead_of="bandwidth"):
             as_bandwidth(width)

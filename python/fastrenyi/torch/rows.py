@@ -15,7 +15,7 @@ from fastrenyi.torch.methods import Method
 from fastrenyi.torch.network.probe import Pass
 from fastrenyi.torch.notices import saturated
 from fastrenyi.torch.progress import Progress
-from fastrenyi.torch.settings import Settings, telling
+from fastrenyi.torch.settings import Settings
 from fastrenyi.torch.variables import Variables, computed, grams, whole_gram
 
 __all__ = ["of_batch", "size_of"]
@@ -47,7 +47,7 @@ def of_batch(
     sizes = {name: size_of(method, output) for name, output in acts.items()}
     for name in progress.over(sizes):
         output = acts[name]
-        with telling(f"layer {name!r}, {where}"):
+        with _check.telling(f"layer {name!r}, {where}"):
             fine = _finite(settings, output, "output")
             if method.softmax and name in passed.outputs:
                 output = _softmax(output)
@@ -206,7 +206,7 @@ def _of_errors(
     known: dict[str, list[dict[str, float]]] = {}
     last: list[Tensor] | None = None
     for name in reversed(reached):
-        with telling(f"error of layer {name!r}, {where}"):
+        with _check.telling(f"error of layer {name!r}, {where}"):
             delta = deltas[name].to(deltas[reached[-1]])
             if not _finite(settings, delta, "error"):
                 wrong[name].append("error")

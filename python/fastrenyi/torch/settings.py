@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-import fastrenyi as fr
 from fastrenyi import _check
 from fastrenyi.kernels import Kernel
 from fastrenyi.torch.network.probe import Loss, default_loss
 
-__all__ = ["Settings", "shown", "telling"]
+__all__ = ["Settings", "shown"]
 
 
 @dataclass(frozen=True)
@@ -62,19 +60,6 @@ class Settings:
                 "links": None if links is None else [list(pair) for pair in links],
             },
         )
-
-
-@contextmanager
-def telling(where: str, instead_of: str = "") -> Iterator[None]:
-    """Put before an error's message what it is about, in place of an inner argument's name."""
-    try:
-        yield
-    except (TypeError, ValueError, fr.BackendUnavailableError) as error:
-        told = str(error).removeprefix(f"{instead_of}: ")
-        if instead_of:  # also in the way out: maps.cpu() becomes x.cpu()
-            told = told.replace(f" {instead_of}.", f" {where.split()[-1]}.")
-        error.args = (f"{where}: {told}", *error.args[1:])
-        raise
 
 
 def shown(setting: object) -> Any:

@@ -25,7 +25,7 @@ from fastrenyi.torch.network.hidden import Prompts, States, prompts_of
 from fastrenyi.torch.network.structure import Choice
 from fastrenyi.torch.network.undisturbed import undisturbed
 from fastrenyi.torch.prompts import numbers
-from fastrenyi.torch.settings import shown, telling
+from fastrenyi.torch.settings import shown
 
 __all__ = ["How", "chosen_by", "known_by", "layers_of", "left_out", "measure"]
 
@@ -100,7 +100,7 @@ def _piece(read: Read, prompts: Sequence[Prompts], how: How) -> Piece:
             taken = found.normalized() if how.normalized else found
             means[name].append(taken.mean())
             if number == 0:
-                with telling(f"{view.name}, layer {name!r}", "x"):
+                with _check.telling(f"{view.name}, layer {name!r}", "x"):
                     rows.append(numbers(found, taken, how.kernel, how.orders))
     piece = {"layers": np.array(list(means)), "numbers": torch.stack(rows, 1).cpu().numpy()}
     for depth, (name, vectors) in enumerate(means.items()):
@@ -125,7 +125,7 @@ def layers_of(pieces: Sequence[Piece], model: nn.Module, kernel: Kernel, orders:
         vectors = torch.from_numpy(np.concatenate([piece[f"means {depth}"] for piece in pieces]))
         if device is not None and device.type == "cuda":
             vectors = vectors.to(device)
-        with telling(f"dataset_kernel, layer {name!r}", "x"):
+        with _check.telling(f"dataset_kernel, layer {name!r}", "x"):
             found = list(dataset(vectors, kernel, orders))
         rows = np.concatenate([piece["numbers"][:, depth] for piece in pieces])
         yield Layer(name, vectors.shape[-1], rows, found)

@@ -15,7 +15,6 @@ from fastrenyi.bandwidths import Found
 from fastrenyi.grams import tensor_width
 from fastrenyi.kernels import Delta, Kernel, Widthed
 from fastrenyi.torch.methods import Method, aligned
-from fastrenyi.torch.settings import telling
 from fastrenyi.torch.tokens import one_hot
 
 __all__ = ["Variables", "binned", "computed", "grams", "whole_gram"]
@@ -40,11 +39,11 @@ class Variables:
         """Make them; `where` is the minibatch."""
         target = None
         if y is not None:
-            with telling(f"{where}: y", instead_of="maps"):
+            with _check.telling(f"{where}: y", instead_of="maps"):
                 target = _target_gram(y, method.target_kernel)
         kernel = _with_labels(method.kernel, target, "bandwidth", where)
         error_kernel = _with_labels(method.error_kernel, target, "error_bandwidth", where)
-        with telling(f"{where}: x", instead_of="maps"):
+        with _check.telling(f"{where}: x", instead_of="maps"):
             gram: Tensor = fr.tensor_gram(x.double() if x.is_floating_point() else one_hot(x), kernel)
         of_x = fr.entropy(gram, alpha=method.orders).tolist()
         of_y = [math.nan] * len(of_x) if target is None else fr.entropy(target, alpha=method.orders).tolist()
