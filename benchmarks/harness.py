@@ -19,7 +19,7 @@ SIDES = {
     "pairs": ["ours", "torch", "torch Frobenius", "torch matmul"],
     "null": ["ours", "torch", "torch, a loop"],
     "gram": ["ours", "torch.cdist*", "torch.cdist exact", "torch expanded*"],
-    "gradient": ["ours", "torch autograd"],
+    "gradient": ["ours", "torch autograd", "jax eigvalsh"],
     "large": ["ours", "torch", *(f"{name}*" for name in ESTIMATORS), "random features*", "mean of minibatches*"],
     "representations": [
         "ours", "torch, groups of one length", "torch, padded", "torch, a loop", "torch eigvalsh", "torch matrix_exp",

@@ -116,7 +116,7 @@ PYTHON_FLOORS = {
     "_array": 1, "_check": 1, "_matrices": 1, "_conversions": 1, "_spec": 1, "_backend": 1, "_errors": 1, "_loading": 1,
     "_cost": 1, "_log": 1,
     "_kernels": 1, "_ops": CORE,
-    "torch.ops": CORE, "torch.ranks": CORE, "_dispatch": CORE,
+    "torch.ops": CORE, "torch.ranks": CORE, "jax": CORE, "_dispatch": CORE,
     "_call": CORE, "null": CORE,
     "kernels": CORE, "bandwidths": CORE, "measures": CORE, "decomposition": CORE, "ranking": CORE,
     "leave_one_out": CORE, "groups": CORE,
@@ -144,8 +144,8 @@ def room(module: str) -> str:
 
 
 def allowed(module: str) -> set[str]:
-    """Libraries that a room of the core may load: what meets tensors and process groups is loaded when one arrives."""
-    return CORE_LIBRARIES | ({"torch"} if room(module) in ("torch.ops", "torch.ranks") else set())
+    """Libraries that a room of the core may load: what meets tensors, groups or JAX is loaded when one comes."""
+    return CORE_LIBRARIES | {"torch.ops": {"torch"}, "torch.ranks": {"torch"}, "jax": {"jax"}}.get(room(module), set())
 
 
 def imports(path: str, text: str, modules: set[str]) -> Iterator[tuple[str, bool]]:

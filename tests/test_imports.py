@@ -9,7 +9,7 @@ import pytest
 import fastrenyi as fr
 from conftest import run_python
 
-OPTIONAL = {"torch", "cupy", "pandas", "pyarrow", "xarray", "matplotlib", "sklearn", "mlxtend", "tqdm"}
+OPTIONAL = {"torch", "cupy", "pandas", "pyarrow", "xarray", "matplotlib", "sklearn", "mlxtend", "tqdm", "jax"}
 LOADED = f"""
     import sys
     print(*sorted({OPTIONAL} & set(sys.modules)))

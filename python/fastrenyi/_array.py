@@ -26,11 +26,11 @@ Verdict: TypeAlias = "tuple[str, int, float] | None"
 """What a kernel found wrong with a batch of matrices: kind, index and value; None if nothing."""
 
 Array: TypeAlias = Any
-"""What users pass and get: a NumPy or CuPy array or a torch tensor. Inside the house; AnyArray in public signatures."""
+"""What users pass and get: an array of NumPy, CuPy, JAX or torch. Inside the house; AnyArray in public signatures."""
 
 
 class AnyArray(Protocol):
-    """What NumPy and CuPy arrays and torch tensors have in common for a type checker, and tables and lists have not."""
+    """What the arrays of all libraries have in common for a type checker, and tables and lists have not."""
 
     @property
     def shape(self) -> Any:
@@ -85,8 +85,8 @@ class Home(NamedTuple):
         return f"{self.library} {self.dtype} on {self.device}"
 
     def xp(self) -> Any:
-        """The library itself: what NumPy, CuPy and torch have in common is written once, over this."""
-        return sys.modules[self.library]
+        """The library itself: what NumPy, CuPy, JAX and torch have in common is written once, over this."""
+        return sys.modules["jax.numpy" if self.library == "jax" else self.library]
 
     def current(self, x: Array) -> AbstractContextManager[Any]:
         """Make the device of an array the current one: CuPy computes there whatever it is given."""
@@ -99,7 +99,7 @@ class Home(NamedTuple):
         if self.library == "cupy":
             with self.xp().cuda.Device(int(self.device.partition(":")[2])):
                 return self.xp().asarray(values)
-        return values
+        return self.xp().asarray(values)
 
     def eye(self, n: int, like: Array) -> Array:
         """Return the identity (n, n) in the dtype of an array, beside it."""
@@ -110,7 +110,7 @@ class Home(NamedTuple):
         """Give a result of this library back in this dtype."""
         if self.library == "torch":
             return result.to(getattr(sys.modules["torch"], self.dtype))
-        if self.library == "cupy":
+        if self.library in ("cupy", "jax"):
             return result.astype(self.dtype, copy=False)
         # [()] turns an array without axes into a scalar, as NumPy's own reductions do.
         return np.asarray(result).astype(self.dtype, copy=False)[()]
@@ -125,15 +125,24 @@ class Home(NamedTuple):
         """Return integers, or equally long lists of them, as an index into arrays of this home."""
         if self.library == "torch":
             return self.xp().tensor(index, dtype=self.xp().int64, device=self.device)
-        return self.xp().asarray(index, dtype=np.int64)
+        return self.xp().asarray(np.asarray(index, dtype=np.int64))  # of which JAX may make 32 bits
 
     def zeros(self, like: Array, shape: Sequence[int]) -> Array:
         """Return zeros of a shape where an array is, and of its dtype."""
         # torch.vmap lets what it maps over be written only into what it maps over as well.
         return like.new_zeros(shape) if self.library == "torch" else self.xp().zeros(shape, like.dtype)
 
+    def put(self, whole: Array, place: Any, part: Array) -> Array:
+        """Return an array with a part of it written: where arrays do not change, another one."""
+        if self.library == "jax":
+            return whole.at[place].set(part)
+        whole[place] = part
+        return whole
+
     def constant(self, x: Array) -> Array:
         """Return an array of this library without a gradient."""
+        if self.library == "jax":
+            return sys.modules["jax"].lax.stop_gradient(x)
         return x.detach() if self.library == "torch" else x
 
     @property
@@ -146,10 +155,14 @@ class Home(NamedTuple):
         return Home(self.library, dtype, self.device)
 
     def default_dtype(self) -> str:
-        """Return the dtype of results whose input is not real: float64, or torch's default."""
+        """Return the dtype of results whose input is not real: the widest, or torch's default."""
         if self.library == "torch":
             return str(sys.modules["torch"].get_default_dtype()).removeprefix("torch.")
-        return "float64"
+        return self.widest()
+
+    def widest(self) -> str:
+        """Return the widest dtype that this library has here: JAX has float64 only where its user has enabled it."""
+        return str(sys.modules["jax"].dtypes.canonicalize_dtype("float64")) if self.library == "jax" else "float64"
 
 
 def _library(x: object) -> str | None:
@@ -160,6 +173,8 @@ def _library(x: object) -> str | None:
         return "torch"
     if (cupy := sys.modules.get("cupy")) is not None and isinstance(x, getattr(cupy, "ndarray", ())):
         return "cupy"
+    if (jax := sys.modules.get("jax")) is not None and isinstance(x, getattr(jax, "Array", ())):
+        return "jax"
     return None
 
 
@@ -174,7 +189,16 @@ def home_of(x: Array) -> Home:
     assert library is not None
     if library == "torch":
         return Home("torch", str(x.dtype).removeprefix("torch."), "cpu" if x.is_cpu else str(x.device))
+    if library == "jax":
+        # Where a traced array will be is not known; the operations take it to the host.
+        platforms = {"cpu"} if _is_traced(x) else {device.platform for device in x.devices()}
+        return Home("jax", _dtype_name(x.dtype), platforms.pop())
     return Home(library, _dtype_name(x.dtype), "cpu" if library == "numpy" else f"cuda:{x.device.id}")
+
+
+def _is_traced(x: Array) -> bool:
+    """Whether a JAX array is one that is traced, differentiated or mapped over: it has no numbers."""
+    return isinstance(x, sys.modules["jax"].core.Tracer)
 
 
 @functools.lru_cache(maxsize=64)
@@ -183,9 +207,9 @@ def _dtype_name(dtype: np.dtype[Any]) -> str:
 
 
 def has_numbers(x: Array) -> bool:
-    """Whether the numbers can be looked at: not of a tensor that is traced, mapped over or recorded in a CUDA graph."""
-    if _library(x) != "torch":
-        return True
+    """Whether the numbers can be looked at: not of an array that is traced, mapped over or recorded in a CUDA graph."""
+    if (library := _library(x)) != "torch":
+        return library != "jax" or not _is_traced(x)
     torch = sys.modules["torch"]
     if torch.compiler.is_compiling() or (x.is_cuda and torch.cuda.is_current_stream_capturing()):
         return False
@@ -208,7 +232,7 @@ def wrap(x: Array) -> Values:
     values: Values = x.get() if library == "cupy" else np.asarray(x)
     if not values.dtype.isnative or not values.flags.aligned:
         values = values.astype(values.dtype.newbyteorder("="))
-    return values.astype(np.float32) if values.dtype == np.float16 else values
+    return values.astype(np.float32) if values.dtype.name in ("float16", "bfloat16") else values
 
 
 def made_in(x: Array) -> Home:

@@ -18,6 +18,9 @@ MODULES = {"cpu": "_core", "cuda": "_cuda"}
 what would run on a GPU."""
 
 
+_TO_CPU = {"torch": "{}.cpu()", "cupy": "{}.get()", "jax": "numpy.asarray({})"}
+
+
 def serves_core(device: str) -> bool:
     """Whether arrays on a device are NumPy's to the kernels."""
     return MODULES.get(device) == "_core"
@@ -34,7 +37,7 @@ def module_for(device: str, name: str, library: str = "torch") -> ModuleType:
             return opened(f"fastrenyi.{module}")
         except ImportError as error:
             why = f"for which this build of fastrenyi has no backend ({error}), as it has where nvcc is found"
-    to_cpu = f"{name}.get()" if library == "cupy" else f"{name}.cpu()"
+    to_cpu = _TO_CPU.get(library, "{}.cpu()").format(name)
     raise BackendUnavailableError(
         f"{name}: expected an array on a device that is served, got one on {device!r}, {why}; "
         f"move it first, for instance with {to_cpu}"

@@ -20,7 +20,7 @@ from fastrenyi._conversions import as_real, common_dtype, moved
 from fastrenyi._errors import BackendUnavailableError
 
 __all__ = [
-    "adopt", "array", "by_name", "choice", "codes", "finite", "flag", "flat_batch", "index_told", "integer",
+    "adopt", "array", "by_name", "choice", "codes", "double", "finite", "flag", "flat_batch", "index_told", "integer",
     "kind_error", "listed", "nonzero_rows", "not_negative", "orders", "positive", "quoted", "real", "real_dtype",
     "same_home", "share", "telling", "unit", "value_error", "widths",
 ]  # fmt: skip
@@ -62,18 +62,22 @@ _DLPACK_CPU = 1
 def adopt(x: Any, name: str) -> Array:
     """Return an array of a library that is known here as it is, and what gives NumPy an array as that array.
 
-    It gives one by DLPack, as JAX does, or ``__array__``, as tables of pandas do. Other things are left to ``array``.
+    It gives one by DLPack, ``__array__``, as tables of pandas do, or the buffer of a memoryview. Other things are left
+    to ``array``.
     """
     if is_array(x) or isinstance(x, np.generic):
         return x
     kind = type(x)
-    shared = hasattr(kind, "__dlpack__") and hasattr(kind, "__dlpack_device__")
-    if not shared and not hasattr(kind, "__array__"):
+    shared, tells = hasattr(kind, "__dlpack__"), hasattr(kind, "__dlpack_device__")
+    converts = hasattr(kind, "__array__") or kind is memoryview
+    if not shared and not converts:
         return x
     try:
-        device, number = map(int, x.__dlpack_device__()) if shared else (_DLPACK_CPU, 0)
+        device, number = map(int, x.__dlpack_device__()) if shared and tells else (_DLPACK_CPU, 0)
         if device == _DLPACK_CPU:
-            return np.from_dlpack(x) if shared else np.asarray(x)
+            if converts and not (shared and tells):
+                return np.asarray(x)
+            return np.from_dlpack(x if tells else _Told(x))
     except MemoryError:
         raise
     except Exception as error:  # another library's code
@@ -81,6 +85,19 @@ def adopt(x: Any, name: str) -> Array:
         kind_error(name, "an array that NumPy can read", got, "convert it to one of float64 first")
     got = f"{kind.__name__} on device {number} of DLPack's type {device}"
     kind_error(name, "an array on the CPU, or one of torch or CuPy", got, f"pass torch.from_dlpack({name})")
+
+
+class _Told:
+    """What exports its memory by DLPack and does not say where it is: NumPy asks first, and then looks itself."""
+
+    def __init__(self, exporter: Any) -> None:
+        self.exporter = exporter
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return _DLPACK_CPU, 0
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.exporter.__dlpack__(**options)
 
 
 def listed(x: Any, name: str) -> Array:
@@ -133,7 +150,7 @@ def array(x: Array, name: str) -> Home:
             way_out = f"pass {name}.toarray()"
         if type(x).__name__ == "LazyGram":
             way_out = "make a dense one of its samples by fastrenyi.gram"
-        kind_error(name, "an array (NumPy, CuPy, torch, or what gives NumPy one)", quoted(x), way_out)
+        kind_error(name, "an array (NumPy, CuPy, JAX, torch, or what gives NumPy one)", quoted(x), way_out)
     if isinstance(x, np.ma.MaskedArray):
         kind_error(name, "an array without a mask", "a masked array", f"pass {name}.filled(value)")
     home = home_of(x)
@@ -147,6 +164,14 @@ def array(x: Array, name: str) -> Home:
     if home.library == "torch" and home.dtype.startswith("float8"):
         kind_error(name, f"real numbers ({', '.join(_REAL)})", f"dtype {home.dtype}", f"pass {name}.float()")
     return home
+
+
+def double(home: Home, name: str, what: str) -> Home:
+    """Return this home for what is computed in double precision, which JAX has where its user has enabled it."""
+    if home.widest() != "float64":
+        way_out = f"jax.config.update('jax_enable_x64', True), or pass numpy.asarray({name})"
+        kind_error(name, f"an array of a library with float64, in which {what} is computed", "JAX without it", way_out)
+    return home.with_dtype("float64")
 
 
 def real_dtype(home: Home, name: str) -> None:
@@ -168,6 +193,8 @@ def same_home(home: Home, name: str, first: Home, first_name: str) -> None:
     if home == first:
         return
     common = first.with_dtype(common_dtype(home.dtype, first.dtype))
+    if common.dtype == "float64":
+        common = first.with_dtype(first.widest())
     both = ((first, first_name), (home, name))
     way_out = "pass " + " and ".join(moved(one, label, common) for one, label in both if one != common)
     kind_error(name, f"the library, dtype and device of {first_name} ({first})", str(home), way_out)

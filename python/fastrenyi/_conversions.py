@@ -13,6 +13,12 @@ _TAKEN = {
     ("torch", "cupy"): "cupy.asarray({})",
     ("cupy", "numpy"): "{}.get()",
     ("cupy", "torch"): "torch.from_dlpack({})",
+    ("jax", "numpy"): "numpy.asarray({})",
+    ("jax", "torch"): "torch.from_dlpack({})",
+    ("jax", "cupy"): "cupy.from_dlpack({})",
+    ("numpy", "jax"): "jax.numpy.asarray({})",
+    ("torch", "jax"): "jax.numpy.from_dlpack({})",
+    ("cupy", "jax"): "jax.numpy.from_dlpack({})",
 }
 """What to write for an array of one library that is to be one of another."""
 
@@ -47,10 +53,14 @@ def common_dtype(one: str, other: str) -> str:
 def moved(home: Home, name: str, to: Home) -> str:
     """Return what to write for an array that is to have another home."""
     written = name
-    if home.dtype != to.dtype:
-        written += f".to(torch.{to.dtype})" if home.library == "torch" else f".astype(numpy.{to.dtype})"
-    if home.library != to.library:
-        written = _TAKEN[home.library, to.library].format(written)
+    # JAX may have no float64, so that a cast to it waits for the other library.
+    steps = ("library", "dtype") if home.library == "jax" else ("dtype", "library")
+    for step in steps:
+        if step == "library" and home.library != to.library:
+            written = _TAKEN[home.library, to.library].format(written)
+        elif step == "dtype" and home.dtype != to.dtype:
+            now = to.library if home.library == "jax" else home.library
+            written += f".to(torch.{to.dtype})" if now == "torch" else f".astype(numpy.{to.dtype})"
     if to.library == "torch" and home.device != to.device:
         written += f".to({to.device!r})"
     return written

@@ -133,5 +133,5 @@ def of_each_size(sets: Sets, home: Home, made: Callable[[Array, str], Array], na
         return made(x, name)
     whole = home.zeros(found[0], (len(flat), n, n))
     for (size, places), part in zip(together.items(), found, strict=True):
-        whole[home.places(places), :size, :size] = part
+        whole = home.put(whole, (home.places(places), slice(size), slice(size)), part)
     return whole.reshape(*batch, n, n)

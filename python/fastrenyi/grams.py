@@ -119,9 +119,9 @@ def gram(
     Parameters
     ----------
     x : array or nested list
-        Samples (..., n, d), n samples of d features, real numbers: a NumPy or CuPy array, a torch tensor, lists of
-        numbers, or what gives NumPy an array by DLPack on the CPU or ``__array__``, such as a table of pandas. For the
-        Delta kernel also integers and strings, and labels (n,).
+        Samples (..., n, d), n samples of d features, real numbers: a NumPy, CuPy or JAX array, a torch tensor, lists of
+        numbers, or what gives NumPy an array by DLPack on the CPU, ``__array__`` or as a memoryview, such as a table of
+        pandas. For the Delta kernel also integers and strings, and labels (n,).
     kernel : str or Kernel
         "gaussian", "laplacian", "cosine", "polynomial", "linear", "delta", or a kernel such as
         ``Gaussian(bandwidth=2.0)``.

@@ -77,7 +77,7 @@ def graph_gram(
     if has_numbers(weights):
         _not_negative(_matrices.gram_contents(weights, "w", trace_one=False))
     with home.current(weights):
-        k = _kernel(weights, home.with_dtype("float64"), chosen, settings)
+        k = _kernel(weights, _check.double(home, "w", "graph_gram"), chosen, settings)
         root = k.diagonal(0, -2, -1) ** 0.5
         # The product commutes, so that the result is as symmetric as k.
         found: ArrayT = home.leave(k / (root[..., :, None] * root[..., None, :]) / k.shape[-1])

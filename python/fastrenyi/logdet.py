@@ -6,6 +6,8 @@ import math
 
 from fastrenyi import _check, _dispatch, _samples
 from fastrenyi._array import Array, ArrayT, Home
+from fastrenyi._kernels import products
+from fastrenyi._spec import LinearSpec
 
 __all__ = ["coding_rate", "eigenscore", "logdet_entropy"]
 
@@ -175,10 +177,8 @@ def _log_squares(x: Array, home: Home, center: _samples.Center = None) -> tuple[
     a = _samples.smaller_gram(x, home, "x", center)
     p = _dispatch.operations(home.library).spectrum(a, "x")
     with home.current(x):
-        z = home.computed(x)
-        scale = _samples.nonzero(xp.amax(abs(home.constant(z)), (-2, -1)), xp)
-        z = _samples.prepared(z / scale[..., None, None], home, center, False)  # its largest number is one: no scale
+        z, _, scale = products.prepared(home.computed(x), LinearSpec(center or "", False, "samples"), None)
         squares = _samples.nonzero((z**2).sum((-2, -1)), xp)
         counts = p > p.shape[-1] * min(home.epsilon, 2.0**-23) * home.constant(p)[..., -1:]
         log_p = xp.log(xp.where(counts, p, xp.ones_like(p)))
-        return (2 * xp.log(scale) + xp.log(squares))[..., None] + log_p, counts
+        return (2 * xp.log(scale[..., 0, 0]) + xp.log(squares))[..., None] + log_p, counts

@@ -71,7 +71,7 @@ def lidar(x: ArrayT, delta: float = 1e-4) -> ArrayT:
         expected = "representations of shape (..., n, views, d) with n >= 1 and views >= 2"
         _check.value_error("x", expected, f"shape {tuple(samples.shape)}")
     log_delta = math.log(_check.positive(delta, "delta"))
-    wide = home.with_dtype("float64")
+    wide = _check.double(home, "x", "lidar")
     with home.current(samples):
         whitened = _whitened_means(wide.leave(samples), wide, log_delta)
     a = _samples.smaller_gram(whitened, wide, "x", "samples")

@@ -20,12 +20,20 @@ from fastrenyi._array import Array, Values, home_of, wrap
 from fastrenyi._backend import threads
 from fastrenyi._kernels.host import HOST
 from fastrenyi._kernels.joints import Joints
+from fastrenyi._ops import products
 
-__all__ = ["LARGEST_BY_RESOLVENTS", "of_entropies", "of_gram", "of_joints"]
+__all__ = [
+    "LARGEST_BY_RESOLVENTS", "of_all_but_one", "of_entropies", "of_gram", "of_joints", "of_pairs", "of_widths",
+    "summed_to",
+]  # fmt: skip
 
 LARGEST_BY_RESOLVENTS = 64.0
 """The largest order of an entropy whose gradient is made without eigenvectors (csrc/ops/slope.hpp): the work grows with
 the order, and what rounding makes of a high one is not better."""
+
+
+_TILE_BYTES = 2**24
+"""Memory of one Gram of each of the pairs whose gradients are made at a time, in double."""
 
 
 def of_gram(grad: Array, x: Array, width: float | Array, a: Array, kind: str) -> Values:
@@ -34,6 +42,17 @@ def of_gram(grad: Array, x: Array, width: float | Array, a: Array, kind: str) ->
     grams, grads = (np.ascontiguousarray(_check.flat_batch(wrap(v), 2)) for v in (a, grad))
     widths = HOST.widths(width, len(flat), given=False)
     return _core.gram_slope(flat, kind, widths, grams, grads, threads()).reshape(x.shape)
+
+
+def of_widths(grad: Values, widths: Values, a: Values, kind: str) -> Values:
+    """Return the gradient with respect to the widths (...) of Gaussian or Laplacian Grams a (..., n, n).
+
+    d A_ij = A_ij |x_i - x_j|^2 / sigma^3 (Gaussian), A_ij |x_i - x_j|_1 / sigma^2 (Laplacian): the distance over the
+    width is read back from A.
+    """
+    distance = -np.log(np.where(a > 0, a * a.shape[-1], 1))
+    each = (grad * a * distance).sum((-2, -1), dtype=np.float64) * (2 if kind == "gaussian" else 1)
+    return np.where(widths > 0, each / np.where(widths > 0, widths, 1), 0)
 
 
 def _by_eigenvectors(a: Values, g: Values, orders: Sequence[float], epsilon: float, unit: float) -> Values:
@@ -84,7 +103,7 @@ def of_joints(a: Values, g: Values, orders: Sequence[float], epsilon: float, uni
     return _spectral(reduced, [a], g, orders, epsilon, unit)
 
 
-def _summed_to(values: Values, shape: tuple[int, ...]) -> Values:
+def summed_to(values: Values, shape: tuple[int, ...]) -> Values:
     """Return an array summed over the axes that an array of this shape was broadcast along."""
     added = values.ndim - len(shape)
     stretched = tuple(k for k, size in enumerate(shape, added) if size == 1 and values.shape[k] != 1)
@@ -111,12 +130,52 @@ def of_entropies(
     parts = [signs[k] * gradient if len(signs) else gradient[k] for k in jobs]
     m = len(orders)
     # A subset that does not vary over some batch axes was computed once: its gradients add up.
-    weights = [_summed_to(part, (*joints.batches[k], m)).reshape(-1, m) for k, part in zip(jobs, parts, strict=True)]
+    weights = [summed_to(part, (*joints.batches[k], m)).reshape(-1, m) for k, part in zip(jobs, parts, strict=True)]
     if not jobs:
         return _Sums(joints, wanted).found
     if list(orders) == [2.0]:
         return _of_collisions(joints, wrap(kept), wanted, jobs, weights, unit)
     return _of_spectra(joints, wrap(kept), wanted, jobs, weights, orders, home_of(grams[0]).epsilon, unit)
+
+
+def _of_all(
+    grad: Values, grams: Sequence[Values], subsets: Sequence[Sequence[int]], orders: Sequence[float], unit: float
+) -> list[Values]:
+    """Return the gradients with respect to all Grams of joint entropies (subsets, *batch, orders)."""
+    return of_entropies(grad, grams, np.empty(0), [True] * len(grams), subsets, [], orders, unit)
+
+
+def of_pairs(
+    grads: Sequence[Values], maps: Values, target: Values, index: Values, orders: Sequence[float], unit: float
+) -> tuple[Values, Values]:
+    """Return the gradients with respect to maps (C, n, n) and target (n, n) of ``_ops.pairs``, some pairs at a time."""
+    to_x, to_maps, to_all = grads
+    count, n = maps.shape[:2]
+    every = [range(count, count + 1), range(count), range(count + 1)]
+    *found, to_target = _of_all(np.concatenate([to_x[None], to_all]), [*maps, target], every, orders, unit)
+    result = np.stack(found)
+    alone, part = _of_all(to_maps[:, :count], [maps, target], [[0], [0, 1]], orders, unit)
+    result, to_target = result + alone, to_target + part
+    step = max(1, _TILE_BYTES // (8 * n * n))
+    for first in range(count, len(index), step):
+        i, j = index[first : first + step].T
+        of_tile = to_maps[:, first : first + step]
+        to_i, to_j, part = _of_all(of_tile, [maps[i], maps[j], target], [[0, 1], [0, 1, 2]], orders, unit)
+        np.add.at(result, i, to_i)
+        np.add.at(result, j, to_j)
+        to_target += part
+    return result, to_target
+
+
+def of_all_but_one(
+    grad: Values, maps: Values, target: Values, orders: Sequence[float], unit: float
+) -> tuple[Values, Values]:
+    """Return the gradients with respect to maps (C, n, n) and target (n, n) of ``_ops.all_but_one``."""
+    a = wrap(maps)
+    wide = a.astype(np.float64)
+    rest = products.all_but_one(np, wide).astype(a.dtype)
+    to_rest, to_target = _of_all(grad, [rest, target], [[0], [0, 1]], orders, unit)
+    return products.to_each(np, wide, to_rest.astype(np.float64)), to_target
 
 
 class _Sums:
@@ -138,7 +197,7 @@ class _Sums:
         gradient(joints.factors(k), *args, [None if v is None else _check.flat_batch(v, 2) for v in out], threads())
         for i, mine, part in zip(subset, own, out, strict=True):
             if part is not None and not mine:
-                self.found[i] += _summed_to(part, self.found[i].shape)
+                self.found[i] += summed_to(part, self.found[i].shape)
 
 
 def _of_collisions(

@@ -12,10 +12,10 @@ from fastrenyi._array import Array, has_numbers, wrap
 from fastrenyi._kernels import kernels_for
 from fastrenyi._ops.precision import judged
 
-__all__ = ["cross_entropy", "known_eigenvalues"]
+__all__ = ["cross_entropy", "of_cross_entropy"]
 
 
-def known_eigenvalues(values: Array, epsilon: float, xp: Any) -> tuple[Array, Array]:
+def _known_eigenvalues(values: Array, epsilon: float, xp: Any) -> tuple[Array, Array]:
     """Return eigenvalues (..., n), those below n eps of the largest as of that size, and which these are not."""
     floor = min(values.shape[-1] * epsilon, 0.5) * values[..., -1:]
     return xp.where(values > floor, values, floor), values > floor
@@ -32,12 +32,31 @@ def cross_entropy(a: Array, b: Array, unit: float) -> Array:
                 part.reshape(*right.shape[:-2], *part.shape[1:]) for part in on.eigh(_check.flat_batch(right, 2))
             )
             _not_indefinite(values, n * epsilon)
-            eigenvalues, known = known_eigenvalues(values, epsilon, on.xp)
+            eigenvalues, known = _known_eigenvalues(values, epsilon, on.xp)
             weights = (vectors * (left @ vectors)).sum(-2)
             _within(on.xp.where(known, 0, weights).sum(-1), math.sqrt(epsilon))
             return -(weights * on.xp.log(eigenvalues)).sum(-1) * (unit / math.log(2))
 
     return judged([a, b], measure)
+
+
+def of_cross_entropy(
+    grad: Array, a: Array, vectors: Array, values: Array, epsilon: float, unit: float, xp: Any
+) -> tuple[Array, Array]:
+    """Return the gradients with respect to a and to b of their cross entropy, whose batch axes broadcast.
+
+    ``vectors`` and ``values`` are the eigenvectors and eigenvalues of b. The gradient to B is -V (F o V'AV) V' with
+    F_kl = (log l_k - log l_l) / (l_k - l_l), 1 / l_k on the diagonal, and zero between eigenvalues that are not known.
+    """
+    values, known = _known_eigenvalues(values, epsilon, xp)
+    across = vectors.swapaxes(-1, -2)
+    scale = (-unit / math.log(2) * grad)[..., None, None]
+    of_a = scale * ((vectors * xp.log(values)[..., None, :]) @ across)
+    least = xp.minimum(values[..., :, None], values[..., None, :])
+    apart = abs(values[..., :, None] - values[..., None, :]) / least
+    ratio = xp.where(apart > 0, xp.log1p(apart) / xp.where(apart > 0, apart, 1.0), 1.0) / least
+    ratio = xp.where(known[..., :, None] | known[..., None, :], ratio, 0.0)
+    return of_a, scale * (vectors @ (ratio * (across @ a @ vectors)) @ across)
 
 
 def _not_indefinite(values: Array, share: float) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from fastrenyi._array import Array
 
-__all__ = ["all_but_one", "in_pairs", "peaks", "together"]
+__all__ = ["all_but_one", "in_pairs", "peaks", "to_each", "together"]
 
 
 def peaks(xp: Any, a: Array) -> Array:
@@ -49,3 +49,24 @@ def all_but_one(xp: Any, a: Array) -> Array:
     rest = all_but_one(xp, both / peaks(xp, both))
     found = xp.stack([rest * second, rest * first], 1).reshape(-1, *a.shape[1:])[:count]
     return found / peaks(xp, found)
+
+
+def to_each(xp: Any, a: Array, to_rest: Array) -> Array:
+    """Return the gradient with respect to matrices (C, n, n), from that to ``all_but_one`` of them.
+
+    What it is the gradient of does not change with the scale of a product, so that its scales count as constants.
+    """
+    count = len(a)
+    if count == 1:
+        return xp.zeros_like(a)
+    first, second = in_pairs(xp, a, xp.ones_like(a[:1]))
+    to_first, to_second = in_pairs(xp, to_rest, xp.zeros_like(a[:1]))
+    both = first * second
+    scale = peaks(xp, both)
+    both = both / scale
+    rest = all_but_one(xp, both)
+    to_first = to_first / peaks(xp, rest * second)
+    to_second = to_second / peaks(xp, rest * first)
+    to_both = to_each(xp, both, to_first * second + to_second * first) / scale
+    found = xp.stack([to_second * rest + to_both * second, to_first * rest + to_both * first], 1)
+    return found.reshape(-1, *a.shape[1:])[:count]

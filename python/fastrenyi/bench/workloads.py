@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ import fastrenyi as fr
 from fastrenyi import _backend, _core
 from fastrenyi._array import Values
 from fastrenyi.bench import answers, data, estimators, peers
-from fastrenyi.bench.gradient import information_gradient
+from fastrenyi.bench.gradient import information_gradient, information_gradient_in_jax
 from fastrenyi.bench.representations import (
     effective_rank_of_samples,
     graph_entropies,
@@ -69,6 +70,11 @@ def workloads(size: str = "normal") -> list[Workload]:
         for alpha in (ALPHA, 2.0):
             name = f"gradient-{n}-order{alpha:g}-float32"
             listed.append(_named(name, "gradient", information_gradient, n, 8 if quick else 256, "float32", alpha))
+        if n != 128 and find_spec("jax"):
+            name = f"gradient-jax-{n}-order{ALPHA:g}-float32"
+            listed.append(
+                _named(name, "gradient", information_gradient_in_jax, n, 8 if quick else 256, "float32", ALPHA)
+            )
     for n in (60,) if quick else (4000,) if size == "normal" else (4000, 10_000):
         listed.append(_named(f"large-{n}-float64", "large", _large, n))
     sizes = (5, 3, 9, 6) if quick else (200, 16, 512, 1024)

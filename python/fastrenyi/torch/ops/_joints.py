@@ -14,45 +14,17 @@ from torch import Tensor
 from fastrenyi._array import wrap
 from fastrenyi._kernels import serves_core
 from fastrenyi._ops import backward
+from fastrenyi._ops.slopes import slopes
 from fastrenyi.torch.ops._shared import eigh
 
 __all__ = ["joint", "of_joints", "slopes_of", "to_factors"]
 
 
 def slopes_of(values: Tensor, grad: Tensor, orders: Sequence[float], epsilon: float, unit: float) -> Tensor:
-    """Return sum_m grad_m dS_m / d lambda (b, n) of spectra (b, n) of any trace, grad (b, m).
-
-    With p = lambda / T, t = alpha - 1 and S in nats: alpha expm1(t (ln p + S)) / (-t T), at t = 0 -(ln p + S) / T.
-    Where that is infinite, at a zero eigenvalue of orders up to 1, it is that of an eigenvalue of rounding size.
-    """
-    lam = values.double().clamp_min(0)
-    n = lam.shape[-1]
-    largest = lam.amax(dim=-1, keepdim=True)
-    total = lam.sum(dim=-1, keepdim=True)
-    p = lam / total
-    log = torch.where(p > 0, p, 1).log()
-    below = -values.double().amin(dim=-1, keepdim=True)  # what is clipped shows how large rounding is
-    bounded = torch.maximum(p, torch.maximum(epsilon * largest, below) / total).log()
-    result = torch.zeros_like(lam)
-    for order, g in zip(orders, grad.double().unbind(-1), strict=True):
-        if order == 0:
-            continue
-        if order > backward.LARGEST_BY_RESOLVENTS:  # the same formula as there
-            apart = n * (epsilon if math.isinf(order) else torch.finfo(values.dtype).eps)
-            q = torch.where(lam >= largest * (1 - apart), 1, lam / largest)
-            power = q ** (order - 1)
-            share = power * total / (largest * (power * q).sum(dim=-1, keepdim=True))
-            slope = (1 - share) / total * (1 if math.isinf(order) else order / (order - 1))
-        else:
-            t = order - 1
-            if t == 0:
-                entropy = -(p * log).sum(dim=-1, keepdim=True)
-                slope = -(bounded + entropy) / total
-            else:
-                entropy = -torch.log1p((p * torch.expm1(t * log)).sum(dim=-1, keepdim=True)) / t
-                slope = torch.expm1(t * (bounded + entropy)) * (order / -t) / total
-        result += g[..., None] * slope
-    return result * (unit / math.log(2))
+    """Return sum_m grad_m dS_m / d lambda (b, n) of spectra (b, n) of any trace, grad (b, m)."""
+    own = torch.finfo(values.dtype).eps
+    found: Tensor = slopes(values.double(), grad.double(), orders, epsilon, own, unit, torch)
+    return found
 
 
 def _of_collision(a: Tensor, g: Tensor, unit: float) -> Tensor:

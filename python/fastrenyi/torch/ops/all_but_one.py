@@ -62,28 +62,7 @@ def _to_layer(
     to_joint = of_joints(joint(with_x), grad[1], orders, epsilon, unit)
     to_rest, to_x = to_factors(to_joint, with_x, range(2))
     to_rest += of_joints(rest, grad[0], orders, epsilon, unit)
-    return _to_each(wide, to_rest.double()).to(maps.dtype), to_x.sum(dim=0).to(target.dtype)
-
-
-def _to_each(a: Tensor, to_rest: Tensor) -> Tensor:
-    """Return the gradient with respect to matrices (C, n, n), from that to ``products.all_but_one`` of them.
-
-    What it is the gradient of does not change with the scale of a product, so that its scales count as constants.
-    """
-    count = len(a)
-    if count == 1:
-        return torch.zeros_like(a)
-    first, second = products.in_pairs(torch, a, torch.ones_like(a[:1]))
-    to_first, to_second = products.in_pairs(torch, to_rest, torch.zeros_like(a[:1]))
-    both = first * second
-    scale = products.peaks(torch, both)
-    both = both / scale
-    rest = products.all_but_one(torch, both)
-    to_first = to_first / products.peaks(torch, rest * second)
-    to_second = to_second / products.peaks(torch, rest * first)
-    to_both = _to_each(both, to_first * second + to_second * first) / scale
-    found = torch.stack([to_second * rest + to_both * second, to_first * rest + to_both * first], 1)
-    return found.reshape(-1, *a.shape[1:])[:count]
+    return products.to_each(torch, wide, to_rest.double()).to(maps.dtype), to_x.sum(dim=0).to(target.dtype)
 
 
 class _AllButOneBackward:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from fastrenyi import _ops
 from fastrenyi._array import home_of
-from fastrenyi._ops.cross import known_eigenvalues
+from fastrenyi._ops.cross import of_cross_entropy
 from fastrenyi.torch.ops._operation import once_only, operation
 from fastrenyi.torch.ops._shared import aligned, common_batch, computed, computed_in, eigh, in_its_own_dtype
 
@@ -49,26 +48,16 @@ cross_entropy = operation("cross_entropy(Tensor a, Tensor b, float unit) -> Tens
 
 
 class _CrossBackward:
-    """The gradients with respect to both Grams.
-
-    That to B is -V (F o V'AV) V' with F_kl = (log l_k - log l_l) / (l_k - l_l), 1 / l_k on the diagonal, and zero
-    between eigenvalues that are not known.
-    """
+    """The gradients with respect to both Grams."""
 
     @staticmethod
     @in_its_own_dtype
     def kernel(grad: Tensor, a: Tensor, b: Tensor, unit: float) -> tuple[Tensor, Tensor]:
         left, right = computed(a), computed(b)
         values, v = eigh(right)
-        values, known = known_eigenvalues(values, home_of(b).epsilon, torch)
-        scale = (-unit / math.log(2) * grad.to(left.dtype))[..., None, None]
-        of_a = scale * ((v * values.log()[..., None, :]) @ v.mT)
-        least = torch.minimum(values[..., :, None], values[..., None, :])
-        apart = (values[..., :, None] - values[..., None, :]).abs() / least
-        ratio = torch.where(apart > 0, torch.log1p(apart) / torch.where(apart > 0, apart, 1), 1) / least
-        ratio = torch.where(known[..., :, None] | known[..., None, :], ratio, 0)
-        of_b = scale * (v @ (ratio * (v.mT @ left @ v)) @ v.mT)
-        return of_a.sum_to_size(a.shape).to(a.dtype), of_b.sum_to_size(b.shape).to(b.dtype)
+        found = of_cross_entropy(grad.to(left.dtype), left, v, values, home_of(b).epsilon, unit, torch)
+        of_a, of_b = (part.sum_to_size(x.shape).to(x.dtype) for part, x in zip(found, (a, b), strict=True))
+        return of_a, of_b
 
     @staticmethod
     def fake(grad: Tensor, a: Tensor, b: Tensor, unit: float) -> tuple[Tensor, Tensor]:
