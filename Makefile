@@ -8,7 +8,7 @@ AS_TESTED := --config-settings=cmake.define.FASTRENYI_EMULATED=ON
 INSTALL := $(BIN)/pip install --quiet $(AS_TESTED)
 SOURCES := pyproject.toml requirements.txt CMakeLists.txt README.md $(shell find csrc python -type f ! -name '*.pyc')
 
-.PHONY: demo test test-torch bench check format sanitize tsan fuzz fuzz-sanitize soak gpu-check clean
+.PHONY: demo test test-torch bench check format sanitize tsan fuzz fuzz-sanitize soak gpu-check wheels clean
 
 demo: $(VENV)/.installed
 	$(BIN)/fastrenyi demo --out demo $(DEMO)
@@ -84,6 +84,11 @@ soak: $(VENV)/.installed
 # With what this machine's Python has, and no network: machines with a GPU are often lent for an hour.
 gpu-check:
 	$(PYTHON) benchmarks/gpu_check.py $(GPU)
+
+# The sdist and a wheel for each of these Pythons, tried in an environment of its own: docs/packaging.md.
+PYTHONS ?= $(PYTHON)
+wheels:
+	packaging/wheels.sh $(PYTHONS)
 
 build/sanitize/.installed: FAULTS := address,undefined
 build/tsan/.installed: FAULTS := thread

@@ -65,3 +65,31 @@ def test_numbers_beside_another_runtime(imports: str) -> None:
     assert runtimes >= 1
     if runtimes == 1:
         pytest.skip("scikit-learn uses the same runtime here")
+
+
+SHARED = """
+import re
+import numpy as np
+{imports}
+
+rng = np.random.default_rng(0)
+grams = fr.gram(rng.normal(size=(30, 40, 5)))
+for _ in range(3):
+    assert _core.spectrum(grams, 3).tobytes() == _core.spectrum(grams, 1).tobytes()
+    a = torch.arange(3_000_000, dtype=torch.float64)
+    assert float(a.sqrt().square().sum()) == pytest.approx(3e6 * (3e6 - 1) / 2, rel=1e-12)
+torch.set_num_threads(2)  # and who sets the threads of one sets those of the other
+assert _core.max_threads() == 2
+print(*set(re.findall(r"\\S*/lib[gi]?omp\\S*", open("/proc/self/maps").read())), sep="\\n")
+"""
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("imports", [f"{OURS}; import torch, pytest", f"import torch, pytest; {OURS}"])
+def test_one_runtime_beside_torch(imports: str) -> None:
+    """Ours and torch's have the same name, so that the one which is loaded first serves both."""
+    torch = pytest.importorskip("torch")
+    if not [*(Path(torch.__file__).parent / "lib").glob("libgomp.so.1")]:
+        pytest.skip("this torch has a runtime of another name")
+    runtimes = run_python(SHARED.format(imports=imports), timeout=100, OMP_NUM_THREADS="3").split()
+    assert len(runtimes) == 1, runtimes

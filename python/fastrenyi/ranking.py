@@ -163,8 +163,8 @@ def rank_maps(
     >>> low, high = labels % 2, labels // 2
     >>> maps = np.stack([low, low, high, rng.normal(size=60)], axis=1) + 0.1 * rng.normal(size=(60, 4))
     >>> found = fr.rank_maps(fr.channel_grams(maps, bandwidth=0.5), fr.gram(labels, "delta"), null=20)
-    >>> sorted(found.order[:2]), int(found.informative)  # a copy and noise come last
-    ([np.int64(0), np.int64(2)], 2)
+    >>> sorted(map(int, found.order[:2])), int(found.informative)  # a copy and noise come last
+    ([0, 2], 2)
     """
     maps, target, home = _matrices.layer(maps, target)
     orders, one_order = _check.orders(alpha)
