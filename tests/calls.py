@@ -68,7 +68,19 @@ def of_package() -> dict[str, Call]:
         "Gaussian": {}, "Laplacian": {}, "Polynomial": {}, "Cosine": {}, "Linear": {}, "Delta": {}, "Silverman": {},
         "Scott": {}, "Median": {}, "NearestNeighbours": {}, "Alignment": {"target": G},
     }  # fmt: skip
+
+    def set_num_threads(n: Any) -> None:
+        fr.set_num_threads(n)
+        fr.set_num_threads(None)
+
+    def settings(validate: Any) -> None:
+        with fr.settings(validate=validate):
+            pass
+
     return {
+        "set_num_threads": Call(set_num_threads, {"n": 1}),
+        "settings": Call(settings, {"validate": True}),
+        "get_num_threads": Call(fr.get_num_threads, {}),
         "Gaussian()": Call(fr.Gaussian(1.0), {"x": X, "y": X}),
         "Linear()": Call(fr.Linear("both", normalized=True), {"x": X, "y": X}),
         **{

@@ -96,6 +96,14 @@ const T* dense(const py::array& a, const std::vector<index_t>& shape) {
     return static_cast<const T*>(a.data());
 }
 
+/// Memory for a result: the array that the caller gives, dense and of this dtype and shape, or a new one.
+template <class T>
+py::array_t<T> result_in(const std::optional<py::array>& out, const std::vector<index_t>& shape) {
+    if (!out) return py::array_t<T>(shape);
+    dense<T>(*out, shape);
+    return py::reinterpret_borrow<py::array_t<T>>(*out);
+}
+
 /// None for a fine verdict, else (kind, index, value).
 inline py::object to_python(const Verdict& verdict) {
     if (verdict.kind == Verdict::Kind::fine) return py::none();

@@ -5,11 +5,11 @@
 namespace fastrenyi::bindings {
 namespace {
 
-py::object spectrum(const py::array& a, int threads) {
+py::object spectrum(const py::array& a, int threads, const std::optional<py::array>& out) {
     return with_dtype_of<double, float>(a, [&](auto zero) -> py::object {
         using T = decltype(zero);
         const View<T> matrices = square_view<T>(a);
-        py::array_t<T> values({matrices.batch, matrices.rows});
+        py::array_t<T> values = result_in<T>(out, {matrices.batch, matrices.rows});
         T* result = values.mutable_data();
         {
             const Released released;
@@ -37,7 +37,7 @@ py::object eigh(const py::array& a, int threads) {
 }  // namespace
 
 void bind_spectrum(py::module_& m) {
-    m.def("spectrum", &spectrum, py::arg("a"), py::arg("threads"));
+    m.def("spectrum", &spectrum, py::arg("a"), py::arg("threads"), py::arg("out") = py::none());
     m.def("eigh", &eigh, py::arg("a"), py::arg("threads"));
 }
 

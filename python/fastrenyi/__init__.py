@@ -8,7 +8,8 @@ layers of a PyTorch network while it trains.
 
 from fastrenyi._errors import BackendUnavailableError, NotPositiveSemidefiniteError, StoreError
 from fastrenyi._loading import __version__
-from fastrenyi.bandwidths import Alignment, Median, NearestNeighbours, Scott, Silverman
+from fastrenyi._settings import get_num_threads, set_num_threads, settings
+from fastrenyi.bandwidths import Alignment, Bandwidth, Median, NearestNeighbours, Scott, Silverman
 from fastrenyi.comparison import alignment, cauchy_schwarz_information, relative_entropy
 from fastrenyi.decomposition import LayerDecomposition, LayerNull, layer_decomposition
 from fastrenyi.divergence import cauchy_schwarz_divergence, divergence
@@ -16,7 +17,7 @@ from fastrenyi.effective import effective_rank, participation_ratio, stable_rank
 from fastrenyi.grams import channel_grams, gram, tensor_gram
 from fastrenyi.graphs import graph_gram
 from fastrenyi.groups import GroupOInformation, group_o_information
-from fastrenyi.kernels import Cosine, Delta, Gaussian, Laplacian, Linear, Polynomial
+from fastrenyi.kernels import Cosine, Delta, Gaussian, Kernel, Laplacian, Linear, Polynomial
 from fastrenyi.large.estimation import Estimate, Estimation
 from fastrenyi.large.lazy import LazyGram, lazy_gram
 from fastrenyi.leave_one_out import LeaveOneOut, leave_one_out
@@ -46,12 +47,14 @@ from fastrenyi.selfsupervised import dime, infonce, lidar, spectral_slope
 __all__ = [
     "Alignment",
     "BackendUnavailableError",
+    "Bandwidth",
     "Cosine",
     "Delta",
     "Estimate",
     "Estimation",
     "Gaussian",
     "GroupOInformation",
+    "Kernel",
     "Laplacian",
     "LayerDecomposition",
     "LayerNull",
@@ -87,6 +90,7 @@ __all__ = [
     "get_cmake_dir",
     "get_include",
     "get_library",
+    "get_num_threads",
     "gram",
     "graph_gram",
     "group_o_information",
@@ -105,6 +109,8 @@ __all__ = [
     "permutation_test",
     "rank_maps",
     "relative_entropy",
+    "set_num_threads",
+    "settings",
     "spectral_slope",
     "spectrum",
     "stable_rank",

@@ -11,7 +11,7 @@ from types import ModuleType
 from fastrenyi import _core
 from fastrenyi._errors import BackendUnavailableError
 
-__all__ = ["MODULES", "module_for", "opened", "serves_core", "threads"]
+__all__ = ["MODULES", "limit_threads", "module_for", "opened", "serves_core", "threads"]
 
 MODULES = {"cpu": "_core", "cuda": "_cuda"}
 """The compiled module for each kind of device. A test puts _emulated in the place of _core, and so runs on the host
@@ -58,7 +58,19 @@ def opened(name: str) -> ModuleType:
     return module
 
 
+_most: int | None = None
+"""Of threads, that set_num_threads allows; None for what PyTorch or OpenMP are set to."""
+
+
+def limit_threads(most: int | None) -> None:
+    """Let each kernel use no more than so many threads, or as many as other settings say."""
+    global _most
+    _most = most
+
+
 def threads() -> int:
-    """Return the threads a kernel may use: PyTorch's setting if it is loaded, else 0 for OpenMP's own."""
+    """Return the threads a kernel may use: our own setting, else PyTorch's if it is loaded, else 0 for OpenMP's."""
+    if _most is not None:
+        return _most
     torch = sys.modules.get("torch")
     return torch.get_num_threads() if torch is not None and hasattr(torch, "get_num_threads") else 0

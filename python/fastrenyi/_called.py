@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import fields
 from typing import Any, TypeVar
 
+import numpy as np
+
 from fastrenyi import _check, _samples
-from fastrenyi._array import Array, ArrayT, Home, home_of
+from fastrenyi._array import Array, ArrayT, Home, home_of, is_array
 from fastrenyi._between import accepted_two
+from fastrenyi._configured import Configured
 
 __all__ = ["Called"]
+
+_REAL = ("float", "bfloat", "int", "uint", "bool")
 
 CalledT = TypeVar("CalledT", bound="Called")
 
 
-class Called(ABC):
-    """A function k(x, y) of two sets of samples whose settings are the fields of a dataclass."""
+class Called(Configured, ABC):
+    """A function k(x, y) of two sets of samples, with settings."""
 
     def __call__(self, x: ArrayT, y: ArrayT | None = None) -> ArrayT:
         """Return the kernel matrix k(x_i, y_j) of two sets of samples, not normalised.
@@ -68,7 +72,7 @@ class Called(ABC):
         if y is not None:
             _samples.look_at(right, "y")
         with home.current(left):
-            found = self._between(home.computed(left), home.computed(right), "x" if y is None else "y")
+            found = self._checked_matrix(home.computed(left), home.computed(right))
         if other:
             found = found[..., 0]
         if one:
@@ -83,12 +87,30 @@ class Called(ABC):
         return (values[None], True) if values.ndim == 1 else (values, False)
 
     @abstractmethod
-    def _between(self, x: Array, y: Array, name: str) -> Array:
-        """Return k(x_i, y_j) of samples in the dtype they are computed in; ``name`` is that of y."""
+    def matrix(self, x: Array, y: Array) -> Array:
+        """Return the kernel matrix k(x_i, y_j), (..., n, m), of samples (..., n, d) and (..., m, d).
+
+        What a kernel is made of: its arguments have been looked at, are of one library and dtype, and are the same
+        array where a set is held against itself. Call the kernel itself, or ``gram``, to have arguments checked.
+        """
+
+    def _checked_matrix(self, x: Array, y: Array) -> Array:
+        """Return the kernel matrix, if ``matrix`` has given one."""
+        found, name = self.matrix(x, y), f"{type(self).__name__}.matrix"
+        home = home_of(x)
+        there = home_of(found) if is_array(found) else None
+        if there is None or there[::2] != home[::2] or not there.dtype.startswith(_REAL):
+            got = str(there or type(found).__name__)
+            _check.kind_error(name, f"real numbers of the library and device of the samples ({home})", got)
+        batch = np.broadcast_shapes(tuple(x.shape[:-2]), tuple(y.shape[:-2]))
+        if tuple(found.shape) != (expected := (*batch, x.shape[-2], y.shape[-2])):
+            way_out = "keep batch axes: x[..., :, None, :] and y[..., None, :, :]"
+            _check.value_error(name, f"k(x_i, y_j) of shape {expected}", f"shape {tuple(found.shape)}", way_out)
+        return found
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the settings by name, as scikit-learn asks for them."""
-        return {setting.name: getattr(self, setting.name) for setting in fields(self)}  # type: ignore[arg-type]
+        return self._settings()
 
     def set_params(self: CalledT, **params: Any) -> CalledT:
         """Change settings in place, as scikit-learn's searches do, and return the kernel."""

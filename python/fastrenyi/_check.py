@@ -10,6 +10,7 @@ import numbers
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NoReturn
 
 import numpy as np
@@ -20,12 +21,15 @@ from fastrenyi._conversions import as_real, common_dtype, moved
 from fastrenyi._errors import BackendUnavailableError
 
 __all__ = [
-    "adopt", "array", "by_name", "choice", "codes", "double", "finite", "flag", "flat_batch", "index_told", "integer",
-    "kind_error", "listed", "nonzero_rows", "not_negative", "orders", "positive", "quoted", "real", "real_dtype",
-    "same_home", "share", "telling", "unit", "value_error", "widths",
+    "LOOKING", "adopt", "array", "by_name", "choice", "codes", "double", "finite", "flag", "flat_batch", "index_told",
+    "integer", "kind_error", "listed", "nonzero_rows", "not_negative", "orders", "positive", "quoted", "real",
+    "real_dtype", "refuse_not_finite", "same_home", "share", "telling", "unit", "value_error", "widths",
 ]  # fmt: skip
 
 _REAL = tuple(reversed(BITS))
+
+LOOKING: ContextVar[bool] = ContextVar("fastrenyi_looking", default=True)
+"""Whether the numbers of arguments are looked at, beyond what a kernel sees on its way; ``settings`` says so."""
 
 
 def kind_error(name: str, expected: str, got: object, way_out: str = "") -> NoReturn:
@@ -213,6 +217,12 @@ def index_told(index: int, shape: tuple[int, ...]) -> str:
 
 
 def finite(values: Values, name: str) -> None:
+    """Refuse NaN and infinity, naming the first bad index, if numbers are to be looked at."""
+    if LOOKING.get():
+        refuse_not_finite(values, name)
+
+
+def refuse_not_finite(values: Values, name: str) -> None:
     """Refuse NaN and infinity, naming the first bad index; integers are finite."""
     if values.dtype.kind != "f":
         return
@@ -225,6 +235,8 @@ def finite(values: Values, name: str) -> None:
 
 def nonzero_rows(values: Values, name: str, kernel: str) -> None:
     """Refuse samples that are zero in every feature."""
+    if not LOOKING.get():
+        return
     index = _core.first_zero_row(flat_batch(values, 2), _backend.threads())
     if index >= 0:
         value_error(

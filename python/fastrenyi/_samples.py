@@ -32,7 +32,7 @@ def accepted(x: Any, name: str) -> tuple[Array, Home]:
 
 def look_at(x: Array, name: str) -> None:
     """Refuse NaN and infinity by their place in what was given; where nothing can be seen, operations see later."""
-    if has_numbers(x):
+    if has_numbers(x) and _check.LOOKING.get():
         with kernels_for(x) as on:
             on.finite(x, name)
 
@@ -58,7 +58,7 @@ def smaller_gram(x: Array, home: Home, name: str, center: Center = None) -> Arra
 
 def refuse_nothing(gram: Array, name: str, center: str | None) -> None:
     """Refuse samples of which nothing is left: their Gram has no trace."""
-    if not has_numbers(gram):
+    if not has_numbers(gram) or not _check.LOOKING.get():
         return
     missing = wrap(gram.diagonal(0, -2, -1).sum(-1)) == 0
     if missing.any():

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastrenyi import _check, _matrices
-from fastrenyi._array import AnyArray, Array, has_numbers, home_of, is_array, key, wrap
+from fastrenyi._array import BITS, AnyArray, Array, has_numbers, home_of, is_array, key, wrap
+from fastrenyi._configured import Configured
 from fastrenyi._kernels import kernels_for
 from fastrenyi._spec import KernelSpec
 
@@ -25,12 +26,48 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Bandwidth(ABC):
-    """A rule for the width of a Gaussian or Laplacian kernel.
+class Bandwidth(Configured, ABC):
+    """A rule for the width of a Gaussian or Laplacian kernel; subclass it for one of your own.
 
+    A subclass has one method, ``find(x, kernel)``: one width for each of the b sample sets in x (b, n, d), a NumPy
+    array of float32 or float64, for the kernel "gaussian" or "laplacian". It keeps each argument of its ``__init__`` as
+    an attribute of the same name, as dataclasses do. It is then taken wherever a width is.
+
+    Raises
+    ------
+    TypeError
+        For a subclass without ``find``. Named ``Name.find``, when it is used: for what is not numbers, and
+        ValueError for other than b of them. A width that is negative or not finite is a ValueError of ``bandwidth``.
+
+    Notes
+    -----
     A rule that comes to zero, as a median over mostly equal samples does, means the narrow limit of the kernel: 1 for
-    equal samples and 0 for others.
+    equal samples and 0 for others. Tensors come as NumPy arrays, also from a GPU, which waits for it; the width is a
+    constant of the gradient. Under ``torch.compile``, ``torch.func`` and ``torch.vmap``, and in a CUDA graph, there are
+    no numbers to look at: there a rule of your own is refused, and its widths are found before. A subclass of a rule
+    that calls ``super().find(x, kernel)`` has that one's. Settings are shown, compared and hashed by value.
+    Cost: that of ``find``.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import numpy as np, fastrenyi as fr
+    >>> @dataclass(frozen=True)
+    ... class Range(fr.Bandwidth):
+    ...     share: float = 0.5
+    ...
+    ...     def find(self, x, kernel):
+    ...         return self.share * np.ptp(x, axis=1).max(axis=1)
+    >>> x = np.array([[0.0], [1.0], [4.0]])
+    >>> bool((fr.gram(x, bandwidth=Range()) == fr.gram(x, bandwidth=2.0)).all())
+    True
     """
+
+    def __init_subclass__(cls) -> None:
+        """Ask a class that has widths of its own for these, whatever was known without the data before."""
+        super().__init_subclass__()
+        if "find" in vars(cls) and "_known" not in vars(cls):
+            cls._known = Bandwidth._known  # type: ignore[method-assign]
 
     def _known(self, batch: tuple[int, ...], n: int, d: int) -> float | Array | None:
         """Return the width, or widths of the batch shape, where they do not depend on the data.
@@ -40,12 +77,28 @@ class Bandwidth(ABC):
         return None
 
     @abstractmethod
-    def _widths(self, x: Array, kernel: KernelSpec) -> Array:
-        """Return one float64 width for each of the b sample sets in x (b, n, d), in the library of x.
+    def find(self, x: Array, kernel: str) -> Array:
+        """Return one width, not negative, for each of the b sample sets in x (b, n, d).
 
-        ``kernel`` is what the width is for; ``kernel.metric`` is its distance.
-        A rule of a user's own is given NumPy arrays.
+        Those of fastrenyi take arrays of any library and give float64 ones of the same.
         """
+
+    def _found(self, x: Array, kernel: str) -> Array:
+        """Return what ``find`` gives, if it is widths: float64 in the memory of x."""
+        with np.errstate(over="ignore", invalid="ignore"):  # a width that is not finite is refused by name
+            if code(self) is not None:
+                return self.find(x, kernel)
+            on, name = kernels_for(x), f"{type(self).__name__}.find"
+            if not has_numbers(x):
+                _check.kind_error("bandwidth", "a rule of fastrenyi in a CUDA graph", self, "find the widths before")
+            given: Any = self.find(wrap(x), kernel)
+            found = given if is_array(given) else np.asarray(_check.listed(given, name))
+        if home_of(found).dtype not in BITS and not home_of(found).dtype.startswith(("int", "uint")):
+            _check.kind_error(name, "an array of numbers", f"{type(given).__name__} of dtype {home_of(found).dtype}")
+        if tuple(found.shape) != (len(x),):
+            expected = f"one width for each sample set, of shape ({len(x)},)"
+            _check.value_error(name, expected, f"shape {tuple(found.shape)}")
+        return on.here(found, "float64")
 
 
 BandwidthName: TypeAlias = Literal["silverman", "scott", "median", "neighbours"]
@@ -76,7 +129,8 @@ class _Given(Bandwidth):
             _check.value_error("bandwidth", f"one width, or widths of shape {batch}", f"shape {shape}")
         return self.value
 
-    def _widths(self, x: Array, kernel: KernelSpec) -> Array:
+    def find(self, x: Array, kernel: str) -> Array:
+        """Return nothing: they are known."""
         raise AssertionError("known")
 
 
@@ -123,8 +177,10 @@ class Silverman(Bandwidth):
     def _known(self, batch: tuple[int, ...], n: int, d: int) -> float | Array | None:
         return self.scale * n ** (-1.0 / (4 + d))
 
-    def _widths(self, x: Array, kernel: KernelSpec) -> Array:
-        raise AssertionError("known")
+    def find(self, x: Array, kernel: str) -> Array:
+        """Return h n^(-1/(4+d)) for each sample set."""
+        b, n, d = (int(length) for length in x.shape)
+        return kernels_for(x).full((b,), self.scale * n ** (-1.0 / (4 + d)), "float64")
 
 
 @dataclass(frozen=True)
@@ -161,7 +217,8 @@ class Scott(Bandwidth):
         """Check the arguments."""
         _check.positive(self.scale, "scale")
 
-    def _widths(self, x: Array, kernel: KernelSpec) -> Array:
+    def find(self, x: Array, kernel: str) -> Array:
+        """Return h s n^(-1/(4+d)) for each sample set."""
         on = kernels_for(x)
         b, n, d = (int(length) for length in x.shape)
         if n == 1:
@@ -210,13 +267,14 @@ class Median(Bandwidth):
         """Check the arguments."""
         _check.positive(self.scale, "scale")
 
-    def _widths(self, x: Array, kernel: KernelSpec) -> Array:
+    def find(self, x: Array, kernel: str) -> Array:
+        """Return h times the median distance of each sample set."""
         on = kernels_for(x)
         b, n, _ = (int(length) for length in x.shape)
         if n == 1:
             return on.full((b,), 0.0, "float64")
         pairs = on.pairs_above(n)
-        distances = on.distances(x, kernel.metric).reshape(b, n * n)[:, pairs[:, 0] * n + pairs[:, 1]]
+        distances = on.distances(x, KernelSpec.plain(kernel).metric).reshape(b, n * n)[:, pairs[:, 0] * n + pairs[:, 1]]
         low, high = (len(pairs) - 1) // 2, len(pairs) // 2
         ordered = on.in_order(distances, [low, high])
         return self.scale * (on.cast(ordered[:, low], "float64") + on.cast(ordered[:, high], "float64")) / 2
@@ -269,10 +327,11 @@ class NearestNeighbours(Bandwidth):
                 "choose a smaller k",
             )
 
-    def _widths(self, x: Array, kernel: KernelSpec) -> Array:
+    def find(self, x: Array, kernel: str) -> Array:
+        """Return h times the mean distance to k neighbours of each sample set."""
         on = kernels_for(x)
         # The k + 1 smallest of a row are a zero, the distance of the sample to itself, and its k neighbours.
-        nearest = on.in_order(on.distances(x, kernel.metric), [self.k])[:, :, : self.k + 1]
+        nearest = on.in_order(on.distances(x, KernelSpec.plain(kernel).metric), [self.k])[:, :, : self.k + 1]
         return self.scale / self.k * on.cast(nearest, "float64").sum(-1).mean(-1)
 
 
@@ -358,17 +417,18 @@ class Alignment(Bandwidth):
         if n != self.target.shape[0]:
             _check.value_error("bandwidth", f"a target Gram of the {n} samples", f"shape {tuple(self.target.shape)}")
 
-    def _widths(self, x: Array, kernel: KernelSpec) -> Array:
+    def find(self, x: Array, kernel: str) -> Array:
+        """Return the width of the grid that aligns best, for each sample set."""
         on = kernels_for(x)
         target = on.here(self.target, "float64")  # _known has refused to go on without one
         if self.widths is None:
             steps = on.here(np.geomspace(0.1, 10.0, 75), "float64")
-            grid = steps[:, None] * Median()._widths(x, kernel)
+            grid = steps[:, None] * Median().find(x, kernel)
         else:
             grid = on.here(np.repeat(np.asarray(self.widths, np.float64)[:, None], len(x), axis=1), "float64")
         aligned = []  # the norm of the target is the same for every width
         for widths in grid:
-            a = on.cast(on.grams(x, kernel, widths), "float64")
+            a = on.cast(on.grams(x, KernelSpec.plain(kernel), widths), "float64")
             aligned.append((a * target).sum((1, 2)) / (a * a).sum((1, 2)) ** 0.5)
         best = on.xp.stack(aligned).argmax(0)
         return grid[best, on.here(np.arange(len(x)), "int64")]

@@ -8,7 +8,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from fastrenyi import _check
+from fastrenyi import _check, _out
 from fastrenyi._array import Array, ArrayT, Foreign, Home, Values, has_numbers, home_of, is_array, wrap
 from fastrenyi._ragged import Lengths, Mask, sets_of
 from fastrenyi.bandwidths import BandwidthLike
@@ -29,16 +29,21 @@ def _accept(x: object, name: str, kernel: object, bandwidth: object) -> tuple[Ar
     return x, home, chosen
 
 
-def _grams(x: Array, samples: Array, home: Home, kernel: Kernel, name: str) -> Array:
+def _grams(x: Array, samples: Array, home: Home, kernel: Kernel, name: str, out: Array | None = None) -> Array:
     """Return the Grams of samples (..., n, d), which are x as it was given or a view of it."""
     _not_empty(x, samples, name)
+    into = None
+    if out is not None:
+        order = kernel._order(*samples.shape[-2:])
+        shape = (*samples.shape[:-2], order, order)
+        samples, into = _out.accepted(out, kernel._result_home(home), shape, samples, name), _out.within(out)
     try:
-        found = kernel._gram(samples, home, name)
+        found = kernel._gram(samples, home, name, into)
     except ValueError:
         if samples is not x and has_numbers(x):
             _check.finite(wrap(x), name)  # so that the index is one of what was given
         raise
-    return kernel._result_home(home).leave(found)
+    return kernel._result_home(home).leave(found) if out is None else _out.filled(out, found)
 
 
 def _not_empty(x: Array, samples: Array, name: str) -> None:
@@ -87,6 +92,7 @@ def gram(
     *,
     lengths: Lengths | None = ...,
     mask: Mask | None = ...,
+    out: Values | None = ...,
 ) -> Values: ...
 @overload
 def gram(
@@ -96,6 +102,7 @@ def gram(
     *,
     lengths: Lengths | None = ...,
     mask: Mask | None = ...,
+    out: ArrayT | None = ...,
 ) -> ArrayT: ...
 @overload
 def gram(
@@ -105,6 +112,7 @@ def gram(
     *,
     lengths: Lengths | None = ...,
     mask: Mask | None = ...,
+    out: Values | None = ...,
 ) -> Values: ...
 def gram(
     x: Array,
@@ -113,6 +121,7 @@ def gram(
     *,
     lengths: Lengths | None = None,
     mask: Mask | None = None,
+    out: Array | None = None,
 ) -> Array:
     """Return the normalised Gram matrix of samples: A_ij = K_ij / (n sqrt(K_ii K_jj)).
 
@@ -133,6 +142,9 @@ def gram(
         each set count, the first ones. Of the batch shape, or what broadcasts to it. Nothing of the others is read.
     mask : array of bool, optional
         The same for samples anywhere: which ones count, of a shape that broadcasts to (..., n); ones and zeros too.
+    out : array, optional
+        Dense memory of the library, dtype, device and shape of the result to write it to, which is then returned, for
+        calls without lengths or a mask. It has no gradient.
 
     Returns
     -------
@@ -152,7 +164,9 @@ def gram(
     Notes
     -----
     Cost O(n^2 d) per sample set. Distances come from differences, or from products of centred samples where no digit is
-    lost by that: exact for duplicates and far from the origin. Half precision is computed in single. Of sets of
+    lost by that: exact for duplicates and far from the origin. Half precision is computed in single. To ``out``
+    Gaussian, Laplacian, cosine and polynomial kernels write directly, which spares new memory; others, and half
+    precision, are copied there. Of sets of
     different sizes those of one size are made together, and on the CPU spectra are of the size of each, at the cost of
     reading the zeros. ``torch.compile`` takes an integer, or a list of one for each set of one batch axis, as lengths,
     for which it compiles anew each time, and no mask.
@@ -182,21 +196,31 @@ def gram(
             "for n samples of one feature pass x[:, None]",
         )
     if lengths is None and mask is None:
-        return _grams(x, x, home, chosen, "x")
+        return _grams(x, x, home, chosen, "x", out)
+    if out is not None:
+        _check.value_error("out", "none, as lengths or a mask are given", "an array", "leave one of them out")
     return _padded_grams(x, home, chosen, lengths, mask)
 
 
 @overload
-def channel_grams(maps: Values, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> Values: ...
+def channel_grams(
+    maps: Values, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ..., *, out: Values | None = ...
+) -> Values: ...
 @overload
-def channel_grams(maps: ArrayT, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> ArrayT: ...
+def channel_grams(
+    maps: ArrayT, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ..., *, out: ArrayT | None = ...
+) -> ArrayT: ...
 @overload
 def channel_grams(
     maps: Mapping[str, ArrayT], kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...
 ) -> dict[str, ArrayT]: ...
 @overload
-def channel_grams(maps: Foreign, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> Values: ...
-def channel_grams(maps: Any, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Any:
+def channel_grams(
+    maps: Foreign, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ..., *, out: Values | None = ...
+) -> Values: ...
+def channel_grams(
+    maps: Any, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None, *, out: Array | None = None
+) -> Any:
     """Return one Gram A_c = gram(map c) per feature map of a layer, each map flattened and with a width of its own.
 
     Parameters
@@ -211,6 +235,9 @@ def channel_grams(maps: Any, kernel: KernelLike = "gaussian", bandwidth: Bandwid
     bandwidth : float, array, str or Bandwidth, optional
         The kernel's width: a number, an array of shape (C,), a rule such as ``Median()``, or its name ("silverman",
         "scott", "median", "neighbours"). None is the kernel's own, by default ``Silverman(5.0)``.
+    out : array, optional
+        Dense memory of the library, dtype, device and shape of the result to write it to, which is then returned. It
+        has no gradient.
 
     Returns
     -------
@@ -239,20 +266,34 @@ def channel_grams(maps: Any, kernel: KernelLike = "gaussian", bandwidth: Bandwid
     {'conv1': (4, 10, 10), 'conv2': (2, 10, 10)}
     """
     if isinstance(maps, Mapping):
+        if out is not None:
+            _check.value_error("out", "none, as maps are a mapping of layers", "an array", "make one layer at a time")
         return _check.by_name(lambda layer: channel_grams(layer, kernel, bandwidth), maps, "maps")
     maps, home, chosen = _accept(maps, "maps", kernel, bandwidth)
     if maps.ndim < 2:
         _check.value_error("maps", "activations of shape (n, C, *spatial)", f"shape {tuple(maps.shape)}")
-    return _grams(maps, channels(maps), home, chosen, "maps")
+    return _grams(maps, channels(maps), home, chosen, "maps", out)
 
 
 @overload
-def tensor_gram(maps: Values, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> Values: ...
+def tensor_gram(
+    maps: Values, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ..., *, out: Values | None = ...
+) -> Values: ...
 @overload
-def tensor_gram(maps: ArrayT, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> ArrayT: ...
+def tensor_gram(
+    maps: ArrayT, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ..., *, out: ArrayT | None = ...
+) -> ArrayT: ...
 @overload
-def tensor_gram(maps: Foreign, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ...) -> Values: ...
-def tensor_gram(maps: Array, kernel: KernelLike = "gaussian", bandwidth: BandwidthLike | None = None) -> Array:
+def tensor_gram(
+    maps: Foreign, kernel: KernelLike = ..., bandwidth: BandwidthLike | None = ..., *, out: Values | None = ...
+) -> Values: ...
+def tensor_gram(
+    maps: Array,
+    kernel: KernelLike = "gaussian",
+    bandwidth: BandwidthLike | None = None,
+    *,
+    out: Array | None = None,
+) -> Array:
     """Return the Gram of n samples, each a whole tensor taken as one vector: A = gram(maps as (n, d)).
 
     Parameters
@@ -266,6 +307,9 @@ def tensor_gram(maps: Array, kernel: KernelLike = "gaussian", bandwidth: Bandwid
     bandwidth : float, array, str or Bandwidth, optional
         The kernel's width: a number, an array of one number, a rule such as ``Median()``, or its name ("silverman",
         "scott", "median", "neighbours"). None is the kernel's own, by default ``Silverman(5.0)``.
+    out : array, optional
+        Dense memory of the library, dtype, device and shape of the result to write it to, which is then returned. It
+        has no gradient.
 
     Returns
     -------
@@ -295,7 +339,7 @@ def tensor_gram(maps: Array, kernel: KernelLike = "gaussian", bandwidth: Bandwid
     maps, home, chosen = _accept(maps, "maps", kernel, bandwidth)
     if maps.ndim < 1:
         _check.value_error("maps", "samples of shape (n, ...)", "a single number")
-    return _grams(maps, vectors(maps), home, chosen, "maps")
+    return _grams(maps, vectors(maps), home, chosen, "maps", out)
 
 
 def tensor_width(maps: Array, kernel: Kernel) -> float:

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
-from fastrenyi import _check, _dispatch, _samples
-from fastrenyi._array import Array, Home, has_numbers, home_of, is_array, key, wrap
+from fastrenyi import _check, _dispatch, _out, _samples
+from fastrenyi._array import Array, Home, has_numbers, home_of, is_array, wrap
 from fastrenyi._between import distances, equal, of_length_one
 from fastrenyi._called import Called
 from fastrenyi._kernels import kernels_for
@@ -19,23 +19,110 @@ from fastrenyi._ragged import Sets, of_each_size
 from fastrenyi._samples import Center
 from fastrenyi._spec import KernelSpec, LinearSpec
 from fastrenyi.bandwidths import BandwidthLike, Found, as_bandwidth
+from fastrenyi.normalization import look_at_kernel_matrix, of_unit_diagonal
 
 __all__ = [
     "Cosine", "Delta", "Gaussian", "Kernel", "KernelLike", "KernelName", "Laplacian", "Linear", "Polynomial",
-    "as_kernel",
+    "as_kernel", "is_compiled",
 ]  # fmt: skip
 
 
 class Kernel(Called):
-    """A positive definite function of two samples, called with them: k(x, y)."""
+    """A positive definite function of two samples, called with them: k(x, y); subclass it for one of your own.
 
-    @abstractmethod
-    def _gram(self, x: Array, home: Home, name: str) -> Array:
-        """Return the Grams (..., n, n) of samples (..., n, d)."""
+    A subclass has one method, ``matrix(x, y)``, the kernel matrix (..., n, m) of samples (..., n, d) and (..., m, d),
+    and keeps each argument of its ``__init__`` as an attribute of the same name, as dataclasses do. It is then taken
+    wherever a kernel is: by ``gram``, losses, a Monitor, ``SVC(kernel=...)``.
+
+    Raises
+    ------
+    TypeError
+        For a subclass without ``matrix``. Named ``Name.matrix``, when it is used: for what is not an array of the
+        samples' library and device; and ValueError for another shape, numbers that are not finite, and in a Gram for a
+        matrix that is not symmetric or has a diagonal that is not positive.
+
+    Notes
+    -----
+    Samples come checked, of one dtype (half precision as float32): NumPy or CuPy arrays, or tensors with their
+    gradients. Written in what these have in common, such as ``+``, ``**``, ``@``, ``sum(-1)`` and ``distances``, one
+    method serves them all; ``math.e ** k`` is an exponential in each. The Gram is K_ij / (n sqrt(K_ii K_jj)). Whether
+    it is positive semidefinite is seen by the measures. A subclass of another kernel with a ``matrix`` of its own has
+    its Grams of that. ``lazy_gram`` takes no kernel but those of fastrenyi.
+    Settings are shown, compared and hashed by value, so that a Monitor's store knows them again; ``get_params``,
+    ``set_params`` and scikit-learn's ``clone`` work.
+    Cost: that of ``matrix``, and O(n^2) for the Gram.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import numpy as np, fastrenyi as fr
+    >>> @dataclass(frozen=True)
+    ... class RationalQuadratic(fr.Kernel):
+    ...     width: float = 1.0
+    ...     power: float = 1.0
+    ...
+    ...     def matrix(self, x, y):
+    ...         squares = self.distances(x, y) ** 2
+    ...         return (1 + squares / (2 * self.power * self.width**2)) ** -self.power
+    >>> x = np.array([[0.0], [1.0], [3.0]])
+    >>> fr.gram(x, RationalQuadratic(width=1.0)).round(4)
+    array([[0.3333, 0.2222, 0.0606],
+           [0.2222, 0.3333, 0.1111],
+           [0.0606, 0.1111, 0.3333]])
+    >>> RationalQuadratic(2.0)(x, x[:2]).round(4), RationalQuadratic(2.0).get_params()
+    (array([[1.    , 0.8889],
+           [0.8889, 1.    ],
+           [0.4706, 0.6667]]), {'width': 2.0, 'power': 1.0})
+    """
+
+    def __init_subclass__(cls) -> None:
+        """Give a class that has a matrix of its own the Grams of that."""
+        super().__init_subclass__()
+        if "matrix" in vars(cls) and "_gram" not in vars(cls):
+            cls._gram = Kernel._gram  # type: ignore[method-assign]
+            cls._padded = Kernel._padded  # type: ignore[method-assign]
+
+    @staticmethod
+    def distances(x: Array, y: Array, metric: str = "euclidean") -> Array:
+        """Return the distances (..., n, m) of samples (..., n, d) and (..., m, d), "euclidean" or "manhattan".
+
+        Of differences, so that no digit is lost; with gradients for tensors, where the Euclidean one has a gradient of
+        zero between equal samples.
+        """
+        return distances(x, y, _check.choice(metric, "metric", ("euclidean", "manhattan")))
+
+    def _gram(self, x: Array, home: Home, name: str, out: Array | None = None) -> Array:
+        """Return the Grams (..., n, n) of samples (..., n, d).
+
+        With ``out`` they may stand there; they have no gradient then, and those of tensors on the CPU are NumPy arrays.
+        """
+        _samples.look_at(x, name)
+        with home.current(x):
+            samples = home.computed(x)
+            k = home_of(samples).leave(self._checked_matrix(samples, samples))
+            look_at_kernel_matrix(k, f"{type(self).__name__}.matrix")
+            return of_unit_diagonal((k + k.swapaxes(-1, -2)) / 2)
+
+    def _order(self, n: int, d: int) -> int:
+        """Return the order of the Gram of n samples of d features."""
+        return n
 
     def _padded(self, x: Array, home: Home, sets: Sets, name: str) -> Array:
         """Return the Grams (..., n, n) of the samples that count, padded with zeros."""
         return of_each_size(sets, home, lambda samples, name: self._gram(samples, home, name), name)
+
+
+def is_compiled(kernel: Kernel) -> bool:
+    """Whether the Grams of a kernel are made by an operation, and not of its ``matrix``."""
+    return type(kernel)._gram is not Kernel._gram
+
+
+def _made(x: Array, home: Home, spec: KernelSpec, width: Any, given: bool, name: str, out: Array | None) -> Array:
+    """Return Grams by an operation, which has no gradient where it writes them to ``out``."""
+    if out is None:
+        return _dispatch.operations(home.library).gram(x, spec, width, given, name)
+    _out.without_gradient(width, "bandwidth")
+    return _dispatch.operations("numpy").gram(x, spec, width, given, name, out)
 
 
 KernelName: TypeAlias = Literal["gaussian", "laplacian", "cosine", "polynomial", "linear", "delta"]
@@ -53,25 +140,22 @@ class Widthed(Kernel):
         """Check the arguments."""
         as_bandwidth(self.bandwidth)
 
-    def __eq__(self, other: object) -> bool:
-        """Whether other is the same kernel with the same width; of arrays the numbers count."""
-        return isinstance(other, Widthed) and self._key() == other._key()
-
-    def __hash__(self) -> int:
-        """Return a hash of the numbers, which an array of widths must keep as long as the hash is used."""
-        return hash(self._key())
-
-    def _key(self) -> tuple[type, Any]:
-        return type(self), key(self.bandwidth)
-
-    def _gram(self, x: Array, home: Home, name: str) -> Array:
+    def _gram(self, x: Array, home: Home, name: str, out: Array | None = None) -> Array:
         width, given = self._width(x, home, name)
-        return _dispatch.operations(home.library).gram(x, KernelSpec.plain(self._kind), width, given, name)
+        return _made(x, home, KernelSpec.plain(self._kind), width, given, name, out)
 
-    def _over_width(self, x: Array, y: Array, name: str) -> Array:
-        """Return the distances (..., n, m) between samples over the width, which a rule finds for y."""
+    def matrix(self, x: Array, y: Array) -> Array:
+        """Return the kernel of the distances over the width, which a rule finds for y."""
+        return self._of(self._over_width(x, y))
+
+    @abstractmethod
+    def _of(self, distances: Array) -> Array:
+        """Return the kernel of distances over its width."""
+
+    def _over_width(self, x: Array, y: Array) -> Array:
+        """Return the distances (..., n, m) between samples over the width."""
         home = home_of(y)
-        width: Any = self._width(y, home, name)[0]
+        width: Any = self._width(y, home, "y")[0]
         if not is_array(width):
             fine = 0 < width < math.inf
         else:
@@ -124,9 +208,8 @@ class Gaussian(Widthed):
 
     _kind: ClassVar[str] = "gaussian"
 
-    def _between(self, x: Array, y: Array, name: str) -> Array:
-        found = self._over_width(x, y, name)
-        return home_of(found).xp().exp(found * found / -2)
+    def _of(self, distances: Array) -> Array:
+        return home_of(distances).xp().exp(distances * distances / -2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,9 +242,8 @@ class Laplacian(Widthed):
 
     _kind: ClassVar[str] = "laplacian"
 
-    def _between(self, x: Array, y: Array, name: str) -> Array:
-        found = self._over_width(x, y, name)
-        return home_of(found).xp().exp(-found)
+    def _of(self, distances: Array) -> Array:
+        return home_of(distances).xp().exp(-distances)
 
 
 @dataclass(frozen=True)
@@ -207,11 +289,12 @@ class Polynomial(Kernel):
         if not isinstance(self.coef0, numbers.Real) or self.coef0 != 0:
             _check.positive(self.coef0, "coef0")
 
-    def _gram(self, x: Array, home: Home, name: str) -> Array:
+    def _gram(self, x: Array, home: Home, name: str, out: Array | None = None) -> Array:
         spec = KernelSpec("polynomial", self.degree, self._gamma(x), self.coef0)
-        return _dispatch.operations(home.library).gram(x, spec, None, True, name)
+        return _made(x, home, spec, None, True, name, out)
 
-    def _between(self, x: Array, y: Array, name: str) -> Array:
+    def matrix(self, x: Array, y: Array) -> Array:
+        """Return (gamma <x, y> + coef0)^degree."""
         found: Array = (self._gamma(x) * (x @ y.swapaxes(-1, -2)) + self.coef0) ** self.degree
         return found
 
@@ -240,11 +323,12 @@ class Cosine(Kernel):
            [0.3, 0.5]])
     """
 
-    def _gram(self, x: Array, home: Home, name: str) -> Array:
-        return _dispatch.operations(home.library).gram(x, KernelSpec.plain("cosine"), None, True, name)
+    def _gram(self, x: Array, home: Home, name: str, out: Array | None = None) -> Array:
+        return _made(x, home, KernelSpec.plain("cosine"), None, True, name, out)
 
-    def _between(self, x: Array, y: Array, name: str) -> Array:
-        for values, label in ((x, "x"), (y, name)):
+    def matrix(self, x: Array, y: Array) -> Array:
+        """Return <x, y> / (|x| |y|)."""
+        for values, label in ((x, "x"), (y, "x" if y is x else "y")):
             if has_numbers(values):
                 with kernels_for(values) as on:
                     on.nonzero_rows(on.finite(values, label), label, "cosine")
@@ -303,10 +387,11 @@ class Linear(Kernel):
         _check.flag(self.normalized, "normalized")
         _check.choice(self.side, "side", ("samples", "features", "smaller"))
 
-    def _gram(self, x: Array, home: Home, name: str) -> Array:
+    def _gram(self, x: Array, home: Home, name: str, out: Array | None = None) -> Array:
         return self._made(x, home, [], name)
 
-    def _between(self, x: Array, y: Array, name: str) -> Array:
+    def matrix(self, x: Array, y: Array) -> Array:
+        """Return <x, y>; means over samples are those of y."""
         if self.side != "samples":
             _check.value_error("side", "'samples' for a kernel that is called", repr(self.side))
         if self.center in ("samples", "both"):
@@ -321,9 +406,15 @@ class Linear(Kernel):
     def _padded(self, x: Array, home: Home, sets: Sets, name: str) -> Array:
         return self._made(sets.samples, home, sets.sizes, name)
 
+    def _order(self, n: int, d: int) -> int:
+        return self._spec.order(n, d)
+
+    @property
+    def _spec(self) -> LinearSpec:
+        return LinearSpec(self.center or "", self.normalized, self.side)
+
     def _made(self, x: Array, home: Home, sizes: list[int], name: str) -> Array:
-        spec = LinearSpec(self.center or "", self.normalized, self.side)
-        return _samples.linear_gram(x, home, spec, sizes, name)
+        return _samples.linear_gram(x, home, self._spec, sizes, name)
 
 
 @dataclass(frozen=True)
@@ -371,14 +462,15 @@ class Delta(Kernel):
         if not home.dtype.startswith(("int", "uint", "bool")):
             super()._accept(home, name)
 
-    def _gram(self, x: Array, home: Home, name: str) -> Array:
+    def _gram(self, x: Array, home: Home, name: str, out: Array | None = None) -> Array:
         return _dispatch.operations(home.library).delta_gram(x, name)
 
     def _samples(self, x: Any, name: str) -> tuple[Array, bool]:
         values, are_labels = super()._samples(x, name)
         return (values[0][:, None], False) if are_labels else (values, False)
 
-    def _between(self, x: Array, y: Array, name: str) -> Array:
+    def matrix(self, x: Array, y: Array) -> Array:
+        """Return whether x = y."""
         return equal(x, y)
 
     def _result_home(self, home: Home) -> Home:

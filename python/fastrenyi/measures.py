@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, overload
 
-from fastrenyi import _check, _dispatch, _matrices
+from fastrenyi import _check, _dispatch, _matrices, _out
 from fastrenyi._array import ArrayT
 from fastrenyi._call import Alpha, Call, Variable, numbered
 from fastrenyi.large.estimation import Estimate, How
@@ -20,7 +20,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def spectrum(a: ArrayT) -> ArrayT:
+def spectrum(a: ArrayT, *, out: ArrayT | None = None) -> ArrayT:
     """Return the eigenvalues lambda_1 <= ... <= lambda_n of symmetric matrices.
 
     Parameters
@@ -28,6 +28,9 @@ def spectrum(a: ArrayT) -> ArrayT:
     a : array
         Symmetric matrices (..., n, n) of any trace: a NumPy or CuPy array, a torch tensor, or what gives NumPy an array
         by DLPack on the CPU or ``__array__``.
+    out : array, optional
+        Dense memory of the library, dtype, device and shape of the result to write it to, which is then returned. It
+        has no gradient.
 
     Returns
     -------
@@ -53,8 +56,12 @@ def spectrum(a: ArrayT) -> ArrayT:
     """
     a = _check.adopt(a, "a")
     home = _matrices.gram(a, "a")
-    found: ArrayT = home.leave(_dispatch.operations(home.library).spectrum(a, "a"))
-    return found
+    if out is None:
+        found: ArrayT = home.leave(_dispatch.operations(home.library).spectrum(a, "a"))
+        return found
+    a = _out.accepted(out, home, tuple(a.shape[:-1]), a, "a")
+    filled: ArrayT = _out.filled(out, _dispatch.operations("numpy").spectrum(a, "a", _out.within(out)))
+    return filled
 
 
 def entropy_of_spectrum(w: ArrayT, alpha: Alpha = 1.01, base: float = 2) -> ArrayT:

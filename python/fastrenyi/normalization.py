@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from fastrenyi import _check, _dispatch, _matrices
-from fastrenyi._array import Array, ArrayT, has_numbers
+from fastrenyi._array import Array, ArrayT, has_numbers, wrap
+from fastrenyi._kernels import kernels_for
 
-__all__ = ["normalize"]
+__all__ = ["look_at_kernel_matrix", "normalize", "of_unit_diagonal"]
 
 
 def normalize(k: ArrayT, clip: bool = False) -> ArrayT:
@@ -66,12 +65,22 @@ def normalize(k: ArrayT, clip: bool = False) -> ArrayT:
     values: Array = _check.adopt(k, "k")
     home = _matrices.gram(values, "k")
     _check.flag(clip, "clip")
-    if has_numbers(values):
-        diagonal = np.diagonal(_matrices.gram_contents(values, "k", trace_one=False), axis1=-2, axis2=-1)
-        _matrices.positive_diagonal(diagonal, "k")
+    look_at_kernel_matrix(values, "k")
     negative = _dispatch.operations(home.library).negative_part(values, "k") if clip else 0
-    values = home.computed(values) - negative
-    root = values.diagonal(0, -2, -1) ** 0.5
-    # The product commutes, so that the result is as symmetric as k.
-    found: ArrayT = home.leave(values / (root[..., :, None] * root[..., None, :]) / values.shape[-1])
+    found: ArrayT = home.leave(of_unit_diagonal(home.computed(values) - negative))
     return found
+
+
+def look_at_kernel_matrix(k: Array, name: str) -> None:
+    """Refuse kernel matrices that are not finite and symmetric or have no positive diagonal, where they can be seen."""
+    if has_numbers(k) and _check.LOOKING.get():
+        with kernels_for(k) as on:
+            on.matrices(k, name, trace_one=False)
+        _matrices.positive_diagonal(wrap(k.diagonal(0, -2, -1)), name)
+
+
+def of_unit_diagonal(k: Array) -> Array:
+    """Return K_ij / (n sqrt(K_ii K_jj))."""
+    root = k.diagonal(0, -2, -1) ** 0.5
+    # The product commutes, so that the result is as symmetric as k.
+    return k / (root[..., :, None] * root[..., None, :]) / k.shape[-1]

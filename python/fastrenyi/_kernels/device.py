@@ -81,9 +81,9 @@ class OnDevice(Device):
     def _settle(self, blocks: Sequence[Array], refusals: Sequence[Refusal]) -> None:
         """Wait for the device, and refuse what was found, in the order in which it was looked for.
 
-        A stream that records a graph cannot be waited for: nothing is found then.
+        A stream that records a graph cannot be waited for: nothing is found then, nor where nobody looks.
         """
-        if not refusals or self.capturing():
+        if not refusals or not _check.LOOKING.get() or self.capturing():
             return
         words = blocks[0] if len(blocks) == 1 else self.xp.concatenate(blocks)
         for word, refuse in zip(self.host(words).tolist(), refusals, strict=False):
@@ -95,7 +95,7 @@ class OnDevice(Device):
     def finite(self, x: Array, name: str) -> Array:
         """Return samples (..., n, d) in the dtype they are computed in; NaN and infinity are refused."""
         values, word = self.watched(x, name)
-        if word:
+        if word and _check.LOOKING.get():
             self.run("not_finite", self.view(_check.flat_batch(values, 2)), _dtype(values), word)
         return values
 
@@ -111,6 +111,8 @@ class OnDevice(Device):
 
     def nonzero_rows(self, values: Array, name: str, kind: str) -> None:
         """Refuse samples that are zero in every feature."""
+        if not _check.LOOKING.get():
+            return
         word = self._word(lambda *_: _check.nonzero_rows(as_numpy(self.host(values)), name, kind))
         self.run("zero_rows", self.view(_check.flat_batch(values, 2)), _dtype(values), word)
 
@@ -132,6 +134,8 @@ class OnDevice(Device):
             _matrices.gram_contents(self.host(a), name, trace_one=trace_one)
 
         values = self.computed(a)
+        if not _check.LOOKING.get():
+            return values
         view, word = self.view(_check.flat_batch(values, 2)), self._word(refuse)
         self.run("gram_fault", view, _dtype(values), _matrices.TRACE_TOLERANCE[_dtype(a)], trace_one, word)
         return values
@@ -152,10 +156,20 @@ class OnDevice(Device):
         self.run("distances", self.view(x), _dtype(x), metric, self.address(found))
         return found
 
-    def grams(self, x: Array, kernel: KernelSpec, widths: float | Array | None, word: Any = 0) -> Array:
-        """Return the Grams (b, n, n) of samples (b, n, d); ``word`` as ``watched`` gave it."""
+    def grams(
+        self,
+        x: Array,
+        kernel: KernelSpec,
+        widths: float | Array | None,
+        word: Any = 0,
+        out: Array | None = None,
+    ) -> Array:
+        """Return the Grams (b, n, n) of samples (b, n, d); ``word`` as ``watched`` gave it.
+
+        They are written to the memory of ``out``, if there is one.
+        """
         b, n, _ = x.shape
-        found = self.empty((b, n, n), _dtype(x))
+        found = self.empty((b, n, n), _dtype(x)) if out is None else out
         width = (0, widths or 0.0) if widths is None or isinstance(widths, float) else (self.address(widths), 0.0)
         kind = kernel.kind if kernel.widthed else "polynomial"
         self.run("gram", self.view(x), _dtype(x), kind, *width, *kernel[1:], self.address(found), word)
@@ -174,10 +188,10 @@ class OnDevice(Device):
         self.run("delta_gram", self.view(x), _dtype(x), self.address(found))
         return found
 
-    def spectra(self, a: Array) -> Array:
-        """Return the eigenvalues (b, n) of matrices (b, n, n)."""
+    def spectra(self, a: Array, out: Array | None = None) -> Array:
+        """Return the eigenvalues (b, n) of matrices (b, n, n), in the memory of ``out``, if there is one."""
         b, n, _ = (int(length) for length in a.shape)
-        found = self.empty((b, n), _dtype(a))
+        found = self.empty((b, n), _dtype(a)) if out is None else out
         size = self.module.spectrum_workspace(b, n, _dtype(a), self.index)
         room = self.workspace(size)
         self.run("spectrum", self.view(a), _dtype(a), self.address(found), self.address(room), size)

@@ -40,7 +40,7 @@ class Host:
     def watched(self, x: Array, name: str) -> tuple[Values, Any]:
         """Return samples that were not looked at, and what ``grams`` calls to refuse those that are not finite."""
         values = wrap(x)
-        return values, lambda: _check.finite(values, name)
+        return values, lambda: _check.refuse_not_finite(values, name)
 
     def nonzero_rows(self, values: Values, name: str, kind: str) -> None:
         """Refuse samples that are zero in every feature."""
@@ -101,11 +101,14 @@ class Host:
         """Return the distances (b, n, n) of samples (b, n, d)."""
         return _core.distances(x, metric, threads())
 
-    def grams(self, x: Values, kernel: KernelSpec, widths: Any, word: Any = None) -> Values:
-        """Return the Grams (b, n, n) of samples (b, n, d) and their ``widths``; ``word`` as ``watched`` gave it."""
-        announce_gram(x.shape, x.itemsize)
+    def grams(self, x: Values, kernel: KernelSpec, widths: Any, word: Any = None, out: Array | None = None) -> Values:
+        """Return the Grams (b, n, n) of samples (b, n, d) and their ``widths``; ``word`` as ``watched`` gave it.
+
+        They are written to the memory of ``out``, if there is one.
+        """
+        announce_gram(x.shape, x.itemsize if out is None else 0)
         kind = kernel.kind if kernel.widthed else "polynomial"
-        found = _core.gram(x, kind, widths, *kernel[1:], threads())
+        found = _core.gram(x, kind, widths, *kernel[1:], threads(), None if out is None else wrap(out))
         if found is None:  # only where nobody has looked before
             word()
             raise AssertionError("the samples were changed while they were read")
@@ -121,7 +124,7 @@ class Host:
             flat, counts, spec.of_samples, spec.of_features, spec.normalized, spec.side, threads()
         )  # fmt: skip
         if found is None:
-            _check.finite(only(values, counted(values, sizes), np), name)
+            _check.refuse_not_finite(only(values, counted(values, sizes), np), name)
             raise AssertionError("the samples were changed while they were read")
         return found.reshape(*values.shape[:-2], *found.shape[-2:])
 
@@ -130,10 +133,10 @@ class Host:
         announce_gram(x.shape, 8)
         return _core.delta_gram(x, threads())
 
-    def spectra(self, a: Values) -> Values:
-        """Return the eigenvalues (b, n) of matrices (b, n, n)."""
+    def spectra(self, a: Values, out: Array | None = None) -> Values:
+        """Return the eigenvalues (b, n) of matrices (b, n, n), in the memory of ``out``, if there is one."""
         announce_spectra(len(a), a.shape[-1], a.itemsize)
-        return _core.spectrum(a, threads())
+        return _core.spectrum(a, threads(), None if out is None else wrap(out))
 
     def eigh(self, a: Array) -> tuple[Values, Values]:
         """Return eigenvalues (b, n) and eigenvectors (b, n, n), in columns, of matrices (b, n, n)."""

@@ -17,11 +17,15 @@ from fastrenyi._ops.precision import judged
 __all__ = ["entropies", "entropies_and_kept", "spectral_entropies", "spectrum"]
 
 
-def spectrum(a: Array, name: str) -> Array:
-    """Return the eigenvalues (..., n) of symmetric matrices (..., n, n) of any trace."""
+def spectrum(a: Array, name: str, out: Array | None = None) -> Array:
+    """Return the eigenvalues (..., n) of symmetric matrices (..., n, n) of any trace.
+
+    They are written to ``out``, dense and of the dtype they are computed in, if there is one.
+    """
     with kernels_for(a) as on:
         values = on.matrices(a, name, trace_one=False)
-        return on.spectra(_check.flat_batch(values, 2)).reshape(tuple(values.shape[:-1]))
+        into = None if out is None else _check.flat_batch(out, 1)
+        return on.spectra(_check.flat_batch(values, 2), into).reshape(tuple(values.shape[:-1]))
 
 
 def spectral_entropies(w: Array, name: str, orders: Sequence[float], unit: float) -> Array:

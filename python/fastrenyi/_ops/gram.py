@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from fastrenyi import _check
 from fastrenyi._array import Array, home_of
-from fastrenyi._kernels import HOST, kernels_for
+from fastrenyi._kernels import kernels_for
 from fastrenyi._spec import KernelSpec, LinearSpec
-from fastrenyi.bandwidths import Bandwidth, code
+from fastrenyi.bandwidths import Bandwidth
 
 __all__ = ["bandwidth", "delta_gram", "gram", "linear_gram"]
 
@@ -18,19 +16,23 @@ __all__ = ["bandwidth", "delta_gram", "gram", "linear_gram"]
 def bandwidth(x: Array, rule: Bandwidth, kernel: KernelSpec, name: str) -> Array:
     """Return the float64 widths (...) that a rule finds for samples (..., n, d)."""
     with kernels_for(x) as on:
-        if on is not HOST and code(rule) is None:
-            _check.kind_error("bandwidth", "a rule of fastrenyi for arrays on a GPU", rule, "find the widths before")
         values = on.finite(x, name)
-        with np.errstate(over="ignore", invalid="ignore"):  # a width that is not finite is refused by name
-            found = rule._widths(_check.flat_batch(values, 2), kernel)
+        found = rule._found(_check.flat_batch(values, 2), kernel.kind)
         return found.reshape(tuple(values.shape[:-2]))
 
 
-def gram(x: Array, kernel: KernelSpec, width: float | Array | None, given: bool, name: str) -> Array:
+def gram(
+    x: Array,
+    kernel: KernelSpec,
+    width: float | Array | None,
+    given: bool,
+    name: str,
+    out: Array | None = None,
+) -> Array:
     """Return the Grams (..., n, n) of samples (..., n, d).
 
     A Gaussian or Laplacian has a width or widths (...). ``given`` widths must be above zero; a rule may find zero, the
-    narrow limit.
+    narrow limit. They are written to ``out``, dense and of the dtype they are computed in, if there is one.
     """
     with kernels_for(x) as on:
         values, word = on.watched(x, name)
@@ -40,7 +42,8 @@ def gram(x: Array, kernel: KernelSpec, width: float | Array | None, given: bool,
             widths = on.widths(width, len(flat), given)
         elif kernel.coef0 == 0:
             on.nonzero_rows(values, name, kernel.kind)
-        return on.grams(flat, kernel, widths, word).reshape(*values.shape[:-1], values.shape[-2])
+        into = None if out is None else _check.flat_batch(out, 2)
+        return on.grams(flat, kernel, widths, word, into).reshape(*values.shape[:-1], values.shape[-2])
 
 
 def linear_gram(x: Array, spec: LinearSpec, sizes: Sequence[int], name: str) -> Array:

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
 from fastrenyi import _check, _dispatch
 from fastrenyi._array import AnyArray, Array, Home, Values, has_numbers, home_of, is_array, made_in, wrap
 from fastrenyi._kernels import HOST, kernels_for
-from fastrenyi._spec import KernelSpec
 from fastrenyi.bandwidths import Alignment, Bandwidth, BandwidthLike, NearestNeighbours, Scott, as_bandwidth
-from fastrenyi.kernels import Cosine, Delta, Gaussian, Kernel, KernelLike, Linear, Polynomial, Widthed, as_kernel
+from fastrenyi.kernels import (
+    Cosine,
+    Delta,
+    Gaussian,
+    Kernel,
+    KernelLike,
+    Linear,
+    Polynomial,
+    Widthed,
+    as_kernel,
+    is_compiled,
+)
 from fastrenyi.large import factors
 from fastrenyi.large.matrix import Matrix
 from fastrenyi.large.rows import Rows
@@ -206,6 +216,8 @@ def _without_gradient(x: Array, home: Home) -> None:
 
 
 def _factor(x: Values, kernel: Kernel, rows: Rows) -> factors.Factor:
+    if not is_compiled(kernel):
+        _not_made(kernel)
     if isinstance(kernel, Widthed):
         kind = "gaussian" if isinstance(kernel, Gaussian) else "laplacian"
         width = rows.once(lambda: _width(x, as_bandwidth(kernel.bandwidth), kind))
@@ -222,6 +234,10 @@ def _factor(x: Values, kernel: Kernel, rows: Rows) -> factors.Factor:
         return factors.Inner(x, degree, gamma, coef0)
     if isinstance(kernel, Delta):
         return factors.Labels(factors.coded(np.asarray(x)))
+    _not_made(kernel)
+
+
+def _not_made(kernel: Kernel) -> NoReturn:
     expected, way_out = "a kernel of fastrenyi for a Gram that is not formed", ""
     if isinstance(kernel, Linear):
         way_out = "of its own spectrum gram(x, Linear(side='smaller')) has all, in the size of the features"
@@ -231,7 +247,6 @@ def _factor(x: Values, kernel: Kernel, rows: Rows) -> factors.Factor:
 def _width(x: Values, rule: Bandwidth, kind: str) -> float:
     n, d = x.shape
     known = rule._known((), n, d)
-    spec = KernelSpec.plain(kind)
     if known is not None:
         width = float(known)
         if not 0 < width < np.inf:
@@ -240,18 +255,18 @@ def _width(x: Values, rule: Bandwidth, kind: str) -> float:
     if isinstance(rule, Alignment):
         _check.value_error("bandwidth", "a rule for a Gram that is not formed", rule, 'pass a width, or "median"')
     if isinstance(rule, NearestNeighbours) and n > _SUBSAMPLE:
-        return _neighbours(x, rule, spec)
+        return _neighbours(x, rule, kind)
     seen = x if n <= _SUBSAMPLE or isinstance(rule, Scott) else x[_drawn(n, _SUBSAMPLE)]
-    found = rule._widths(np.ascontiguousarray(seen)[None], spec)
+    found = rule._found(np.ascontiguousarray(seen)[None], kind)
     return float(HOST.widths(found, 1, given=False)[0])
 
 
-def _neighbours(x: Values, rule: NearestNeighbours, spec: KernelSpec) -> float:
+def _neighbours(x: Values, rule: NearestNeighbours, kind: str) -> float:
     """Return the rule's width of some samples among all."""
     from scipy.spatial.distance import cdist
 
     some = x[_drawn(len(x), 500)].astype(np.float64)
-    metric = "euclidean" if spec.kind == "gaussian" else "cityblock"
+    metric = "euclidean" if kind == "gaussian" else "cityblock"
     nearest = np.full((len(some), rule.k + 1), np.inf)
     for start in range(0, len(x), _SUBSAMPLE):
         distances = cdist(some, np.asarray(x[start : start + _SUBSAMPLE], np.float64), metric)
