@@ -18,6 +18,11 @@ def set_num_threads(n: int | None) -> None:
     n : int or None
         A positive number; None goes back to what PyTorch is set to where it is loaded, else OpenMP.
 
+    Returns
+    -------
+    None
+        ``get_num_threads`` says how many there are.
+
     Raises
     ------
     TypeError, ValueError
@@ -78,6 +83,11 @@ def settings(*, validate: bool) -> Iterator[None]:
     ----------
     validate : bool
         Whether the numbers of arrays are looked at: finite, symmetric, of trace or sum one, with a positive diagonal.
+
+    Returns
+    -------
+    context manager
+        For a ``with`` statement; also a decorator of a function that makes the calls.
 
     Raises
     ------
