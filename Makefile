@@ -6,9 +6,9 @@ BIN := $(VENV)/bin
 # does not know -C, the short form of --config-settings.
 AS_TESTED := --config-settings=cmake.define.FASTRENYI_EMULATED=ON
 INSTALL := $(BIN)/pip install --quiet $(AS_TESTED)
-SOURCES := pyproject.toml requirements.txt CMakeLists.txt README.md $(shell find csrc python -type f ! -name '*.pyc')
+SOURCES := pyproject.toml requirements.txt CMakeLists.txt PYPI.md $(shell find csrc python -type f ! -name '*.pyc')
 
-.PHONY: demo test test-torch bench check format sanitize tsan fuzz fuzz-sanitize soak gpu-check wheels clean
+.PHONY: demo test test-torch docs bench check format sanitize tsan fuzz fuzz-sanitize soak gpu-check wheels clean
 
 demo: $(VENV)/.installed
 	$(BIN)/fastrenyi demo --out demo $(DEMO)
@@ -27,6 +27,11 @@ ON_TORCH := gradients functional autograd_modes family* linear ragged leave_one_
 
 test-torch: $(TORCH)/.installed
 	$(TORCH)/bin/python -m pytest $(wildcard $(ON_TORCH:%=tests/test_%.py)) $(TEST)
+
+# The site, in build/docs. A warning is an error, and so is a link that leads nowhere. The examples that take seconds are run for its
+# gallery; what code in docstrings and on pages gives is looked at by `make test`.
+docs: $(VENV)/.writers
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet $(DOCS) docs build/docs
 
 bench: $(VENV)/.installed
 	$(BIN)/fastrenyi bench $(BENCH)
@@ -114,5 +119,9 @@ $(VENV)/.checkers: $(VENV)/.installed
 	$(INSTALL) '.[check]'
 	touch $@
 
+$(VENV)/.writers: $(VENV)/.installed
+	$(INSTALL) '.[docs]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist docs/gallery

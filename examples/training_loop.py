@@ -1,8 +1,14 @@
-"""Follow the layers of a network in a training loop of one's own, and send what they know to TensorBoard.
+"""
+A training loop of one's own, with TensorBoard
+==============================================
 
-pip install tensorboard
-python examples/training_loop.py --out runs
-tensorboard --logdir runs
+Follow the layers of a network in a training loop of one's own, and send what they know to TensorBoard.
+
+::
+
+    pip install tensorboard
+    python examples/training_loop.py --out runs
+    tensorboard --logdir runs
 """
 
 from __future__ import annotations

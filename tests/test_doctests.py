@@ -22,6 +22,11 @@ MODULES = [
 ]
 ROOT = Path(__file__).parents[1]
 TOOLS = {"docs/drop-ins.md": ["sklearn", "torchmetrics", "captum", "torchlens"]}
+PAGES = [
+    page.relative_to(ROOT).as_posix()
+    for page in (ROOT / "README.md", ROOT / "PYPI.md", *sorted(ROOT.glob("docs/*.md")))
+    if page.is_file() and "\n>>> " in page.read_text(encoding="utf-8")
+]
 
 
 pytestmark = pytest.mark.usefixtures("torch_as_it_was")
@@ -42,15 +47,19 @@ def test_docstrings(name: str) -> None:
     assert doctest.testmod(module).failed == 0
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/family.md", "docs/drop-ins.md", "docs/c-interface.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_pages(page: str) -> None:
     for tool in TOOLS.get(page, []):
         pytest.importorskip(tool)
-    if not (ROOT / page).is_file():
-        pytest.skip("the tests lie outside of a source tree")
     result = doctest.testfile(str(ROOT / page), module_relative=False)
     assert result.attempted > 0
     assert result.failed == 0
+
+
+def test_pages_with_examples_are_found() -> None:
+    if not (ROOT / "docs").is_dir():
+        pytest.skip("the tests lie outside of a source tree")
+    assert {"README.md", "docs/family.md", "docs/faq.md", "docs/numbers.md"} <= set(PAGES)
 
 
 @pytest.mark.parametrize("name", [name for name in fr.__all__ if not name.startswith("__")])

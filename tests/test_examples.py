@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -98,6 +99,61 @@ def test_training_loop(example: Callable[[str], Any], tmp_path: Path, capsys: py
     frame = monitor.frame()
     expected = frame[(frame.step == 2) & (frame.layer == "conv2")].mi_input.mean()
     assert written.Scalars("conv2/mi_input")[-1].value == pytest.approx(expected)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, Any]]:
+    """Run an example of the gallery from top to bottom; return what it has then."""
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
+    return lambda name: runpy.run_path(str(FOLDER / f"{name}.py"))
+
+
+def test_kernel_width(run: Callable[[str], dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
+    """With the numbers of docs/choosing-a-width.md."""
+    found = run("kernel_width")
+    assert {rule: round(width) for rule, width in found["rules"].items()} == {
+        "silverman": 5, "scott": 4, "neighbours": 33, "median": 49,
+    }  # fmt: skip
+    assert "silverman  width  4.67: S(X) 6.644 bits; with the label 3.297, 0.000 above" in capsys.readouterr().out
+    assert found["unrelated"][0] == pytest.approx(6.6439, abs=1e-4)
+    assert max(found["entropy"][-1], found["known"][-1], found["unrelated"][-1]) < 0.05
+
+
+def test_real_or_bias(run: Callable[[str], dict[str, Any]]) -> None:
+    """With the numbers of docs/numbers.md."""
+    found = run("real_or_bias")
+    real, bias = found["tests"].values()
+    assert [round(float(test.value), 2) for test in (real, bias)] == [0.37, 0.37]
+    assert real.z > 6
+    assert real.pvalue < 0.002
+    assert bias.z < 1.5
+    assert 0.1 < bias.pvalue < 0.4
+    nulls = [float(test.mean) for test in found["by_size"]]
+    assert nulls == sorted(nulls, reverse=True)
+    excesses = [float(test.excess) for test in found["by_size"]]
+    assert excesses == sorted(excesses)
+
+
+def test_negative_information(run: Callable[[str], dict[str, Any]]) -> None:
+    """With the numbers of docs/numbers.md, which are those of counts."""
+    found = run("negative_information")["found"]
+    assert len(found) == 1128
+    assert (found < -1e-9).sum(axis=0).tolist()[::2] == [0, 434]
+    assert found.min(axis=0) == pytest.approx([0, 0, -0.0650], abs=5e-5)
+    assert found[found[:, 2].argmin(), 0] == pytest.approx(0.066, abs=5e-4)
+
+
+def test_violation(run: Callable[[str], dict[str, Any]]) -> None:
+    """As docs/numbers.md has it, on any processor."""
+    links = run("violation")["links"]
+    up = links.groupby(["method", "chain"]).up.sum()
+    assert up["median", "forward"] == 0
+    assert up["paper", "forward"] >= 9
+    assert links.violation.max() > 0.25
 
 
 def test_every_example_has_a_test() -> None:
