@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -55,6 +56,7 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
     "min_reported_time": 1000,
     "remove_config_comments": True,
+    "default_thumb_file": str(Path(__file__).parent / "_static" / "no_figure.png"),
 }
 
 # A bar, a star or an underscore of a formula, which would be markup, and dots, which would end a sentence; code between
