@@ -21,7 +21,7 @@ MODULES = [
     ),
 ]
 ROOT = Path(__file__).parents[1]
-TOOLS = {"docs/drop-ins.md": ["sklearn", "torchmetrics", "captum", "torchlens"]}
+TOOLS = {"docs/drop-ins.md": ["sklearn", "torchmetrics", "captum", "torchlens"], "docs/jax.md": ["jax"]}
 PAGES = [
     page.relative_to(ROOT).as_posix()
     for page in (ROOT / "README.md", ROOT / "PYPI.md", *sorted(ROOT.glob("docs/*.md")))
@@ -40,7 +40,7 @@ def _in_an_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", MODULES)
 def test_docstrings(name: str) -> None:
-    if name.startswith("fastrenyi.compat."):
+    if name.startswith(("fastrenyi.compat.", "fastrenyi.jax")):
         module = pytest.importorskip(name, exc_type=ImportError)  # of a tool that is not there, which it says
     else:
         module = importlib.import_module(name)
