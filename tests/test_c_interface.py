@@ -262,7 +262,10 @@ def wrong() -> Any:
     yield "pairs", 5, 0, c.INVALID, "order_count: expected 1 or more", -1
 
 
-@pytest.mark.parametrize(("name", "place", "value", "status", "message", "index"), list(wrong()))
+@pytest.mark.parametrize(
+    ("name", "place", "value", "status", "message", "index"),
+    [pytest.param(*row, id=f"{k}-{row[0]}-{row[1]}") for k, row in enumerate(wrong())],  # values may be addresses
+)
 def test_a_wrong_argument_is_refused(
     name: str, place: int, value: Any, status: int, message: str, index: int | None
 ) -> None:
