@@ -87,7 +87,7 @@ def formula(x: np.ndarray, k: Any) -> np.ndarray:
         (Cauchy(0.7), lambda u, v: np.prod(1 / (1 + ((u - v) / 0.7) ** 2))),
         (OwnPolynomial(), lambda u, v: (u @ v + 1) ** 2),
     ],
-    ids=repr,
+    ids=["rational-quadratic", "cauchy", "polynomial"],
 )
 def test_against_the_formula(kernel: Any, k: Any, nx: Nx, batch: tuple[int, ...], draw: Draw) -> None:
     x = nx.array(draw.samples(*batch, 6, 3))
