@@ -29,6 +29,7 @@ nitpicky = True
 
 # The pages are as the repository shows them: Markdown, in which a heading is linked to as it is there.
 myst_heading_anchors = 4
+highlight_language = "text"  # of code that does not say: commands and output
 
 # The types of signatures are mypy's; docstrings name them in words.
 autodoc_typehints = "none"
