@@ -90,7 +90,11 @@ static void calls(int64_t b, int64_t n, int64_t d, int threads, int has_lapack) 
         ROW("spectrum", t * bytes_of((double)n), fr_spectrum_f64(&grams, values, 0, threads));
         ROW("spectrum", t * bytes_of((double)n) + squares, fr_spectrum_f64(&transposed, values, 0, threads));
         ROW("entropy", t * 8.0 * (double)n, fr_entropy_f64(values, b, n, orders, 2, 0.0, bits, 0, threads));
-        const double most_of_pairs = fmax(83886080.0, bytes_of((double)n)) + 8.0 * 4096.0 * (double)(n + 8);
+        for (int64_t i = 0; i < b * n * n; ++i) joint[i] = i / n % n < n * 3 / 4 && i % n < n * 3 / 4 ? a[i] : 0.0;
+        const fr_view_f64 padded = {joint, b, n, n, n * n, n, 1};
+        ROW("padded", t * fmax(bytes_of((double)n), bytes_of(fmin((double)n, 768))) + 24.0 * (double)(b * n),
+            fr_spectrum_f64(&padded, values, 0, threads));
+        const double most_of_pairs = fmax(83886080.0, bytes_of((double)n)) + 8.0 * 4096.0 * (double)(4 * n + 8);
         if (n <= 200) {
             ROW("pairs", most_of_pairs,
                 fr_pairs_f64(&grams, NULL, pairs, count, orders, 2, 0.0, bits, NULL, 0, threads));

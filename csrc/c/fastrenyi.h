@@ -144,7 +144,8 @@ int fr_hadamard_f64(const fr_view_f64* factors, int64_t count, double* out, uint
 
 /* Eigenvalues of symmetric matrices a (b, n, n), n >= 1; values (b, n), ascending.
  * Needs LAPACK for n > 768. Workspace: per thread 40 n^2 + 1200 n bytes, for n > 768 n^2 + 640 n elements; 64 b bytes;
- * and b n^2 elements where columns are not contiguous (col_stride other than 1). */
+ * b n^2 elements where columns are not contiguous (col_stride other than 1); where zeros surround smaller
+ * matrices what those take, and 3 b n elements. */
 int fr_spectrum_f32(const fr_view_f32* a, float* values, uint32_t flags, int threads);
 int fr_spectrum_f64(const fr_view_f64* a, double* values, uint32_t flags, int threads);
 
@@ -182,7 +183,7 @@ int fr_collision_entropy_f64(const fr_view_f64* factors, int64_t count, double* 
  * orders and epsilon as in fr_entropy_*. Errors as of fr_hadamard_* and fr_entropy_*, of the first pair.
  * Products are made in the workspace of the spectrum and nothing of them is kept. At order 2 alone there is no
  * spectrum. Needs LAPACK for n > 768, and at order 2 alone for more than 4 c pairs.
- * Workspace: 80 MiB in all, or that of one thread in fr_spectrum_* where it is more; 4096 (n + 8) doubles at most for
+ * Workspace: 80 MiB in all, or that of one thread in fr_spectrum_* where it is more; 4096 (4 n + 8) doubles at most for
  * spectra; c n^2 elements where columns are not contiguous, and once more for a target that is block-diagonal; at order
  * 2 alone 8 MiB, or c n elements where that is more, and 6 c^2 doubles. */
 int fr_pairs_f32(const fr_view_f32* maps, const fr_view_f32* target, const int64_t* pairs, int64_t pair_count,
