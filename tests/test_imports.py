@@ -9,7 +9,9 @@ import pytest
 import fastrenyi as fr
 from conftest import run_python
 
-OPTIONAL = {"torch", "cupy", "pandas", "pyarrow", "xarray", "matplotlib", "sklearn", "mlxtend", "tqdm", "jax"}
+OPTIONAL = {
+    "torch", "cupy", "jax", "pandas", "pyarrow", "xarray", "matplotlib", "sklearn", "mlxtend", "tqdm", "torchmetrics",
+}  # fmt: skip
 LOADED = f"""
     import sys
     print(*sorted({OPTIONAL} & set(sys.modules)))
@@ -62,6 +64,26 @@ def test_the_torch_room_without_torch_says_what_to_install(module: str) -> None:
         print(error, error.name, sep="; ")
 """
     assert run_python(program) == "fastrenyi.torch needs torch: pip install 'fastrenyi[torch]'; torch\n"
+
+
+@pytest.mark.parametrize(
+    ("tool", "needed"), [("sklearn", "scikit-learn 1.6 or later"), ("torchmetrics", "torchmetrics")]
+)
+def test_a_part_for_a_tool_that_is_not_there_says_what_to_install(tool: str, needed: str) -> None:
+    program = f"""
+    import sys
+    sys.modules["{tool}"] = None
+    try:
+        import fastrenyi.compat.{tool}
+    except ImportError as error:
+        print(error, error.name, sep="; ")
+"""
+    expected = f"fastrenyi.compat.{tool} needs {needed}: pip install 'fastrenyi[{tool}]'; {tool}\n"
+    assert run_python(program) == expected
+
+
+def test_parts_for_tools_load_none_that_is_not_asked_for() -> None:
+    assert loaded("\n    import fastrenyi.compat.vendi, fastrenyi.compat.repitl, fastrenyi.compat.torchlens") == set()
 
 
 def test_works_where_no_optional_library_is_installed() -> None:

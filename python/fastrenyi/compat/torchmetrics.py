@@ -15,8 +15,9 @@ try:
 except ModuleNotFoundError as error:
     if error.name not in ("torchmetrics", "torch"):
         raise
-    message = "fastrenyi.compat.torchmetrics needs torchmetrics: pip install 'fastrenyi[torchmetrics]'"
-    raise ImportError(message, name=error.name) from error
+    raise ImportError(
+        "fastrenyi.compat.torchmetrics needs torchmetrics: pip install 'fastrenyi[torchmetrics]'", name=error.name
+    ) from error
 
 import numpy as np
 import torch
