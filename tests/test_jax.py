@@ -324,6 +324,17 @@ def test_large_batches_are_estimated(draw: Draw) -> None:
     same(found.value, expected.value)
 
 
+def test_other_names(draw: Draw) -> None:
+    import fastrenyi.compat.repitl as itl
+    from fastrenyi.compat.vendi import score_K
+
+    k = draw.grams(6) * 6
+    a = jnp.asarray(k)
+    same(score_K(a, 2), score_K(k, 2))
+    same(itl.matrixAlphaMutualInformation(a, a, 1.01), itl.matrixAlphaMutualInformation(k, k, 1.01))
+    assert isinstance(itl.doe(a, a, 1.01), jax.Array)
+
+
 def test_threads(draw: Draw) -> None:
     call = jax.jit(jax.value_and_grad(scalar("mutual_information")))
     x, y = map(jnp.asarray, samples(draw, 40, 3))

@@ -31,7 +31,7 @@ def permuteGram(K: Array) -> Array:
 
 
 def _seed(home: Home) -> int:
-    xp = home.xp()
+    xp = np if home.library == "jax" else home.xp()  # JAX has no seed of its own
     return int(xp.randint(2**31 - 1, ()) if home.library == "torch" else xp.random.randint(2**31 - 1))
 
 
