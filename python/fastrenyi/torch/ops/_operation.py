@@ -42,7 +42,7 @@ def _has_tangent(args: Sequence[Any]) -> bool:
 
 
 def _without_gradient(args: Sequence[Any]) -> bool:
-    """Whether autograd has nothing to keep, so that a ``Function`` would be a detour: two thirds of a small call.
+    """Whether autograd has nothing to keep, so that a ``Function`` would be a detour.
 
     Not inside a level of ``torch.func`` and for fake tensors, which have no memory to point to: there it is asked.
     """
