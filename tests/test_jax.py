@@ -376,3 +376,9 @@ def test_torch_compiles_beside_jax(draw: Draw) -> None:
     x = torch.tensor(draw.samples(6, 2))
     call = torch.compile(lambda x: fr.entropy(fr.gram(x, bandwidth=1.0)), fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(call(x), fr.entropy(fr.gram(x, bandwidth=1.0)))
+
+
+def test_no_result_is_written_into_an_array() -> None:
+    x = jnp.ones((4, 2))
+    message = refused(TypeError, "out", lambda: fr.gram(x, bandwidth=1.0, out=jnp.zeros((4, 4))))
+    assert "JAX, whose arrays do not change" in message

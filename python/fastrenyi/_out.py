@@ -16,6 +16,8 @@ def accepted(out: Any, home: Home, shape: tuple[int, ...], x: Array, name: str) 
     """Return an array that a result of x, of this home and shape, can be written to, and x without its gradient."""
     if not is_array(out):
         _check.kind_error("out", f"an array of {home.library}", _check.quoted(out))
+    if home.library == "jax":
+        _check.kind_error("out", "none for JAX, whose arrays do not change", "an array", "leave it out")
     _check.array(out, "out")
     _check.same_home(home_of(out), "out", home, "the result")
     if tuple(out.shape) != shape:
