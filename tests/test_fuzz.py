@@ -150,6 +150,7 @@ def test_every_measure_is_fuzzed() -> None:
     others |= {"rank_maps"}  # which is made of the numbers of layer_decomposition
     others |= {"leave_one_out", "group_o_information"}  # which their own tests hold against the reference
     others |= {"get_include", "get_library", "get_cmake_dir"}  # which have no arguments
+    others |= {"get_num_threads", "set_num_threads", "settings"}  # of all calls: test_settings
     others |= {"lazy_gram"}  # whose intervals test_large.py compares with them
     others |= {
         "alignment",

@@ -103,8 +103,9 @@ class Home(NamedTuple):
 
     def eye(self, n: int, like: Array) -> Array:
         """Return the identity (n, n) in the dtype of an array, beside it."""
-        on = {"device": like.device} if self.library == "torch" else {}
-        return self.xp().eye(n, dtype=like.dtype, **on)
+        if self.library == "torch":  # of this tensor's own kind, which may have no numbers
+            return like.new_ones(n).diag_embed()
+        return self.xp().eye(n, dtype=like.dtype)
 
     def leave(self, result: Array) -> Array:
         """Give a result of this library back in this dtype."""
