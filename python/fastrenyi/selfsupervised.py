@@ -89,7 +89,8 @@ def _whitened_means(x: Array, home: Home, log_delta: float) -> Array:
     scale = _samples.nonzero(xp.maximum(xp.amax(known, (-3, -2, -1)), -xp.amin(known, (-3, -2, -1))), xp)
     z = x / scale[..., None, None, None]
     means = z.mean(-2)
-    rest = (z - means[..., None, :]).reshape(*z.shape[:-3], n * views, d)
+    z -= means[..., None, :]  # which is nobody else's
+    rest = z.reshape(*z.shape[:-3], n * views, d)
     within = rest.swapaxes(-1, -2) @ rest / (n * views)
     trace = within.diagonal(0, -2, -1).sum(-1)
     ridge = xp.exp(xp.clip(log_delta - 2 * xp.log(scale), -_LOG_RANGE, _LOG_RANGE))
