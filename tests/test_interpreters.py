@@ -11,6 +11,7 @@ from conftest import run_python
 
 PROGRAM = """
 import sys, warnings
+warnings.filterwarnings("ignore", "The global interpreter lock", RuntimeWarning)  # of a Python without one
 try:
     import _interpreters as interpreters  # of Python 3.13
 except ImportError:
