@@ -162,6 +162,14 @@ def test_a_sample_of_many_rows() -> None:
     assert every.n_samples_ == 150
 
 
+@pytest.mark.parametrize("scale", [1e-200, 1e155, 1e160])
+def test_columns_of_any_scale(scale: float, draw: Draw) -> None:
+    x, y = draw.samples(30, 3), np.arange(30) % 3
+    x[:, 1] += y
+    usual, other = (RenyiMutualInfoSelector(1, alpha=2).fit(x * factor, y) for factor in ([1, 1, 1], [1, scale, 1]))
+    np.testing.assert_allclose(other.scores_, usual.scores_, rtol=1e-6)
+
+
 def test_names_frames_and_the_way_back() -> None:
     pd = pytest.importorskip("pandas")
     frame, y = load_wine(return_X_y=True, as_frame=True)

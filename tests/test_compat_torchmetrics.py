@@ -301,3 +301,11 @@ def test_wrong_settings_of_each() -> None:
     refused(ValueError, "y", lambda: information.update(X, Y[:0]))
     information.update(X, Y)
     refused(TypeError, "y", lambda: information.update(X, Y.double()))
+
+
+def test_numbers_that_are_none_are_named(kind: str) -> None:
+    metric = METRICS[kind][0]()
+    bad = X.clone()
+    bad[3, 1] = torch.nan
+    metric.update(*(bad, Y)[: len(metric.variables)])
+    refused(ValueError, "x", metric.compute)

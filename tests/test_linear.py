@@ -237,3 +237,11 @@ def test_samples_of_length_one_have_each_their_own_scale(dtype: str) -> None:
     np.testing.assert_allclose(fr.gram(x, fr.Linear(normalized=True)), expected, rtol=1e-6, atol=0)
     found = fr.gram(torch.from_numpy(x).requires_grad_(), fr.Linear(normalized=True))
     np.testing.assert_allclose(found.detach().numpy(), expected, rtol=1e-6, atol=0)
+
+
+def test_features_are_centred_at_each_samples_own_scale(nx: Nx) -> None:
+    x = np.array([[1e6, 3e6, 2e6], [1.0, 2.0, 4.0], [0.5e-20, -1e-20, 0.0]])
+    settings = fr.Linear("features", normalized=True)
+    found = nx.values(fr.gram(nx.array(x), settings))
+    np.testing.assert_allclose(found, reference.gram_linear(x, "features", True), rtol=1e-5)
+    np.testing.assert_allclose(np.diag(found), 1 / 3, rtol=1e-5)

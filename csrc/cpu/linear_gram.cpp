@@ -74,7 +74,9 @@ class Set {
     };
 
     void prepare_one(index_t i, T* row, Part& part) const {
-        divide(in_place(i, row), centred_ || !how_.normalized ? power_ : T(1), row);  // or each by its own size
+        const T* const x = in_place(i, row);
+        const bool together = how_.samples || !how_.normalized;  // or else each by its own size
+        divide(x, together ? power_ : power_of_two(engine<T>().largest(x, d_)), row);
         if (how_.samples) engine<T>().subtract(row, first_.data(), mean_.data(), d_);
         if (how_.features) subtract_mean(row);
         const T longest = engine<T>().largest(row, d_);

@@ -100,7 +100,7 @@ class Called(Configured, ABC):
         home = home_of(x)
         there = home_of(found) if is_array(found) else None
         if there is None or there[::2] != home[::2] or not there.dtype.startswith(_REAL):
-            got = str(there or type(found).__name__)
+            got = str(there or f"{type(found).__name__}, which is no array")
             _check.kind_error(name, f"real numbers of the library and device of the samples ({home})", got)
         batch = np.broadcast_shapes(tuple(x.shape[:-2]), tuple(y.shape[:-2]))
         if tuple(found.shape) != (expected := (*batch, x.shape[-2], y.shape[-2])):

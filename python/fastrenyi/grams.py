@@ -152,7 +152,8 @@ def gram(
         (..., n, n), symmetric positive semidefinite with trace 1 and 1/n on the diagonal, in the library, dtype and
         device of x; in NumPy's float64 for lists. With lengths or a mask the Gram of the samples that count, in their
         order, comes first, and behind it are rows and columns of zeros: its entropies, and joint ones of Grams of the
-        same samples, are those without them. What permutes samples or takes means of rows refuses such Grams.
+        same samples, are those without them (at order 0 an eigenvalue counts above n eps of the largest, with the n of
+        the array). What permutes samples or takes means of rows refuses such Grams.
 
     Raises
     ------

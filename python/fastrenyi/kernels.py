@@ -43,11 +43,12 @@ class Kernel(Called):
 
     Notes
     -----
-    Samples come checked, of one dtype (half precision as float32): NumPy or CuPy arrays, or tensors with their
-    gradients. Written in what these have in common, such as ``+``, ``**``, ``@``, ``sum(-1)`` and ``distances``, one
-    method serves them all; ``math.e ** k`` is an exponential in each. The Gram is K_ij / (n sqrt(K_ii K_jj)). Whether
-    it is positive semidefinite is seen by the measures. A subclass of another kernel with a ``matrix`` of its own has
-    its Grams of that. ``lazy_gram`` takes no kernel but those of fastrenyi.
+    Samples come checked, of one dtype (half precision as float32): arrays of NumPy, CuPy or JAX, or tensors with their
+    gradients. They may be the caller's own, and the same array twice: do not write to them. Written in what these have
+    in common, such as ``+``, ``**``, ``@``, ``sum(-1)`` and ``distances``, one method serves them all; ``math.e ** k``
+    is an exponential in each. The Gram is K_ij / (n sqrt(K_ii K_jj)). Whether it is positive semidefinite is seen by
+    the measures. A subclass of another kernel with a ``matrix`` of its own has its Grams of that. ``lazy_gram`` takes
+    no kernel but those of fastrenyi.
     Settings are shown, compared and hashed by value, so that a Monitor's store knows them again; ``get_params``,
     ``set_params`` and scikit-learn's ``clone`` work.
     Cost: that of ``matrix``, and O(n^2) for the Gram.
@@ -359,8 +360,8 @@ class Linear(Kernel):
     Notes
     -----
     Long samples weigh more: the diagonal is |x_i|^2 / sum_j |x_j|^2. A sample of zeros, such as a padded token, is a
-    row of zeros and does not count. Cost O(n^2 d) per sample set, of features O(n d^2), by matrix products: on the CPU
-    those of SciPy's BLAS, on a GPU those of the array's own library, whose settings hold (that of TF32).
+    row of zeros and does not count. Cost O(n^2 d) per sample set, of features O(n d^2), by matrix products: for
+    gradients and on a GPU those of the array's own library, whose settings hold (that of TF32).
     ``participation_ratio``, ``stable_rank``, ``coding_rate`` and ``logdet_entropy`` take the smaller side.
 
     Conventions elsewhere: the prompt entropy of Skean et al. is the one of order 1 with ``Linear("samples",

@@ -23,7 +23,7 @@ class Prepared(NamedTuple):
     length: Array | None
     """What each has been divided by, (..., n, 1), if they are of length one; zero for those that are zero."""
     scale: Array
-    """What all have been divided by before, (..., 1, 1)."""
+    """What all have been divided by before, (..., 1, 1), or each, (..., n, 1)."""
 
 
 def nonzero(x: Array, xp: Any) -> Array:
@@ -54,10 +54,11 @@ def prepared(x: Array, spec: LinearSpec, counts: Array | None) -> Prepared:
     home = home_of(x)
     xp = home.xp()
     z = only(x, counts, xp)
-    largest = nonzero(xp.amax(abs(home.constant(z)), (-2, -1)), xp)
-    scale = (largest / (2 * xp.frexp(largest)[0]))[..., None, None]
-    if spec.normalized and not spec.center:  # each sample by its own size
-        scale = xp.ones_like(scale)
+    largest = xp.amax(abs(home.constant(z)), -1)[..., None]
+    if spec.of_samples or not spec.normalized:  # or else each sample by its own size
+        largest = xp.amax(largest, -2)[..., None, :]
+    largest = nonzero(largest, xp)
+    scale = largest / (2 * xp.frexp(largest)[0])
     z = z / scale
     if spec.of_samples:
         z = only(z - z[..., :1, :], counts, xp)

@@ -110,6 +110,11 @@ def _samples(x: object, name: str, kernel: Kernel) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
+def _gram(x: Tensor, name: str, kernel: Kernel) -> Tensor:
+    with _check.telling(name, "maps"):
+        return fr.tensor_gram(x, kernel)
+
+
 def _is_class(y: object) -> bool:
     return isinstance(y, Tensor) and not y.is_floating_point() and not y.is_complex()
 
@@ -184,7 +189,7 @@ class RenyiEntropy(OfSamples):
 
     def compute(self) -> Tensor:
         """Return the entropy of all samples."""
-        found: Tensor = fr.entropy(fr.tensor_gram(self._sampled()[0], self.kernel), self.alpha, self.base)
+        found: Tensor = fr.entropy(_gram(self._sampled()[0], "x", self.kernel), self.alpha, self.base)
         return found
 
 
@@ -269,8 +274,8 @@ class RenyiMutualInformation(OfSamples):
     def compute(self) -> Tensor:
         """Return the information of all samples."""
         x, y = self._sampled()[:2]
-        a = fr.tensor_gram(x, self.kernel)
-        b = fr.tensor_gram(y, Delta(a.dtype)) if _is_class(y) else fr.tensor_gram(y.to(a.dtype), self.kernel)
+        a = _gram(x, "x", self.kernel)
+        b = _gram(y, "y", Delta(a.dtype)) if _is_class(y) else _gram(y.to(a.dtype), "y", self.kernel)
         found: Tensor = fr.mutual_information(a, b, alpha=self.alpha, base=self.base)
         return found
 
@@ -343,7 +348,7 @@ class VendiScore(OfSamples):
 
     def compute(self) -> Tensor:
         """Return the score of all samples."""
-        found: Tensor = fr.effective_rank(fr.tensor_gram(self._sampled()[0], self.kernel), self.q)
+        found: Tensor = fr.effective_rank(_gram(self._sampled()[0], "x", self.kernel), self.q)
         return found
 
 
@@ -416,5 +421,5 @@ class EffectiveRank(OfSamples):
     def compute(self) -> Tensor:
         """Return the effective rank of all samples."""
         x = self._sampled()[0]
-        found: Tensor = fr.effective_rank(fr.tensor_gram(x.double(), self.kernel), self.alpha, self.power)
+        found: Tensor = fr.effective_rank(_gram(x.double(), "x", self.kernel), self.alpha, self.power)
         return found.to(x.dtype)

@@ -200,5 +200,8 @@ class RenyiMutualInfoSelector(SelectorMixin, BaseEstimator):  # type: ignore[mis
 
 def _standardised(x: Values) -> Values:
     """Return columns of mean zero and standard deviation one, in double precision; constant ones are zero."""
-    scaled: Values = StandardScaler().fit_transform(x.astype(np.float64))
+    wide = x.astype(np.float64)
+    largest = np.abs(wide).max(0)
+    wide /= np.where(largest > 0, largest, 1.0)  # so that no square leaves the range
+    scaled: Values = StandardScaler().fit_transform(wide)
     return scaled
