@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "BITS", "AnyArray", "Array", "ArrayT", "Foreign", "Home", "Values", "Verdict", "has_numbers", "home_of", "is_array",
-    "key", "made_in", "wrap",
+    "BITS", "AnyArray", "Array", "ArrayT", "Foreign", "Home", "Values", "Verdict", "broadcast_shapes", "has_numbers",
+    "home_of", "is_array", "key", "made_in", "wrap",
 ]  # fmt: skip
 
 Values: TypeAlias = npt.NDArray[Any]
@@ -219,6 +219,21 @@ def has_numbers(x: Array) -> bool:
         return bool(x.untyped_storage().device.type == x.device.type)  # a fake tensor's memory is nowhere
     except (RuntimeError, NotImplementedError):
         return False
+
+
+def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape that shapes broadcast to. That of NumPy is not traced by ``torch.compile`` of PyTorch 2.6."""
+    axes = 0
+    for shape in shapes:
+        axes = max(axes, len(shape))
+    found = [1] * axes
+    for shape in shapes:
+        for k in range(1, len(shape) + 1):
+            if shape[-k] != 1:
+                if found[-k] != 1 and found[-k] != shape[-k]:
+                    raise ValueError("shapes that do not broadcast")
+                found[-k] = shape[-k]
+    return tuple(found)
 
 
 def wrap(x: Array) -> Values:

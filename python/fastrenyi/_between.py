@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastrenyi import _check
-from fastrenyi._array import Array, Home, home_of
+from fastrenyi._array import Array, Home, broadcast_shapes, home_of
 from fastrenyi._kernels.products import nonzero
 
 __all__ = ["accepted_two", "distances", "equal", "of_length_one"]
@@ -30,7 +30,7 @@ def accepted_two(x: Any, y: Any, names: tuple[str, str], accept: Callable[[Home,
     if x.shape[-1] != y.shape[-1]:
         _check.value_error(second, f"samples of d = {x.shape[-1]} features, as {first}", f"shape {tuple(y.shape)}")
     try:
-        np.broadcast_shapes(tuple(x.shape[:-2]), tuple(y.shape[:-2]))
+        broadcast_shapes(tuple(x.shape[:-2]), tuple(y.shape[:-2]))
     except ValueError:
         _check.value_error(second, f"batch axes that broadcast with {tuple(x.shape[:-2])}", f"{tuple(y.shape[:-2])}")
     return x, y
@@ -43,7 +43,7 @@ def distances(x: Array, y: Array, metric: str) -> Array:
         power = 2.0 if metric == "euclidean" else 1.0
         return home.xp().cdist(x, y, power, compute_mode="donot_use_mm_for_euclid_dist")
     xp = home.xp()
-    batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    batch = broadcast_shapes(x.shape[:-2], y.shape[:-2])
     x, y = (xp.broadcast_to(v, (*batch, *v.shape[-2:])) for v in (x, y))
     if home.library == "numpy":
         from scipy.spatial.distance import cdist

@@ -5,10 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, TypeVar
 
-import numpy as np
-
 from fastrenyi import _check, _samples
-from fastrenyi._array import Array, ArrayT, Home, home_of, is_array
+from fastrenyi._array import Array, ArrayT, Home, broadcast_shapes, home_of, is_array
 from fastrenyi._between import accepted_two
 from fastrenyi._configured import Configured
 
@@ -99,10 +97,14 @@ class Called(Configured, ABC):
         found, name = self.matrix(x, y), f"{type(self).__name__}.matrix"
         home = home_of(x)
         there = home_of(found) if is_array(found) else None
-        if there is None or there[::2] != home[::2] or not there.dtype.startswith(_REAL):
+        if (
+            there is None
+            or (there.library, there.device) != (home.library, home.device)
+            or not there.dtype.startswith(_REAL)
+        ):
             got = str(there or f"{type(found).__name__}, which is no array")
             _check.kind_error(name, f"real numbers of the library and device of the samples ({home})", got)
-        batch = np.broadcast_shapes(tuple(x.shape[:-2]), tuple(y.shape[:-2]))
+        batch = broadcast_shapes(tuple(x.shape[:-2]), tuple(y.shape[:-2]))
         if tuple(found.shape) != (expected := (*batch, x.shape[-2], y.shape[-2])):
             way_out = "keep batch axes: x[..., :, None, :] and y[..., None, :, :]"
             _check.value_error(name, f"k(x_i, y_j) of shape {expected}", f"shape {tuple(found.shape)}", way_out)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastrenyi import _check, _dispatch, _matrices, _samples
-from fastrenyi._array import Array, ArrayT, Home, has_numbers, wrap
+from fastrenyi._array import Array, ArrayT, Home, broadcast_shapes, has_numbers, wrap
 
 __all__ = ["alignment", "cauchy_schwarz_information", "relative_entropy"]
 
@@ -22,7 +22,7 @@ def _two(a: Any, b: Any) -> tuple[Array, Array, Home]:
     if a.shape[-1] != b.shape[-1]:
         _check.value_error("b", f"matrices of n = {a.shape[-1]} samples, as a", f"shape {tuple(b.shape)}")
     try:
-        np.broadcast_shapes(tuple(a.shape[:-2]), tuple(b.shape[:-2]))
+        broadcast_shapes(tuple(a.shape[:-2]), tuple(b.shape[:-2]))
     except ValueError:
         _check.value_error("b", f"batch axes that broadcast with {tuple(a.shape[:-2])}", f"{tuple(b.shape[:-2])}")
     return a, b, home

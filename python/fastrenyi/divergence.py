@@ -9,7 +9,7 @@ from typing import Any, overload
 import numpy as np
 
 from fastrenyi import _check, _dispatch
-from fastrenyi._array import AnyArray, Array, ArrayT, Home, has_numbers, home_of, wrap
+from fastrenyi._array import AnyArray, Array, ArrayT, Home, broadcast_shapes, has_numbers, home_of, wrap
 from fastrenyi._between import accepted_two
 from fastrenyi._call import Alpha
 from fastrenyi.bandwidths import BandwidthLike
@@ -23,7 +23,7 @@ __all__ = ["cauchy_schwarz_divergence", "divergence", "log_means"]
 def _pooled(x: Array, y: Array, home: Home) -> Array:
     """Return two sets of samples as one, (..., n, d) and (..., m, d) as (..., n + m, d); batch axes broadcast."""
     xp = home.xp()
-    batch = np.broadcast_shapes(tuple(x.shape[:-2]), tuple(y.shape[:-2]))
+    batch = broadcast_shapes(tuple(x.shape[:-2]), tuple(y.shape[:-2]))
     with home.current(x):
         return xp.concatenate([xp.broadcast_to(v, (*batch, *v.shape[-2:])) for v in (x, y)], -2)
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastrenyi import _check, _dispatch, _matrices, _samples
-from fastrenyi._array import Array, ArrayT, Home, Values, has_numbers, wrap
+from fastrenyi._array import Array, ArrayT, Home, Values, broadcast_shapes, has_numbers, wrap
 from fastrenyi._call import Alpha
 from fastrenyi._cost import outside
 from fastrenyi._kernels import kernels_for
@@ -315,7 +315,7 @@ def _roots(p: Any, k: Array, home: Home) -> Array:
     if not shape or shape[-1] != n:
         _check.value_error("p", f"probabilities of shape (..., {n})", f"shape {shape}")
     try:
-        np.broadcast_shapes(shape[:-1], tuple(k.shape[:-2]))
+        broadcast_shapes(shape[:-1], tuple(k.shape[:-2]))
     except ValueError:
         _check.value_error("p", f"batch axes that broadcast with {tuple(k.shape[:-2])}", f"{shape[:-1]}")
     if has_numbers(weights):

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.linalg
 
 from fastrenyi import _check, _dispatch, _matrices, _samples
-from fastrenyi._array import Array, ArrayT, Home, has_numbers, wrap
+from fastrenyi._array import Array, ArrayT, Home, broadcast_shapes, has_numbers, wrap
 from fastrenyi._call import Alpha, Call, Variable
 from fastrenyi._ops.permutations import permutations as orders_of
 from fastrenyi._spec import LinearSpec
@@ -197,7 +197,7 @@ def _two_views(a: Any, b: Any) -> tuple[Array, Array, Home]:
         expected = f"samples of shape (..., {left.shape[-2]}, {left.shape[-1]}), as a"
         _check.value_error("b", expected, f"shape {tuple(right.shape)}")
     try:
-        np.broadcast_shapes(tuple(left.shape[:-2]), tuple(right.shape[:-2]))
+        broadcast_shapes(tuple(left.shape[:-2]), tuple(right.shape[:-2]))
     except ValueError:
         _check.value_error(
             "b", f"batch axes that broadcast with {tuple(left.shape[:-2])}", f"{tuple(right.shape[:-2])}"
@@ -252,7 +252,7 @@ def infonce(a: ArrayT, b: ArrayT, temperature: float = 0.1, base: float = 2) -> 
     scale = min(1 / _check.positive(temperature, "temperature"), 1e30)  # what single precision has room for
     unit = _check.unit(base) / math.log(2)
     xp, n = home.xp(), left.shape[-2]
-    batch = np.broadcast_shapes(tuple(left.shape[:-2]), tuple(right.shape[:-2]))
+    batch = broadcast_shapes(tuple(left.shape[:-2]), tuple(right.shape[:-2]))
     with home.current(left):
         rows = [_samples.prepared(view, home, None, True) for view in (left, right)]
         z = xp.concatenate([xp.broadcast_to(view, (*batch, *view.shape[-2:])) for view in rows], -2)
