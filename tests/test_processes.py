@@ -19,6 +19,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*the entropy is:UserWarning"),
 ]
 
+SHARDS = not torch.__version__.startswith("2.6.")  # whose fully_shard wants streams, which the CPU has not
+
 
 def network():
     torch.manual_seed(0)
@@ -38,8 +40,9 @@ def working(rank, folder):
     told = {
         "measured": trained(rank, nn.parallel.DistributedDataParallel(network())),
         "unmeasured": trained(rank, nn.parallel.DistributedDataParallel(network()), measuring=False),
-        "sharded": trained(rank, sharded(network())),
     }
+    if SHARDS:
+        told["sharded"] = trained(rank, sharded(network()))
     if rank == 0:
         (folder / "told.json").write_text(json.dumps(told))
     dist.barrier()  # neither leaves while the other one may still wait for it
@@ -95,6 +98,7 @@ def test_data_parallel_the_first_process_measures(told):
     np.testing.assert_allclose(found[0], expected.to_numpy(), rtol=0, atol=1e-5)
 
 
+@pytest.mark.skipif(not SHARDS, reason="PyTorch 2.6 shards nothing on the CPU")
 def test_sharded_is_refused_at_once(told):
     errors = told["sharded"]["errors"]
     assert len(errors) == 3
