@@ -10,6 +10,7 @@ import numpy as np
 
 from fastrenyi import _check, _dispatch
 from fastrenyi._array import AnyArray, Array, Home, Values, has_numbers, home_of, is_array, made_in, wrap
+from fastrenyi._kernel import is_compiled
 from fastrenyi._kernels import HOST, kernels_for
 from fastrenyi.bandwidths import Alignment, Bandwidth, BandwidthLike, NearestNeighbours, Scott, as_bandwidth
 from fastrenyi.kernels import (
@@ -22,7 +23,6 @@ from fastrenyi.kernels import (
     Polynomial,
     Widthed,
     as_kernel,
-    is_compiled,
 )
 from fastrenyi.large import factors
 from fastrenyi.large.matrix import Matrix
