@@ -30,15 +30,23 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 from sklearn.svm import SVC
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from fastrenyi.compat.sklearn import PairwiseKernel, RenyiMutualInfoSelector, pairwise_kernel
 
 FAST = {"alpha": 2, "random_state": 0}
 
 
-@parametrize_with_checks(
-    [RenyiMutualInfoSelector(), RenyiMutualInfoSelector(1, alpha=2, conditional=False, n_permutations=2)]
+SELECTORS = [RenyiMutualInfoSelector(), RenyiMutualInfoSelector(1, alpha=2, conditional=False, n_permutations=2)]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "check"),  # not parametrize_with_checks: older ones hand pytest a generator, which it warns of
+    [
+        pytest.param(estimator, check, id=f"{k}-{check.func.__name__}")
+        for k, selector in enumerate(SELECTORS)
+        for estimator, check in estimator_checks_generator(selector)
+    ],
 )
 def test_scikit_learns_own_checks(estimator: Any, check: Any) -> None:
     with warnings.catch_warnings():
