@@ -33,6 +33,12 @@ def test_lidar_in_half_precision(nx_half: Nx, draw: Draw) -> None:
     np.testing.assert_allclose(found, reference.lidar(nx_half.rounded(x)), rtol=RELATIVE[nx_half.dtype])
 
 
+@pytest.mark.parametrize(("n", "views"), [(501, 10), (2, 5000), (34000, 2)])
+def test_lidar_of_more_views_than_are_in_memory_together(n: int, views: int, draw: Draw) -> None:
+    x = draw.samples(n, views, 3)
+    assert fr.lidar(x) == pytest.approx(reference.lidar(x), rel=1e-9)
+
+
 def test_lidar_of_views_not_contiguous(draw: Draw) -> None:
     x = draw.samples(3, D, N)
     assert fr.lidar(x.transpose(2, 0, 1)) == pytest.approx(reference.lidar(x.transpose(2, 0, 1)))

@@ -115,6 +115,10 @@ class Entries {
 
   private:
     bool zero_before_diagonal(index_t i) const {
+        if (!item_.second.data && !common_) {
+            const T* const row = item_.first.data + i * item_.first.stride;
+            return engine<T>().largest(row, i) == T(0) && engine<T>().all_finite(row, i);
+        }
         for (index_t j = i - 1; j >= 0; --j)
             if (at(i, j) != T(0)) return false;
         return true;
@@ -130,24 +134,21 @@ class Entries {
 template <class T>
 void batched_spectra(const Lane<T>* items, index_t count, index_t n, const Symmetric<T>* common, T scale, T* values,
                      index_t ld, int threads) {
-    std::vector<index_t> orders, places;
-    orders.reserve(size_t(count));
-    places.reserve(size_t(count));
-    bool whole = true;
-    for (index_t k = 0; k < count; ++k) {
+    std::vector<index_t> places, orders(static_cast<std::size_t>(count));  // zero: diagonal, and solved already
+    parallel_for(count, thread_count(threads, 1.0 * count * n * n), [&](index_t k, int) {
         const Entries<T> entries(items[k], common, scale);
-        orders.push_back(entries.leading_block(n));
-        if (entries.diagonal(orders.back())) {
-            T* of_it = values + k * ld;
-            for (index_t i = 0; i < n; ++i) of_it[i] = entries.at(i, i);
-            std::sort(of_it, of_it + n);
-        } else {
-            places.push_back(k);
-        }
-        whole &= orders.back() == n;
-    }
-    if (whole && static_cast<index_t>(places.size()) == count)
-        return spectra_of_one_order(items, count, n, common, scale, values, ld, threads);
+        orders[size_t(k)] = entries.leading_block(n);
+        if (!entries.diagonal(orders[size_t(k)])) return;
+        orders[size_t(k)] = 0;
+        T* of_it = values + k * ld;
+        for (index_t i = 0; i < n; ++i) of_it[i] = entries.at(i, i);
+        std::sort(of_it, of_it + n);
+    });
+    places.reserve(size_t(count));
+    for (index_t k = 0; k < count; ++k)
+        if (orders[size_t(k)] > 0) places.push_back(k);
+    const bool whole = std::all_of(orders.begin(), orders.end(), [&](index_t order) { return order == n; });
+    if (whole) return spectra_of_one_order(items, count, n, common, scale, values, ld, threads);
 
     std::stable_sort(places.begin(), places.end(),
                      [&](index_t k, index_t l) { return orders[size_t(k)] > orders[size_t(l)]; });

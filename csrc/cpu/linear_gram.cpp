@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "common/parallel.hpp"
@@ -279,6 +280,13 @@ void write_products_of_features(Set<T>& set, T* memory, T* out, index_t ld) {
     products.finish(inverse(set.trace()), set.threads());
 }
 
+/// Zeros wherever a matrix of this order does not reach.
+template <class T>
+void clear_behind(index_t own, index_t order, T* a) {
+    for (index_t i = 0; i < own; ++i) std::fill(a + i * order + own, a + (i + 1) * order, T(0));
+    std::fill(a + own * order, a + order * order, T(0));
+}
+
 }  // namespace
 
 template <class T>
@@ -292,14 +300,19 @@ bool linear_gram(const View<T>& x, const index_t* sizes, const Linear& how, T* o
     const index_t of_features = how.side == Side::samples ? 0 : Panels<T>::bytes(d, std::min(n, samples_at_once));
     std::vector<Aligned> workspaces;
     for (int w = 0; w < workers; ++w) workspaces.emplace_back(std::max(of_samples, of_features));
+    // The dearest first, so that all threads have work to the end.
+    std::vector<index_t> sets(static_cast<std::size_t>(x.batch));
+    std::iota(sets.begin(), sets.end(), index_t(0));
+    if (sizes) std::stable_sort(sets.begin(), sets.end(), [&](index_t b, index_t c) { return sizes[b] > sizes[c]; });
     std::atomic<bool> finite{true};
-    parallel_for(x.batch, workers, [&](index_t b, int worker) {
+    parallel_for(x.batch, workers, [&](index_t k, int worker) {
         if (!finite) return;
+        const index_t b = sets[static_cast<std::size_t>(k)];
         T* a = out + b * order * order;
         Set<T> set(x.matrix(b), sizes ? sizes[b] : n, how, within);
         T* const workspace = workspaces[static_cast<std::size_t>(worker)].template as<T>();
         const bool by_samples = how.side == Side::samples || (how.side == Side::smaller && set.size() <= d);
-        if ((by_samples ? set.size() : d) < order) std::fill(a, a + order * order, T(0));
+        clear_behind(by_samples ? set.size() : d, order, a);
         if (!set.finite())
             finite = false;
         else if (by_samples)

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "common/view.hpp"
+#include "cpu/dispatch.hpp"
 
 namespace fastrenyi::cpu {
 
@@ -12,8 +13,7 @@ namespace fastrenyi::cpu {
 template <class T>
 T make_safe(T* matrix, index_t n, index_t ld) {
     T largest = 0;
-    for (index_t i = 0; i < n; ++i)
-        for (index_t j = 0; j <= i; ++j) largest = std::max(largest, std::abs(matrix[i * ld + j]));
+    for (index_t i = 0; i < n; ++i) largest = std::max(largest, engine<T>().largest(matrix + i * ld, i + 1));
     constexpr int margin = sizeof(T) == 4 ? 20 : 200;
     const int exponent = largest > T(0) ? std::ilogb(largest) : 0;
     if (std::abs(exponent) < margin) return T(1);

@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 
 from fastrenyi import _check, _dispatch, _matrices, _samples
 from fastrenyi._array import Array, ArrayT, Home, broadcast_shapes, has_numbers, wrap
@@ -16,6 +15,10 @@ from fastrenyi._spec import LinearSpec
 from fastrenyi.effective import effective_rank
 
 __all__ = ["dime", "infonce", "lidar", "spectral_slope"]
+
+_VIEWS = 4096
+"""Whose deviations from their means are in memory together: more only so that there are no more than ``_PARTS``."""
+_PARTS = 16
 
 _LOG_RANGE = 460.0  # of a ridge: its square root and what is divided by that stay within double precision
 
@@ -87,15 +90,20 @@ def _whitened_means(x: Array, home: Home, log_delta: float) -> Array:
     n, views, d = x.shape[-3:]
     known = home.constant(x)
     scale = _samples.nonzero(xp.maximum(xp.amax(known, (-3, -2, -1)), -xp.amin(known, (-3, -2, -1))), xp)
-    z = x / scale[..., None, None, None]
-    means = z.mean(-2)
-    z -= means[..., None, :]  # which is nobody else's
-    rest = z.reshape(*z.shape[:-3], n * views, d)
-    within = rest.swapaxes(-1, -2) @ rest / (n * views)
+    within: Array = 0
+    of_parts = []
+    at_once = max(1, _VIEWS // views, -(-n // _PARTS))
+    for start in range(0, n, at_once):
+        z = x[..., start : start + at_once, :, :] / scale[..., None, None, None]
+        of_parts.append(z.mean(-2))
+        z -= of_parts[-1][..., None, :]  # which is nobody else's
+        rest = z.reshape(*z.shape[:-3], z.shape[-3] * views, d)
+        within = within + rest.swapaxes(-1, -2) @ rest / (n * views)
+    means = xp.concatenate(of_parts, -2)
     trace = within.diagonal(0, -2, -1).sum(-1)
     ridge = xp.exp(xp.clip(log_delta - 2 * xp.log(scale), -_LOG_RANGE, _LOG_RANGE))
     ridge = xp.maximum(ridge, d * home.epsilon * home.constant(trace))
-    root = xp.linalg.cholesky(within + ridge[..., None, None] * home.eye(d, z))
+    root = xp.linalg.cholesky(within + ridge[..., None, None] * home.eye(d, within))
     return _solved(root, (means - means[..., :1, :]).swapaxes(-1, -2), home).swapaxes(-1, -2)
 
 
@@ -103,8 +111,6 @@ def _solved(lower: Array, right: Array, home: Home) -> Array:
     """Return L^(-1) B of lower triangles (..., d, d)."""
     if home.library == "torch":
         return home.xp().linalg.solve_triangular(lower, right, upper=False)
-    if home.library == "numpy" and lower.ndim == 2:
-        return scipy.linalg.solve_triangular(lower, right, lower=True, check_finite=False)
     return home.xp().linalg.solve(lower, right)
 
 
