@@ -122,6 +122,7 @@ PYTHON_FLOORS = {
     "leave_one_out": CORE, "groups": CORE,
     "normalization": CORE, "grams": CORE, "large": CORE, "multivariate": CORE, "divergence": CORE, "": CORE,
     "linking": CORE, "_ragged": CORE, "_samples": CORE, "_between": CORE, "_called": CORE, "_kernel": CORE,
+    "_bandwidth": CORE,
     "_out": CORE, "_settings": CORE,
     "effective": CORE, "logdet": CORE, "comparison": CORE, "selfsupervised": CORE,
     "paths": CORE, "graphs": CORE,

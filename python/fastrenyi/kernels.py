@@ -12,13 +12,14 @@ import numpy as np
 
 from fastrenyi import _check, _dispatch, _out, _samples
 from fastrenyi._array import Array, Home, has_numbers, home_of, is_array, wrap
+from fastrenyi._bandwidth import Found
 from fastrenyi._between import distances, equal, of_length_one
 from fastrenyi._kernel import Kernel
 from fastrenyi._kernels import kernels_for
 from fastrenyi._ragged import Sets
 from fastrenyi._samples import Center
 from fastrenyi._spec import KernelSpec, LinearSpec
-from fastrenyi.bandwidths import BandwidthLike, Found, as_bandwidth
+from fastrenyi.bandwidths import BandwidthLike, as_bandwidth
 
 __all__ = [
     "Cosine", "Delta", "Gaussian", "Kernel", "KernelLike", "KernelName", "Laplacian", "Linear", "Polynomial",

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from fastrenyi import _check
 from fastrenyi._array import Array, home_of
+from fastrenyi._bandwidth import Bandwidth
 from fastrenyi._kernels import kernels_for
 from fastrenyi._spec import KernelSpec, LinearSpec
-from fastrenyi.bandwidths import Bandwidth
 
 __all__ = ["bandwidth", "delta_gram", "gram", "linear_gram"]
 

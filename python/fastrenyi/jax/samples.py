@@ -13,10 +13,10 @@ from jax import Array
 
 from fastrenyi import _ops
 from fastrenyi._array import Values, wrap
+from fastrenyi._bandwidth import Bandwidth
 from fastrenyi._kernels import products
 from fastrenyi._ops.backward import of_gram, of_widths
 from fastrenyi._spec import KernelSpec, LinearSpec
-from fastrenyi.bandwidths import Bandwidth
 from fastrenyi.jax._operation import Operation, Shape, Wanted, apply, computed, computed_in, constant
 
 __all__ = ["bandwidth", "delta_gram", "gram", "linear_gram"]

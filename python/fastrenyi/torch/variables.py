@@ -11,7 +11,7 @@ from torch import Tensor
 
 import fastrenyi as fr
 from fastrenyi import _check
-from fastrenyi.bandwidths import Found
+from fastrenyi._bandwidth import Found
 from fastrenyi.grams import tensor_width
 from fastrenyi.kernels import Delta, Kernel, Widthed
 from fastrenyi.torch.methods import Method, aligned

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from fastrenyi import _ops
 from fastrenyi._array import has_numbers
+from fastrenyi._bandwidth import Bandwidth
 from fastrenyi._kernels import serves_core
 from fastrenyi._ops.backward import of_gram
 from fastrenyi._spec import KernelSpec
-from fastrenyi.bandwidths import Bandwidth, code, decode
+from fastrenyi.bandwidths import decode
 from fastrenyi.torch.ops._operation import operation
 from fastrenyi.torch.ops._shared import as_tensor, computed_in, in_front, in_its_own_dtype
 
@@ -253,7 +254,7 @@ _bandwidth = operation(
 
 def bandwidth(x: Tensor, rule: Bandwidth, kernel: KernelSpec, name: str) -> Tensor:
     """Return the widths (...) that a rule finds: constants of the gradient."""
-    coded = code(rule)
+    coded = rule._code()
     if coded is None:
         return _by_a_rule_of_the_user(x.detach(), rule, kernel, name)
     rule_name, numbers, target = coded
