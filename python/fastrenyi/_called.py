@@ -29,8 +29,8 @@ class Called(Configured, ABC):
         Parameters
         ----------
         x : array
-            Samples (..., n, d), real numbers: a NumPy or CuPy array, a torch tensor, or what gives NumPy an array by
-            DLPack on the CPU or ``__array__``; or one sample (d,). For the Delta kernel also integers, and labels
+            Samples (..., n, d), real numbers: a NumPy, CuPy or JAX array, a torch tensor, or what gives NumPy an array
+            by DLPack on the CPU or ``__array__``; or one sample (d,). For the Delta kernel also integers, and labels
             (n,).
         y : array, optional
             Samples (..., m, d) to hold them against, or one (d,); x itself unless given. What the kernel takes of data,

@@ -50,8 +50,8 @@ def alignment(a: ArrayT, b: ArrayT, centered: bool = False) -> ArrayT:
     Parameters
     ----------
     a, b : array
-        Symmetric matrices (..., n, n) of any trace, of the same samples: NumPy or CuPy arrays, torch tensors, or what
-        gives NumPy an array by DLPack on the CPU or ``__array__``. Batch axes broadcast.
+        Symmetric matrices (..., n, n) of any trace, of the same samples: NumPy, CuPy or JAX arrays, torch tensors, or
+        what gives NumPy an array by DLPack on the CPU or ``__array__``. Batch axes broadcast.
     centered : bool
         Whether both are centred in the feature space of their kernel.
 
@@ -115,8 +115,8 @@ def cauchy_schwarz_information(a: ArrayT, b: ArrayT, normalized: bool = False, b
     Parameters
     ----------
     a, b : array
-        Grams (..., n, n) of the same samples, of any scale: NumPy or CuPy arrays, torch tensors, or what gives NumPy an
-        array by DLPack on the CPU or ``__array__``. Batch axes broadcast.
+        Grams (..., n, n) of the same samples, of any scale: NumPy, CuPy or JAX arrays, torch tensors, or what gives
+        NumPy an array by DLPack on the CPU or ``__array__``. Batch axes broadcast.
     normalized : bool
         Whether to divide by the root of that of a with itself times that of b with itself.
     base : float
@@ -189,8 +189,8 @@ def relative_entropy(a: ArrayT, b: ArrayT, base: float = 2) -> ArrayT:
     Parameters
     ----------
     a, b : array
-        Grams (..., n, n): NumPy or CuPy arrays, torch tensors, or what gives NumPy an array by DLPack on the CPU or
-        ``__array__``. Batch axes broadcast.
+        Grams (..., n, n): NumPy, CuPy or JAX arrays, torch tensors, or what gives NumPy an array by DLPack on the CPU
+        or ``__array__``. Batch axes broadcast.
     base : float
         Base of the logarithm; 2 gives bits.
 

@@ -148,8 +148,9 @@ def layer_decomposition(
     Parameters
     ----------
     maps : array
-        Grams (C, n, n) of the feature maps, as ``channel_grams`` makes them: a NumPy or CuPy array, a torch tensor, or
-        what gives NumPy an array by DLPack on the CPU or ``__array__``. Or a mapping from names of layers to theirs.
+        Grams (C, n, n) of the feature maps, as ``channel_grams`` makes them: a NumPy, CuPy or JAX array, a torch
+        tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``. Or a mapping from names of layers to
+        theirs.
     target : array
         Gram (n, n) of the input, of the labels, or of another variable.
     alpha : float or sequence of float

@@ -141,8 +141,8 @@ def divergence(
 
     Notes
     -----
-    Samples are NumPy or CuPy arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or ``__array__``
-    is taken as that array. Cost O((n+m)^2 d + (n+m)^3).
+    Samples are NumPy, CuPy or JAX arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or
+    ``__array__`` is taken as that array. Cost O((n+m)^2 d + (n+m)^3).
     Source: the representation Jensen-Renyi divergence of Hoyos Osorio, Skean, Brockmeier and Sanchez Giraldo, arXiv
     2112.01583.
 
@@ -215,9 +215,9 @@ def cauchy_schwarz_divergence(
 
     Notes
     -----
-    Samples are NumPy or CuPy arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or ``__array__``
-    is taken as that array. A kernel that is not one for equal samples is divided by the root of its diagonal, the
-    linear one by its trace. Cost O((n+m)^2 d).
+    Samples are NumPy, CuPy or JAX arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or
+    ``__array__`` is taken as that array. A kernel that is not one for equal samples is divided by the root of its
+    diagonal, the linear one by its trace. Cost O((n+m)^2 d).
     Source: Jenssen, Principe, Erdogmus, Eltoft, J. Franklin Institute 343(6), 2006.
 
     Examples

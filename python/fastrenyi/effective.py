@@ -42,8 +42,8 @@ def effective_rank(a: ArrayT, alpha: Alpha = 1, power: float = 1) -> ArrayT:
     Parameters
     ----------
     a : array
-        Symmetric positive semidefinite matrices (..., n, n) of trace one, such as Grams: a NumPy or CuPy array, a torch
-        tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``.
+        Symmetric positive semidefinite matrices (..., n, n) of trace one, such as Grams: a NumPy, CuPy or JAX array, a
+        torch tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``.
     alpha : float or sequence of float
         Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits. Order 0 is the rank, to rounding.
     power : float
@@ -147,8 +147,8 @@ def participation_ratio(x: ArrayT) -> ArrayT:
     Parameters
     ----------
     x : array
-        Samples (..., n, d), n samples of d features, real numbers: a NumPy or CuPy array, a torch tensor, or what gives
-        NumPy an array by DLPack on the CPU or ``__array__``.
+        Samples (..., n, d), n samples of d features, real numbers: a NumPy, CuPy or JAX array, a torch tensor, or what
+        gives NumPy an array by DLPack on the CPU or ``__array__``.
 
     Returns
     -------
@@ -187,8 +187,8 @@ def stable_rank(x: ArrayT) -> ArrayT:
     Parameters
     ----------
     x : array
-        Matrices (..., n, d), such as n samples of d features or weights, real numbers: a NumPy or CuPy array, a torch
-        tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``.
+        Matrices (..., n, d), such as n samples of d features or weights, real numbers: a NumPy, CuPy or JAX array, a
+        torch tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``.
 
     Returns
     -------
@@ -234,8 +234,8 @@ def vendi_score(k: ArrayT, q: Alpha = 1, p: ArrayT | Sequence[float] | npt.NDArr
     Parameters
     ----------
     k : array
-        Similarities (..., n, n), symmetric, positive semidefinite and one on the diagonal: a NumPy or CuPy array, a
-        torch tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``.
+        Similarities (..., n, n), symmetric, positive semidefinite and one on the diagonal: a NumPy, CuPy or JAX array,
+        a torch tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``.
     q : float or sequence of float
         Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits.
     p : array or sequence of float, optional

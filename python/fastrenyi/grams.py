@@ -227,7 +227,7 @@ def channel_grams(
     Parameters
     ----------
     maps : array
-        Activations (n, C, *spatial) of n samples and C feature maps, as a convolution gives them: a NumPy or CuPy
+        Activations (n, C, *spatial) of n samples and C feature maps, as a convolution gives them: a NumPy, CuPy or JAX
         array, a torch tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``. Or a mapping from the
         names of layers to their activations, such as what ``fastrenyi.torch.capture`` keeps.
     kernel : str or Kernel
@@ -300,7 +300,7 @@ def tensor_gram(
     Parameters
     ----------
     maps : array
-        (n, ...): images, activations, vectors; (n,) is one feature. A NumPy or CuPy array, a torch tensor, or what
+        (n, ...): images, activations, vectors; (n,) is one feature. A NumPy, CuPy or JAX array, a torch tensor, or what
         gives NumPy an array by DLPack on the CPU or ``__array__``.
     kernel : str or Kernel
         "gaussian", "laplacian", "cosine", "polynomial", "linear", "delta", or a kernel such as

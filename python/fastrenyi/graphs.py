@@ -28,7 +28,7 @@ def graph_gram(
     Parameters
     ----------
     w : array
-        Weights (..., k, k) of the edges between k nodes, symmetric and not negative, real numbers: a NumPy or CuPy
+        Weights (..., k, k) of the edges between k nodes, symmetric and not negative, real numbers: a NumPy, CuPy or JAX
         array, a torch tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``. Finite numbers on
         the diagonal, not negative, do not count but for rounding.
     kernel : str

@@ -67,8 +67,8 @@ def group_o_information(
     Parameters
     ----------
     maps : array
-        Grams (C, n, n) of the feature maps, as ``channel_grams`` makes them: a NumPy or CuPy array, a torch tensor, or
-        what gives NumPy an array by DLPack on the CPU or ``__array__``.
+        Grams (C, n, n) of the feature maps, as ``channel_grams`` makes them: a NumPy, CuPy or JAX array, a torch
+        tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``.
     size : int
         How many maps make a group: at least 3, with a target 2.
     target : array, optional

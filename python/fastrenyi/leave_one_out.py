@@ -72,8 +72,8 @@ def leave_one_out(maps: ArrayT, target: ArrayT, alpha: Alpha = 1.01, base: float
     Parameters
     ----------
     maps : array
-        Grams (C, n, n) of the feature maps, as ``channel_grams`` makes them: a NumPy or CuPy array, a torch tensor, or
-        what gives NumPy an array by DLPack on the CPU or ``__array__``.
+        Grams (C, n, n) of the feature maps, as ``channel_grams`` makes them: a NumPy, CuPy or JAX array, a torch
+        tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``.
     target : array
         Gram (n, n) of the input, of the labels, or of another variable.
     alpha : float or sequence of float

@@ -18,8 +18,8 @@ def logdet_entropy(x: ArrayT, beta: float = 1.0, base: float = 2) -> ArrayT:
     Parameters
     ----------
     x : array
-        Samples (..., n, d), n samples of d features, real numbers: a NumPy or CuPy array, a torch tensor, or what gives
-        NumPy an array by DLPack on the CPU or ``__array__``.
+        Samples (..., n, d), n samples of d features, real numbers: a NumPy, CuPy or JAX array, a torch tensor, or what
+        gives NumPy an array by DLPack on the CPU or ``__array__``.
     beta : float
         Above zero: the scale at which the samples are looked at.
     base : float
@@ -62,8 +62,8 @@ def coding_rate(x: ArrayT, eps: float = 0.5, base: float = 2) -> ArrayT:
     Parameters
     ----------
     x : array
-        Samples (..., n, d), n samples of d features, real numbers: a NumPy or CuPy array, a torch tensor, or what gives
-        NumPy an array by DLPack on the CPU or ``__array__``.
+        Samples (..., n, d), n samples of d features, real numbers: a NumPy, CuPy or JAX array, a torch tensor, or what
+        gives NumPy an array by DLPack on the CPU or ``__array__``.
     eps : float
         The distortion, above zero.
     base : float
@@ -109,8 +109,8 @@ def eigenscore(x: ArrayT, eps: float = 1e-3, form: str = "paper") -> ArrayT:
     Parameters
     ----------
     x : array
-        Embeddings (..., n, d) of n answers to one question, real numbers: a NumPy or CuPy array, a torch tensor, or
-        what gives NumPy an array by DLPack on the CPU or ``__array__``.
+        Embeddings (..., n, d) of n answers to one question, real numbers: a NumPy, CuPy or JAX array, a torch tensor,
+        or what gives NumPy an array by DLPack on the CPU or ``__array__``.
     eps : float
         Above zero: what is added to each eigenvalue.
     form : str

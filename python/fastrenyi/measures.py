@@ -26,8 +26,8 @@ def spectrum(a: ArrayT, *, out: ArrayT | None = None) -> ArrayT:
     Parameters
     ----------
     a : array
-        Symmetric matrices (..., n, n) of any trace: a NumPy or CuPy array, a torch tensor, or what gives NumPy an array
-        by DLPack on the CPU or ``__array__``.
+        Symmetric matrices (..., n, n) of any trace: a NumPy, CuPy or JAX array, a torch tensor, or what gives NumPy an
+        array by DLPack on the CPU or ``__array__``.
     out : array, optional
         Dense memory of the library, dtype, device and shape of the result to write it to, which is then returned. It
         has no gradient.
@@ -70,8 +70,8 @@ def entropy_of_spectrum(w: ArrayT, alpha: Alpha = 1.01, base: float = 2) -> Arra
     Parameters
     ----------
     w : array
-        Spectra (..., n) of sum one, in any order, not negative but for rounding: a NumPy or CuPy array, a torch tensor,
-        or what gives NumPy an array by DLPack on the CPU or ``__array__``.
+        Spectra (..., n) of sum one, in any order, not negative but for rounding: a NumPy, CuPy or JAX array, a torch
+        tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``.
     alpha : float or sequence of float
         Order in [0, inf], or m orders; 0, 1, 2 and inf are the exact limits, the default is close to Shannon.
     base : float
@@ -156,9 +156,9 @@ def entropy(a: Any, alpha: Alpha = 1.01, base: float = 2, *, estimate: How = Non
 
     Notes
     -----
-    Grams are NumPy or CuPy arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or ``__array__``,
-    such as a table of pandas, is taken as that array. Batch axes broadcast. Cost: O(n^3), at alpha = 2 alone O(n^2),
-    where no negative eigenvalue is found.
+    Grams are NumPy, CuPy or JAX arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or
+    ``__array__``, such as a table of pandas, is taken as that array. Batch axes broadcast. Cost: O(n^3), at alpha = 2
+    alone O(n^2), where no negative eigenvalue is found.
 
     A trace of one, symmetry and eigenvalues not below zero are asked for up to rounding: that of the dtype, and where
     it does not explain what is found, that of a lower dtype which has all significant bits of the numbers. So a float32
@@ -217,9 +217,9 @@ def joint_entropy(*grams: Any, alpha: Alpha = 1.01, base: float = 2, estimate: H
 
     Notes
     -----
-    Grams are NumPy or CuPy arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or ``__array__``,
-    such as a table of pandas, is taken as that array. Batch axes broadcast. Cost: O(C n^2), and one entropy of O(n^3),
-    at alpha = 2 alone O(n^2), where no negative eigenvalue is found. Memory: one joint Gram.
+    Grams are NumPy, CuPy or JAX arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or
+    ``__array__``, such as a table of pandas, is taken as that array. Batch axes broadcast. Cost: O(C n^2), and one
+    entropy of O(n^3), at alpha = 2 alone O(n^2), where no negative eigenvalue is found. Memory: one joint Gram.
     Source: Yu, Sanchez Giraldo, Jenssen, Principe, IEEE TPAMI 42(11), 2020.
 
     Examples
@@ -272,9 +272,9 @@ def conditional_entropy(a: Any, given: Any, *, alpha: Alpha = 1.01, base: float 
 
     Notes
     -----
-    Grams are NumPy or CuPy arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or ``__array__``,
-    such as a table of pandas, is taken as that array. Batch axes broadcast. Cost: two entropies of O(n^3) each, at
-    alpha = 2 alone O(n^2), where no negative eigenvalue is found.
+    Grams are NumPy, CuPy or JAX arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or
+    ``__array__``, such as a table of pandas, is taken as that array. Batch axes broadcast. Cost: two entropies of
+    O(n^3) each, at alpha = 2 alone O(n^2), where no negative eigenvalue is found.
     Source: Sanchez Giraldo, Rao, Principe, IEEE TIT 61(1), 2015.
 
     Examples
@@ -351,11 +351,11 @@ def mutual_information(
 
     Notes
     -----
-    Grams are NumPy or CuPy arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or ``__array__``,
-    such as a table of pandas, is taken as that array. Batch axes broadcast. For alpha != 1 it can be negative; it is
-    not clipped. Of few samples and narrow kernels it is near log2 n whatever the data are: what they say is the excess
-    over the null. Cost: three entropies of O(n^3) each, at alpha = 2 alone O(n^2), where no negative eigenvalue is
-    found.
+    Grams are NumPy, CuPy or JAX arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or
+    ``__array__``, such as a table of pandas, is taken as that array. Batch axes broadcast. For alpha != 1 it can be
+    negative; it is not clipped. Of few samples and narrow kernels it is near log2 n whatever the data are: what they
+    say is the excess over the null. Cost: three entropies of O(n^3) each, at alpha = 2 alone O(n^2), where no negative
+    eigenvalue is found.
     Source: Yu, Wickstrom, Jenssen, Principe, arXiv 1804.06537.
 
     Examples
@@ -419,9 +419,10 @@ def conditional_mutual_information(
 
     Notes
     -----
-    Grams are NumPy or CuPy arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or ``__array__``,
-    such as a table of pandas, is taken as that array. Batch axes broadcast. For alpha != 1 it can be negative; it is
-    not clipped. Cost: four entropies of O(n^3) each, at alpha = 2 alone O(n^2), where no negative eigenvalue is found.
+    Grams are NumPy, CuPy or JAX arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or
+    ``__array__``, such as a table of pandas, is taken as that array. Batch axes broadcast. For alpha != 1 it can be
+    negative; it is not clipped. Cost: four entropies of O(n^3) each, at alpha = 2 alone O(n^2), where no negative
+    eigenvalue is found.
     Source: Yu, Sanchez Giraldo, Jenssen, Principe, IEEE TPAMI 42(11), 2020.
 
     Examples

@@ -70,9 +70,10 @@ def total_correlation(
 
     Notes
     -----
-    Grams are NumPy or CuPy arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or ``__array__``,
-    such as a table of pandas, is taken as that array. Batch axes broadcast. For alpha != 1 it can be negative; it is
-    not clipped. Cost: L + 1 entropies of O(n^3) each, at alpha = 2 alone O(n^2), where no negative eigenvalue is found.
+    Grams are NumPy, CuPy or JAX arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or
+    ``__array__``, such as a table of pandas, is taken as that array. Batch axes broadcast. For alpha != 1 it can be
+    negative; it is not clipped. Cost: L + 1 entropies of O(n^3) each, at alpha = 2 alone O(n^2), where no negative
+    eigenvalue is found.
     Source: Yu et al., AAAI 2021.
 
     Examples
@@ -140,10 +141,10 @@ def dual_total_correlation(
 
     Notes
     -----
-    Grams are NumPy or CuPy arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or ``__array__``,
-    such as a table of pandas, is taken as that array. Batch axes broadcast. For alpha != 1 it can be negative; it is
-    not clipped. Cost: L + 1 entropies of O(n^3) each and O(L^2 n^2) besides, at alpha = 2 alone O(n^2), where no
-    negative eigenvalue is found.
+    Grams are NumPy, CuPy or JAX arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or
+    ``__array__``, such as a table of pandas, is taken as that array. Batch axes broadcast. For alpha != 1 it can be
+    negative; it is not clipped. Cost: L + 1 entropies of O(n^3) each and O(L^2 n^2) besides, at alpha = 2 alone O(n^2),
+    where no negative eigenvalue is found.
     Source: Yu et al., AAAI 2021.
 
     Examples
@@ -202,9 +203,9 @@ def o_information(*grams: Any, alpha: Alpha = 1.01, base: float = 2, estimate: H
 
     Notes
     -----
-    Grams are NumPy or CuPy arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or ``__array__``,
-    such as a table of pandas, is taken as that array. Batch axes broadcast. Cost: 2 L + 1 entropies of O(n^3) each, at
-    alpha = 2 alone O(n^2), where no negative eigenvalue is found.
+    Grams are NumPy, CuPy or JAX arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or
+    ``__array__``, such as a table of pandas, is taken as that array. Batch axes broadcast. Cost: 2 L + 1 entropies of
+    O(n^3) each, at alpha = 2 alone O(n^2), where no negative eigenvalue is found.
     Source: Rosas et al., Physical Review E 100, 2019.
 
     Examples
@@ -266,9 +267,9 @@ def interaction_information(*grams: Any, alpha: Alpha = 1.01, base: float = 2, e
 
     Notes
     -----
-    Grams are NumPy or CuPy arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or ``__array__``,
-    such as a table of pandas, is taken as that array. Batch axes broadcast. Cost: 2^L - 1 entropies of O(n^3) each, at
-    alpha = 2 alone O(n^2), where no negative eigenvalue is found.
+    Grams are NumPy, CuPy or JAX arrays or torch tensors; what gives NumPy an array by DLPack on the CPU or
+    ``__array__``, such as a table of pandas, is taken as that array. Batch axes broadcast. Cost: 2^L - 1 entropies of
+    O(n^3) each, at alpha = 2 alone O(n^2), where no negative eigenvalue is found.
     Source: McGill, Psychometrika 19, 1954.
 
     Examples

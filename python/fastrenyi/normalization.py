@@ -17,7 +17,7 @@ def normalize(k: ArrayT, clip: bool = False) -> ArrayT:
     Parameters
     ----------
     k : array
-        Kernel matrices (..., n, n), symmetric and positive on the diagonal, real: a NumPy or CuPy array, a torch
+        Kernel matrices (..., n, n), symmetric and positive on the diagonal, real: a NumPy, CuPy or JAX array, a torch
         tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``.
     clip : bool
         Whether eigenvalues below zero are set to zero first, as of similarities that are no kernel. A warning says what

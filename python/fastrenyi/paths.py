@@ -17,8 +17,8 @@ def curvature(x: ArrayT) -> ArrayT:
     Parameters
     ----------
     x : array
-        The n >= 3 points of a path in their order, (..., n, d), such as the tokens of a text, real numbers: a NumPy or
-        CuPy array, a torch tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``.
+        The n >= 3 points of a path in their order, (..., n, d), such as the tokens of a text, real numbers: a NumPy,
+        CuPy or JAX array, a torch tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``.
 
     Returns
     -------

@@ -107,8 +107,8 @@ def rank_maps(
     Parameters
     ----------
     maps : array
-        Grams (C, n, n) of the feature maps, as ``channel_grams`` makes them with a kernel and a width: a NumPy or CuPy
-        array, a torch tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``.
+        Grams (C, n, n) of the feature maps, as ``channel_grams`` makes them with a kernel and a width: a NumPy, CuPy or
+        JAX array, a torch tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``.
     target : array
         Gram (n, n) of the labels, or of another variable.
     alpha : float

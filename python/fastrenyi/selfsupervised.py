@@ -33,7 +33,7 @@ def lidar(x: ArrayT, delta: float = 1e-4) -> ArrayT:
     ----------
     x : array
         Representations (..., n, views, d) of two or more views, such as augmentations, of each of n samples, real
-        numbers: a NumPy or CuPy array, a torch tensor, or what gives NumPy an array by DLPack on the CPU or
+        numbers: a NumPy, CuPy or JAX array, a torch tensor, or what gives NumPy an array by DLPack on the CPU or
         ``__array__``.
     delta : float
         Above zero: what is added to the eigenvalues of the scatter within samples.
@@ -123,8 +123,8 @@ def spectral_slope(x: ArrayT, first: int = 4, last: int = 100, weighted: bool = 
     Parameters
     ----------
     x : array
-        Samples (..., n, d), n samples of d features, real numbers: a NumPy or CuPy array, a torch tensor, or what gives
-        NumPy an array by DLPack on the CPU or ``__array__``.
+        Samples (..., n, d), n samples of d features, real numbers: a NumPy, CuPy or JAX array, a torch tensor, or what
+        gives NumPy an array by DLPack on the CPU or ``__array__``.
     first, last : int
         The first and last rank of the fit, both included.
     weighted : bool
@@ -220,7 +220,7 @@ def infonce(a: ArrayT, b: ArrayT, temperature: float = 0.1, base: float = 2) -> 
     Parameters
     ----------
     a, b : array
-        Representations (..., n, d) of two views of the same n samples, real numbers: NumPy or CuPy arrays, torch
+        Representations (..., n, d) of two views of the same n samples, real numbers: NumPy, CuPy or JAX arrays, torch
         tensors, or what gives NumPy an array by DLPack on the CPU or ``__array__``. Batch axes broadcast.
     temperature : float
         Above zero; below 1e-30 as that.

@@ -124,9 +124,9 @@ def lazy_gram(
     Parameters
     ----------
     x : array
-        Samples (n, d), real numbers: a NumPy array, which may be a memory map larger than memory, a torch tensor or a
-        CuPy array. On a GPU the tiles of the Gram are made and multiplied there. For the Delta kernel also integers and
-        strings, and labels (n,).
+        Samples (n, d), real numbers: a NumPy array, which may be a memory map larger than memory, a CuPy or JAX array,
+        a torch tensor, or what gives NumPy an array by DLPack on the CPU or ``__array__``. On a GPU the tiles of the
+        Gram are made and multiplied there. For the Delta kernel also integers and strings, and labels (n,).
     kernel : str or Kernel
         "gaussian", "laplacian", "cosine", "polynomial", "delta", or a kernel such as ``Gaussian(bandwidth=2.0)``.
     bandwidth : float, str or Bandwidth, optional
@@ -147,7 +147,7 @@ def lazy_gram(
     Raises
     ------
     TypeError
-        For what is not an array of real numbers, and tensors that require a gradient.
+        For what is not an array of real numbers, for tensors that require a gradient, and for traced arrays.
     ValueError
         For wrong shapes, NaN or infinity, and widths that are not positive or do not apply.
 

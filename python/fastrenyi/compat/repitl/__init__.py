@@ -2,9 +2,9 @@
 
 ``import fastrenyi.compat.repitl as itl`` has them all; its modules ``matrix_itl``, ``kernel_utils``,
 ``difference_of_entropies`` and ``divergences`` have the files' names. Arrays are torch tensors, with gradients, and
-NumPy and CuPy arrays as well, with batch axes in front. Kernel matrices K may have any trace. Where results differ,
-they do so on purpose: at alpha = 2 repitl divides by n^2, which is the squared trace of matrices with ones on their
-diagonal and no others (said by a warning, once); negative eigenvalues beyond rounding are refused, not left out.
+NumPy, CuPy and JAX arrays as well, with batch axes in front. Kernel matrices K may have any trace. Where results
+differ, they do so on purpose: at alpha = 2 repitl divides by n^2, which is the squared trace of matrices with ones on
+their diagonal and no others (said by a warning, once); negative eigenvalues beyond rounding are refused, not left out.
 """
 
 from fastrenyi.compat.repitl import difference_of_entropies, divergences, kernel_utils, matrix_itl
