@@ -35,10 +35,11 @@ class Bandwidth(Configured, ABC):
     Notes
     -----
     A rule that comes to zero, as a median over mostly equal samples does, means the narrow limit of the kernel: 1 for
-    equal samples and 0 for others. Tensors come as NumPy arrays, also from a GPU, which waits for it; the width is a
-    constant of the gradient. Under ``torch.compile``, ``torch.func`` and ``torch.vmap``, and in a CUDA graph, there are
-    no numbers to look at: there a rule of your own is refused, and its widths are found before. A subclass of a rule
-    that calls ``super().find(x, kernel)`` has that one's. Settings are shown, compared and hashed by value.
+    equal samples and 0 for others. Tensors and JAX arrays come as NumPy arrays, also from a GPU, which waits for it;
+    the width is a constant of the gradient. Under ``torch.compile``, ``torch.func`` and ``torch.vmap``, and in a CUDA
+    graph, there are no numbers to look at: there a rule of your own is refused, and its widths are found before (under
+    ``jax.jit`` it is called when the function runs). A subclass of a rule that calls ``super().find(x, kernel)`` has
+    that one's. Settings are shown, compared and hashed by value.
     Cost: that of ``find``.
 
     Examples

@@ -33,7 +33,8 @@ def set_num_threads(n: int | None) -> None:
     It is a limit of the whole process, like ``torch.set_num_threads``, whose place it takes for calls of fastrenyi
     alone. OpenMP's own setting stays above it: ``OMP_NUM_THREADS``, ``threadpoolctl``, and ``torch.set_num_threads``
     where PyTorch has the same OpenMP, of the thread that calls. In a forked process one thread works, and small work is
-    done by one anyway. Results have the same bits on any number of threads. What the array's own library computes, such
+    done by one anyway. Results have the same bits on any number of threads, but for eigenvectors of a single matrix of
+    512 rows or more, which gradients of orders above 64 need, for instance. What the array's own library computes, such
     as products of tensors and kernels that are called, follows its own settings, and a GPU knows none.
     Cost: none.
 

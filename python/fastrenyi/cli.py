@@ -250,7 +250,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--method", help="one method of a table of several, for figures too")
 
     export = _command(commands, "export", "write a Monitor's table as Parquet or CSV")
-    export.add_argument("store", type=Path, metavar="STORE", help="of a Monitor, or its table in Parquet")
+    export.add_argument("store", type=Path, metavar="STORE", help="of a Monitor, or its table in Parquet or CSV")
     export.add_argument(
         "out", type=Path, metavar="OUT", help="file.parquet, file.csv, or file.db for a Monitor's store"
     )

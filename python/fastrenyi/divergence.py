@@ -122,8 +122,7 @@ def divergence(
     base : float
         Base of the logarithm; 2 gives bits.
     estimate : float or Estimation, optional
-        Half the width of the interval wanted, or how to come to it. With it, and of Grams by ``lazy_gram``, the result
-        is an ``Estimate``.
+        Half the width of the interval wanted, or how to come to it. With it the result is an ``Estimate``.
 
     Returns
     -------

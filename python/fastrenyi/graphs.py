@@ -46,7 +46,8 @@ def graph_gram(
     Raises
     ------
     TypeError
-        For what is not an array of real numbers, and for a tensor that requires a gradient.
+        For what is not an array of real numbers, for a tensor that requires a gradient, and for a JAX array where
+        ``jax_enable_x64`` is not set.
     ValueError
         For wrong shapes, NaN or infinity, weights that are not symmetric or negative, and settings out of range or of
         the other kernel. Inside ``torch.compile``, ``torch.vmap`` and CUDA graphs the weights are not looked at.
@@ -54,7 +55,9 @@ def graph_gram(
     Notes
     -----
     By eigenvectors, in double precision; eigenvalues of L up to k eps of the largest are zero. Cost O(k^3). Gradients
-    are refused. The scaling is ``normalize``'s: the Gram goes into any measure, with others of the same nodes as well.
+    of tensors are refused. JAX takes those of its own eigenvectors, which are NaN where eigenvalues are the same, as of
+    graphs that are symmetric: do not trust them. The scaling is ``normalize``'s: the Gram goes into any measure, with
+    others of the same nodes as well.
 
     Conventions elsewhere: the published code takes t = 0.4 unless told otherwise, divides the entropy by log k, and has
     the normalised Laplacian as a choice, which is not offered.

@@ -334,8 +334,8 @@ class Delta(Kernel):
     Parameters
     ----------
     dtype : str or dtype, optional
-        "float32" or "float64" of the results for data that are not real numbers: float64 (NumPy) or torch's default
-        dtype unless given.
+        "float32" or "float64" of the results for data that are not real numbers. Unless given float64, of tensors
+        torch's default dtype, and of JAX arrays float32 where ``jax_enable_x64`` is not set.
 
     Raises
     ------

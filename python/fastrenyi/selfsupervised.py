@@ -46,7 +46,7 @@ def lidar(x: ArrayT, delta: float = 1e-4) -> ArrayT:
     Raises
     ------
     TypeError
-        For what is not an array of real numbers.
+        For what is not an array of real numbers, and for a JAX array where ``jax_enable_x64`` is not set.
     ValueError
         For wrong shapes, NaN or infinity, a delta out of range, and samples whose views have the same mean.
 

@@ -20,12 +20,12 @@ _STUDIES = {
 }
 _FOLDER = """
 
-Each run (a network, a seed) is a file in OUT/runs, written when it is done: the
-same command goes on where an earlier one was ended, and more seeds or maps add
-to it. OUT/table.csv and table.parquet have all that was measured, with columns
-for seed and configuration; summary.csv has mean and standard deviation over
-seeds; summary.md is what is printed; the figures are those of a report.
-`fastrenyi report OUT/runs/*.parquet --labels ...` makes a page."""
+Each run (a network, a seed) is a file in FOLDER/runs, written when it is done:
+the same command goes on where an earlier one was ended, and more seeds or maps
+add to it. FOLDER/table.csv and table.parquet have all that was measured, with
+columns for seed and configuration; summary.csv has mean and standard deviation
+over seeds; summary.md is what is printed; the figures are those of a report.
+`fastrenyi report FOLDER/runs/*.parquet --labels ...` makes a page."""
 _EXAMPLES = {
     "plane": """
 examples:

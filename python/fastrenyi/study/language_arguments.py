@@ -14,10 +14,10 @@ OPTIONS = (
 )  # fmt: skip
 _FOLDER = """
 MODEL is a folder as Hugging Face's transformers save one, with its
-tokenizer; nothing is loaded from elsewhere. OUT has representations.csv and
-.parquet, a row for each layer and measure, a figure by layer, and model.db
-and against.db, what was measured minibatch by minibatch, from which the same
-command goes on.
+tokenizer; nothing is loaded from elsewhere. FOLDER has representations.csv
+and .parquet, a row for each layer and measure, a figure by layer, and
+model.db and against.db, what was measured minibatch by minibatch, from which
+the same command goes on.
 """
 
 

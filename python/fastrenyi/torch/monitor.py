@@ -81,8 +81,8 @@ class Monitor:
         Order of the entropies, in [0, inf], or several different ones: each has its rows, of one forward pass and of
         the same spectra.
     bandwidth, error_bandwidth : float, str or Bandwidth, optional
-        Kernel width for input and layers, and for errors: a number, or a rule as in `fastrenyi.gram`. Both None
-        where `kernel` is not "gaussian" or "laplacian".
+        Kernel width for input and layers, and for errors: a number, or a rule as in `fastrenyi.gram`; the median
+        distance unless given. Both have to be None where `kernel` is not "gaussian" or "laplacian".
     kernel, label_kernel : str or Kernel
         Of input, layers and errors; of y. For floating targets that do not repeat, and for masks, take
         ``label_kernel="gaussian"``. To a kernel of real numbers, integers are categories: the squared distance of two
