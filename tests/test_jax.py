@@ -165,6 +165,15 @@ def scalar(name: str) -> Call:
     return weighed
 
 
+def test_gradient_of_graphs_is_refused(draw: Draw) -> None:
+    x = jnp.asarray(draw.samples(6, 3))
+    for transform in (lambda f: f, jax.jit):
+        call = transform(jax.grad(lambda w: fr.entropy(fr.graph_gram(w), 1)))
+        assert "stop_gradient" in refused(TypeError, "w", lambda call=call: call(fr.gram(x)))
+    beside = jax.grad(lambda x: fr.mutual_information(fr.gram(x), fr.graph_gram(jax.lax.stop_gradient(fr.gram(x)))))
+    assert jnp.isfinite(beside(x)).all()
+
+
 @pytest.mark.parametrize("name", MEASURES)
 def test_gradients_are_those_of_torch(name: str, draw: Draw) -> None:
     torch = pytest.importorskip("torch")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrenyi import _check, _matrices
+from fastrenyi import _check, _dispatch, _matrices
 from fastrenyi._array import Array, ArrayT, Home, has_numbers
 from fastrenyi._kernels import kernels_for
 
@@ -46,8 +46,8 @@ def graph_gram(
     Raises
     ------
     TypeError
-        For what is not an array of real numbers, for a tensor that requires a gradient, and for a JAX array where
-        ``jax_enable_x64`` is not set.
+        For what is not an array of real numbers, for a tensor that requires a gradient, for a JAX array whose gradient
+        is taken, and for one where ``jax_enable_x64`` is not set.
     ValueError
         For wrong shapes, NaN or infinity, weights that are not symmetric or negative, and settings out of range or of
         the other kernel. Inside ``torch.compile``, ``torch.vmap`` and CUDA graphs the weights are not looked at.
@@ -55,9 +55,7 @@ def graph_gram(
     Notes
     -----
     By eigenvectors, in double precision; eigenvalues of L up to k eps of the largest are zero. Cost O(k^3). Gradients
-    of tensors are refused. JAX takes those of its own eigenvectors, which are NaN where eigenvalues are the same, as of
-    graphs that are symmetric: do not trust them. The scaling is ``normalize``'s: the Gram goes into any measure, with
-    others of the same nodes as well.
+    are refused. The scaling is ``normalize``'s: the Gram goes into any measure, with others of the same nodes as well.
 
     Conventions elsewhere: the published code takes t = 0.4 unless told otherwise, divides the entropy by log k, and has
     the normalised Laplacian as a choice, which is not offered.
@@ -74,9 +72,7 @@ def graph_gram(
     home = _matrices.gram(weights, "w")
     chosen = _check.choice(kernel, "kernel", tuple(_SETTINGS))
     settings = _settings(chosen, {"t": t, "nu": nu, "kappa": kappa})
-    if home.library == "torch" and weights.requires_grad:
-        got = "a tensor that requires a gradient, which there is none of"
-        _check.kind_error("w", "weights without a gradient", got, "pass w.detach()")
+    weights = _dispatch.operations(home.library).without_gradient(weights, "w", "graph_gram")
     if has_numbers(weights):
         _not_negative(_matrices.gram_contents(weights, "w", trace_one=False))
     with home.current(weights):

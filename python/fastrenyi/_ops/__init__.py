@@ -14,9 +14,10 @@ from fastrenyi._ops.negative import negative_part
 from fastrenyi._ops.pairs import pairs, sample_pairs
 from fastrenyi._ops.permutations import permuted, permuted_pairs
 from fastrenyi._ops.ranking import chosen
+from fastrenyi._ops.without_gradient import without_gradient
 
 __all__ = [
     "all_but_one", "bandwidth", "chosen", "cross_entropy", "delta_gram", "entropies", "gram", "group_o_information",
     "linear_gram", "negative_part", "pairs", "permuted", "permuted_pairs", "sample_pairs", "spectral_entropies",
-    "spectrum",
+    "spectrum", "without_gradient",
 ]  # fmt: skip

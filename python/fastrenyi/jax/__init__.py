@@ -15,9 +15,10 @@ from fastrenyi.jax.layers import (
     sample_pairs,
 )
 from fastrenyi.jax.samples import bandwidth, delta_gram, gram, linear_gram
+from fastrenyi.jax.without_gradient import without_gradient
 
 __all__ = [
     "all_but_one", "bandwidth", "chosen", "cross_entropy", "delta_gram", "entropies", "gram", "group_o_information",
     "linear_gram", "negative_part", "pairs", "permuted", "permuted_pairs", "sample_pairs", "spectral_entropies",
-    "spectrum",
+    "spectrum", "without_gradient",
 ]  # fmt: skip

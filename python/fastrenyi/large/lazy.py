@@ -169,7 +169,7 @@ def lazy_gram(
     chosen = as_kernel(kernel, bandwidth)
     x = _check.adopt(_check.listed(x, "x"), "x") if group is None else _of_all_ranks(x, rows, sharded)
     home = _check.array(x, "x")
-    _without_gradient(x, home)
+    _dispatch.operations(home.library).without_gradient(x, "x", "an estimate")
     if not has_numbers(x):
         _check.kind_error("x", "a tensor whose numbers are there", "one that is traced or fake")
     if isinstance(chosen, Delta):
@@ -192,7 +192,7 @@ def _of_all_ranks(x: Any, rows: Rows, sharded: bool) -> Array:
 
     def given() -> tuple[Any, tuple[int, ...], Values | int]:
         own = _check.adopt(_check.listed(x, "x"), "x")
-        _without_gradient(own, _check.array(own, "x"))
+        _dispatch.operations(_check.array(own, "x").library).without_gradient(own, "x", "an estimate")
         values = wrap(own)
         return own, values.shape, values if sharded else zlib.crc32(np.ascontiguousarray(values).view(np.uint8).data)
 
@@ -206,13 +206,6 @@ def _of_all_ranks(x: Any, rows: Rows, sharded: bool) -> Array:
         _check.value_error("x", "samples of as many features on each rank", f"shapes {[shape for shape, _ in every]}")
     joined = np.concatenate([values for _, values in every])
     return home_of(x).take(joined) if is_array(x) else joined
-
-
-def _without_gradient(x: Array, home: Home) -> None:
-    if home.library == "torch" and x.requires_grad:
-        _check.kind_error(
-            "x", "a tensor without a gradient, which estimates have none of", "one that requires it", "pass x.detach()"
-        )
 
 
 def _factor(x: Values, kernel: Kernel, rows: Rows) -> factors.Factor:

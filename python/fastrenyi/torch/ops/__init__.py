@@ -17,9 +17,10 @@ from fastrenyi.torch.ops.permutations import permuted, permuted_pairs
 from fastrenyi.torch.ops.ranking import chosen
 from fastrenyi.torch.ops.spectral_entropies import spectral_entropies
 from fastrenyi.torch.ops.spectrum import spectrum
+from fastrenyi.torch.ops.without_gradient import without_gradient
 
 __all__ = [
     "all_but_one", "bandwidth", "chosen", "cross_entropy", "delta_gram", "entropies", "gram", "group_o_information",
     "linear_gram", "negative_part", "pairs", "permuted", "permuted_pairs", "sample_pairs", "spectral_entropies",
-    "spectrum",
+    "spectrum", "without_gradient",
 ]  # fmt: skip
