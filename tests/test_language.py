@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -191,6 +192,43 @@ def test_wrong_texts_are_named(
     (folder / "config.json").write_text("{}")
     assert cli.main(["representations", str(folder), str(texts), "--out", str(tmp_path / "out")]) == 2
     assert said in capsys.readouterr().err
+
+
+class Tokenizer:
+    pad_token, model_max_length = "", 8
+
+    def __call__(self, some: list[str], **_: Any) -> dict[str, Tensor]:
+        return {"input_ids": torch.arange(len(some) * 3).reshape(-1, 3)}
+
+
+class Puts(nn.Module):
+    """A model of tokens that puts out what has no hidden states by that name, as encoders with decoders do."""
+
+    def forward(self, input_ids: Tensor) -> dict[str, Any]:
+        return {"last_hidden_state": input_ids[..., None] / 2, "cache": object()}
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [(Puts(), "got a object in 'cache'"), (nn.Flatten(), "unexpected keyword argument 'input_ids'")],
+)
+def test_models_without_hidden_states_are_named(
+    model: nn.Module, said: str, tmp_path: Path, texts: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    loaded = SimpleNamespace(
+        AutoModel=SimpleNamespace(from_pretrained=lambda *_, **__: model),
+        AutoTokenizer=SimpleNamespace(from_pretrained=lambda *_, **__: Tokenizer()),
+    )
+    monkeypatch.setitem(sys.modules, "transformers", loaded)
+    assert cli.main(["representations", str(folder), str(texts), "--out", str(tmp_path / "out")]) == 2
+    message = capsys.readouterr().err
+    assert "error: MODEL: expected a model that is called with tokens and puts out hidden states" in message
+    assert f"got {type(model).__name__} in {folder}" in message
+    assert said in message
 
 
 def test_transformers_that_are_missing_are_named(tmp_path: Path, texts: Path) -> None:

@@ -24,6 +24,7 @@ UNTRAINED = "untrained"
 """The model with weights as it is made with, to compare with."""
 _SHOWN = ("prompt_entropy", "effective_rank", "curvature", "dataset_entropy")
 _LONGEST = 512
+_STORES = "model.db", "against.db"
 
 
 @dataclass(frozen=True)
@@ -72,13 +73,13 @@ def run(options: Options) -> list[Path]:
     texts = _texts(options)
     options.out.mkdir(parents=True, exist_ok=True)
     orders = list(options.alpha)
-    found = {_name(options.model): _measured(options, _trained(options.model), options.model, texts, "model.db")}
+    found = {_name(options.model): _measured(options, _trained(options.model), options.model, texts, _STORES[0])}
     if options.against is not None:
         folder = options.other or options.model
         name = UNTRAINED if options.other is None else _name(options.other)
         name = name if name not in found else str(options.other)
         other = _untrained(options) if options.other is None else _trained(folder)
-        found[name] = _measured(options, other, folder, texts, "against.db")
+        found[name] = _measured(options, other, folder, texts, _STORES[1])
     tables = [by_layer(layers, orders, options.base).assign(model=name) for name, layers in found.items()]
     if len(found) > 1:
         (name, layers), (against, others) = found.items()
@@ -139,9 +140,17 @@ def _measured(options: Options, model: nn.Module, folder: Path, texts: list[str]
         return tokenizer(some, padding=True, truncation=True, max_length=longest, return_tensors="pt")
 
     batches: Any = DataLoader(texts, options.batch_size, collate_fn=tokens_of)  # type: ignore[arg-type]
-    return measured(
-        model, batches, alpha=list(options.alpha), tokens=options.tokens, store=options.out / store, progress=True
-    )
+    try:
+        return measured(
+            model, batches, alpha=list(options.alpha), tokens=options.tokens, store=options.out / store, progress=True
+        )
+    except TypeError as error:  # of a call with tokens, or of what it returns; the options are checked
+        argument = "MODEL" if store == _STORES[0] else "--against"
+        expected = "a model that is called with tokens and puts out hidden states"
+        way_out = "for one that has them elsewhere call frt.representations with output="
+        raise ValueError(
+            f"{argument}: expected {expected}, got {type(model).__name__} in {folder} ({error}); {way_out}"
+        ) from error
 
 
 def _same(layers: list[Layer], others: list[Layer], options: Options) -> None:
