@@ -201,6 +201,19 @@ class Tokenizer:
         return {"input_ids": torch.arange(len(some) * 3).reshape(-1, 3)}
 
 
+def folder_of(model: nn.Module, tmp_path: Path, texts: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let transformers load this model; return the arguments of the command for it."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    loaded = SimpleNamespace(
+        AutoModel=SimpleNamespace(from_pretrained=lambda *_, **__: model),
+        AutoTokenizer=SimpleNamespace(from_pretrained=lambda *_, **__: Tokenizer()),
+    )
+    monkeypatch.setitem(sys.modules, "transformers", loaded)
+    return ["representations", str(folder), str(texts), "--out", str(tmp_path / "out")]
+
+
 class Puts(nn.Module):
     """A model of tokens that puts out what has no hidden states by that name, as encoders with decoders do."""
 
@@ -216,19 +229,25 @@ def test_models_without_hidden_states_are_named(
     model: nn.Module, said: str, tmp_path: Path, texts: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    (folder / "config.json").write_text("{}")
-    loaded = SimpleNamespace(
-        AutoModel=SimpleNamespace(from_pretrained=lambda *_, **__: model),
-        AutoTokenizer=SimpleNamespace(from_pretrained=lambda *_, **__: Tokenizer()),
-    )
-    monkeypatch.setitem(sys.modules, "transformers", loaded)
-    assert cli.main(["representations", str(folder), str(texts), "--out", str(tmp_path / "out")]) == 2
+    assert cli.main(folder_of(model, tmp_path, texts, monkeypatch)) == 2
     message = capsys.readouterr().err
     assert "error: MODEL: expected a model that is called with tokens and puts out hidden states" in message
-    assert f"got {type(model).__name__} in {folder}" in message
+    assert f"got {type(model).__name__} in {tmp_path / 'tiny'}" in message
     assert said in message
+
+
+def test_prompts_without_a_spread_are_told(
+    tmp_path: Path, texts: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Same(nn.Module):
+        def forward(self, input_ids: Tensor) -> list[Tensor]:
+            x = input_ids[..., None] ** torch.arange(3.0)
+            x[1] = x[1, 0]
+            return [x]
+
+    assert cli.main(folder_of(Same(), tmp_path, texts, monkeypatch)) == 0
+    expected = "warning: tiny: in layer '0' 1 of 5 prompts have tokens that are all the same"
+    assert expected in capsys.readouterr().err
 
 
 def test_transformers_that_are_missing_are_named(tmp_path: Path, texts: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from fastrenyi.report.representations import representations as draw
 from fastrenyi.table import files
 from fastrenyi.table.prompts import Layer, by_layer, differences
 from fastrenyi.torch.representations import measured
+from fastrenyi.torch.streaming import left_out
 
 __all__ = ["UNTRAINED", "Options", "run"]
 
@@ -141,7 +143,7 @@ def _measured(options: Options, model: nn.Module, folder: Path, texts: list[str]
 
     batches: Any = DataLoader(texts, options.batch_size, collate_fn=tokens_of)  # type: ignore[arg-type]
     try:
-        return measured(
+        found = measured(
             model, batches, alpha=list(options.alpha), tokens=options.tokens, store=options.out / store, progress=True
         )
     except TypeError as error:  # of a call with tokens, or of what it returns; the options are checked
@@ -151,6 +153,9 @@ def _measured(options: Options, model: nn.Module, folder: Path, texts: list[str]
         raise ValueError(
             f"{argument}: expected {expected}, got {type(model).__name__} in {folder} ({error}); {way_out}"
         ) from error
+    if (missing := left_out(found)) is not None:
+        print(f"fastrenyi representations: warning: {_name(folder)}: {missing}", file=sys.stderr)
+    return found
 
 
 def _same(layers: list[Layer], others: list[Layer], options: Options) -> None:

@@ -160,12 +160,7 @@ def representations(
         select=select, output=output, mask=mask, views=views, store=store, progress=progress,
     )  # fmt: skip
     if (missing := left_out(found)) is not None:
-        name, which, count = missing
-        warnings.warn(
-            f"representations: in layer {name!r} {len(which)} of {count} prompts have tokens that are all the same, as "
-            f"one alone is (the first is prompt {which[0]}): without a spread, they are left out of means (n_prompts)",
-            stacklevel=2,
-        )
+        warnings.warn(f"representations: {missing}", stacklevel=2)
     return (by_layer if by == "layer" else by_prompt)(found, orders, base)
 
 

@@ -131,12 +131,16 @@ def layers_of(pieces: Sequence[Piece], model: nn.Module, kernel: Kernel, orders:
         yield Layer(name, vectors.shape[-1], rows, found)
 
 
-def left_out(layers: Sequence[Layer]) -> tuple[str, list[int], int] | None:
-    """Return the first layer that has prompts without a spread, which ones these are, and of how many."""
+def left_out(layers: Sequence[Layer]) -> str | None:
+    """Say which prompts have no spread in the first layer that has such; None where all have one."""
     for layer in layers:
         missing = np.flatnonzero(np.isnan(layer.numbers[:, 3]))
         if len(missing):
-            return layer.name, missing.tolist(), len(layer.numbers)
+            return (
+                f"in layer {layer.name!r} {len(missing)} of {len(layer.numbers)} prompts have tokens that are all the "
+                f"same, as one alone is (the first is prompt {missing[0]}): without a spread, they are left out of "
+                "means (n_prompts)"
+            )
     return None
 
 
