@@ -136,6 +136,18 @@ def test_maps_that_say_nothing_and_the_same(nx: Nx) -> None:
         np.testing.assert_allclose(nx.values(getattr(found, name)), value, atol=1e-5)
 
 
+def test_what_only_all_maps_know_is_no_maps_own(nx: Nx) -> None:
+    """Without one bit of an exclusive or all is lost, and yet none knows anything alone: nothing is unique."""
+    a, b = np.arange(24) % 2, np.arange(24) // 2 % 2
+    maps = np.stack([reference.gram_delta(x) for x in (a, b)])
+    found = fr.leave_one_out(nx.array(maps), nx.array(reference.gram_delta(a ^ b)), alpha=2)
+    for name, value in {
+        "without": [0, 0], "single": [0, 0], "joint": 1, "synergy": 1, "redundancy": 0,
+        "unique_lower": 0, "unique_upper": 0, "vulnerability": 2,
+    }.items():  # fmt: skip
+        np.testing.assert_allclose(nx.values(getattr(found, name)), value, atol=1e-5)
+
+
 def test_copies_and_constants_alone(draw: Draw) -> None:
     one, constant = draw.grams(7), np.full((7, 7), 1 / 7)
     target = draw.grams(7)
