@@ -197,6 +197,11 @@ def test_lower_precision_is_computed_in_single(dtype: torch.dtype, rng: np.rando
     np.testing.assert_allclose(low["value"], high["value"], rtol=2e-5)
 
 
+def test_labels_of_a_minibatch_are_not_the_models(model: Any, batches: list[Any]) -> None:
+    labelled = [{**batch, "labels": batch["input_ids"]} for batch in batches]
+    pd.testing.assert_frame_equal(frt.representations(model, labelled), frt.representations(model, batches))
+
+
 def test_the_model_and_random_states_are_left_alone(model: Any, batches: list[Any]) -> None:
     model.train()
     model.blocks[1].eval()
