@@ -217,6 +217,7 @@ def test_comparisons_of_a_gram_with_itself_and_with_none(draw: Draw) -> None:
     assert math.isnan(fr.alignment(a, constant, centered=True))
     assert math.isnan(fr.alignment(a, 0 * a))
     assert math.isnan(fr.cauchy_schwarz_information(a, constant, normalized=True))
+    assert math.isnan(fr.cauchy_schwarz_information(constant, a, normalized=True))
     assert math.isnan(fr.alignment(np.ones((1, 1)), np.ones((1, 1)), centered=True))
     assert fr.relative_entropy(np.ones((1, 1)), np.ones((1, 1))) == 0
     scores = fr.cauchy_schwarz_information(a, b := gaussians(draw, N), normalized=True)
