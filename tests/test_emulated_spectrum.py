@@ -111,7 +111,7 @@ def test_what_is_exact_stays_exact(dtype: str) -> None:
 @FLOATS
 @pytest.mark.parametrize("n", [2, 3, 5, 40])
 def test_rounding_does_not_look_indefinite(n: int, dtype: str, draw: Draw) -> None:
-    """Singular Grams: no eigenvalue may fall below -n eps lambda_max, which would be an error."""
+    """Singular Grams: no eigenvalue may fall below -max(n, 8) eps lambda_max, which would be an error."""
     x = draw.samples(200 if n < 10 else 5, n)
     ones = x[:, :, None] * x[:, None, :] / np.sum(x * x, axis=1)[:, None, None]
     twins = np.exp(-(np.subtract.outer(x[:, : n // 2 + 1], x[:, : n // 2 + 1])[0, :, 0] ** 2))

@@ -160,9 +160,9 @@ int fr_eigh_f64(const fr_view_f64* a, double* values, double* vectors, uint32_t 
 /* S_alpha = log2(sum_i p_i^alpha) / (1 - alpha) in bits, of eigenvalues p divided by their sum.
  * spectra (b, n), dense, in any order; orders (m,), each in [0, inf], m >= 1: 0, 1, 2 and inf are the exact limits
  * (log2 rank, von Neumann, collision, -log2 of the largest); out (b, m).
- * Eigenvalues below zero count as zero down to -n epsilon times the largest, a lower one is FR_INDEFINITE; zeros alone
- * are FR_ZERO. epsilon is that of the type the matrices were made in, in (0, 1), or 0 for that of the elements.
- * Workspace: per thread n doubles. */
+ * Eigenvalues below zero count as zero down to -max(n, 8) epsilon times the largest, a lower one is FR_INDEFINITE;
+ * zeros alone are FR_ZERO. epsilon is that of the type the matrices were made in, in (0, 1), or 0 for that of the
+ * elements. Workspace: per thread n doubles. */
 int fr_entropy_f32(const float* spectra, int64_t batch, int64_t n, const double* orders, int64_t order_count,
                    double epsilon, float* out, uint32_t flags, int threads);
 int fr_entropy_f64(const double* spectra, int64_t batch, int64_t n, const double* orders, int64_t order_count,

@@ -10,7 +10,7 @@ namespace fastrenyi {
 struct Verdict {
     enum class Kind {
         fine,
-        indefinite,  ///< an eigenvalue below -n eps lambda_max; `value` is the lowest
+        indefinite,  ///< an eigenvalue below -max(n, 8) eps lambda_max; `value` is the lowest
         zero_trace,  ///< an entrywise product whose trace is zero
     };
     Kind kind = Kind::fine;

@@ -15,7 +15,7 @@ enum class Finding : unsigned {
     not_finite = 0,  ///< NaN or infinity; of rows of samples: a row of zeros
     asymmetric = 1,
     trace = 2,       ///< not one; of an entrywise product: zero
-    indefinite = 3,  ///< an eigenvalue below -n eps lambda_max
+    indefinite = 3,  ///< an eigenvalue below -max(n, 8) eps lambda_max
 };
 using Status = unsigned long long;
 

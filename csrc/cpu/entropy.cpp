@@ -42,7 +42,7 @@ double renyi(const std::vector<double>& p, double largest, double cutoff, double
 
 /// Clips rounding, normalises into p, and judges.
 template <class T>
-Verdict probabilities(const T* spectrum, index_t n, index_t index, std::vector<double>& p, double tolerance) {
+Verdict probabilities(const T* spectrum, index_t n, index_t index, std::vector<double>& p, double epsilon) {
     const auto [lowest, highest] = std::minmax_element(spectrum, spectrum + n);
     if (*lowest == T(0) && *highest == T(0)) return {Verdict::Kind::zero_trace, index, 0.0};
     double sum = 0.0, trace = 0.0;
@@ -51,6 +51,7 @@ Verdict probabilities(const T* spectrum, index_t n, index_t index, std::vector<d
         sum += p[i] = std::max(0.0, static_cast<double>(spectrum[i]));
     }
     for (double& q : p) q /= sum;
+    const double tolerance = static_cast<double>(std::max(n, least_judged)) * epsilon;
     if (*lowest < -tolerance * *highest) return {Verdict::Kind::indefinite, index, *lowest / trace};
     return {};
 }
@@ -61,18 +62,18 @@ template <class T>
 Verdict entropy(const T* spectra, index_t batch, index_t n, const double* orders, index_t order_count, double epsilon,
                 double unit, T* out, int threads) {
     constexpr index_t block = 64;  // spectra to a piece of work: one alone is too small to hand out
-    const double tolerance = static_cast<double>(n) * epsilon;
+    const double cutoff = static_cast<double>(n) * epsilon;
     threads = thread_count(threads, 50.0 * batch * n * order_count);
     std::vector<Verdict> verdicts(static_cast<std::size_t>(threads));
     parallel_for((batch + block - 1) / block, threads, [&](index_t piece, int worker) {
         std::vector<double> p(static_cast<std::size_t>(n));
         for (index_t b = piece * block; b < std::min(batch, (piece + 1) * block); ++b) {
-            const Verdict verdict = probabilities(spectra + b * n, n, b, p, tolerance);
+            const Verdict verdict = probabilities(spectra + b * n, n, b, p, epsilon);
             verdicts[worker].keep_first(verdict);
             if (verdict.kind != Verdict::Kind::fine) continue;
             const double largest = *std::max_element(p.begin(), p.end());
             for (index_t m = 0; m < order_count; ++m) {
-                const double bits = renyi(p, largest, tolerance * largest, orders[m]);
+                const double bits = renyi(p, largest, cutoff * largest, orders[m]);
                 out[b * order_count + m] = static_cast<T>(unit * bits + 0.0);  // + 0.0: no negative zero
             }
         }

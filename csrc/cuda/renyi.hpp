@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "cuda/launch.hpp"
+#include "ops/entropy.hpp"
 
 namespace fastrenyi::cuda {
 
@@ -30,7 +31,7 @@ struct Extent {
     double largest;   ///< as a probability
     double cutoff;    ///< probabilities up to this one are zero in the sense of rank
     bool zero;        ///< no eigenvalue differs from zero
-    bool indefinite;  ///< an eigenvalue is below -n epsilon times the largest
+    bool indefinite;  ///< an eigenvalue is below -max(n, 8) epsilon times the largest
 };
 
 template <class T, class Block>
@@ -46,8 +47,9 @@ FASTRENYI_DEVICE Extent extent_of(Block& block, const T* values, index_t n, doub
     sum = block.warp_sum(sum);
     highest = block.warp_largest(highest);
     lowest = -block.warp_largest(-lowest);
-    const double tolerance = static_cast<double>(n) * epsilon, largest = highest / sum;
-    return {sum, largest, tolerance * largest, lowest == 0.0 && highest == 0.0, lowest < -tolerance * highest};
+    const double largest = highest / sum, rounding = static_cast<double>(n < least_judged ? least_judged : n) * epsilon;
+    const double cutoff = static_cast<double>(n) * epsilon * largest;
+    return {sum, largest, cutoff, lowest == 0.0 && highest == 0.0, lowest < -rounding * highest};
 }
 
 /// S_order in bits.

@@ -6,7 +6,7 @@ __all__ = ["BackendUnavailableError", "NotPositiveSemidefiniteError", "StoreErro
 
 
 class NotPositiveSemidefiniteError(ValueError):
-    """A matrix given as a Gram has an eigenvalue lambda < -n eps lambda_max, below what rounding explains.
+    """A matrix given as a Gram has an eigenvalue lambda < -max(n, 8) eps lambda_max, below what rounding explains.
 
     Attributes
     ----------

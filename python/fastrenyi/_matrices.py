@@ -120,6 +120,14 @@ def sum_one(x: Array, name: str, expected: str) -> None:
         _check.value_error(name, f"{expected} of sum one", got, f"pass {name} / {name}.sum(-1)[..., None]")
 
 
+_LEAST_JUDGED = 8  # as least_judged of csrc/ops/entropy.hpp
+
+
+def below_zero(n: int, epsilon: float) -> float:
+    """Return the share of the largest eigenvalue by which rounding may put one below zero."""
+    return max(n, _LEAST_JUDGED) * epsilon
+
+
 def spectrum(x: Array, name: str) -> float:
     """Accept spectra (..., n) of sum one, in any order, and return the epsilon that their rounding is judged by."""
     if not _check.LOOKING.get():
@@ -128,7 +136,7 @@ def spectrum(x: Array, name: str) -> float:
     _check.finite(values, name)
     sum_one(x, name, "eigenvalues")
     for home in (home_of(x), made_in(x)):
-        wrong = values < -values.shape[-1] * home.epsilon * values.max(-1, keepdims=True, initial=0)
+        wrong = values < -below_zero(values.shape[-1], home.epsilon) * values.max(-1, keepdims=True, initial=0)
         if not wrong.any():
             return home.epsilon
     index = int(wrong.argmax())

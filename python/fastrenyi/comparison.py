@@ -207,7 +207,7 @@ def relative_entropy(a: ArrayT, b: ArrayT, base: float = 2) -> ArrayT:
         For wrong shapes, NaN, matrices that are not symmetric or not of trace one, a base out of range, and where more
         than sqrt(eps) of a lies where b has nothing, to rounding: there it is infinite.
     NotPositiveSemidefiniteError
-        For an eigenvalue below -n eps lambda_max.
+        For an eigenvalue below -max(n, 8) eps lambda_max.
 
     Notes
     -----

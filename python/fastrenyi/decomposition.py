@@ -184,7 +184,7 @@ def layer_decomposition(
     ValueError
         For wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders or bases out of range.
     NotPositiveSemidefiniteError
-        For an eigenvalue below -n eps lambda_max.
+        For an eigenvalue below -max(n, 8) eps lambda_max.
 
     Notes
     -----

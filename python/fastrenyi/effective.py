@@ -61,7 +61,7 @@ def effective_rank(a: ArrayT, alpha: Alpha = 1, power: float = 1) -> ArrayT:
     ValueError
         For wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders or powers out of range.
     NotPositiveSemidefiniteError
-        For an eigenvalue below -n eps lambda_max.
+        For an eigenvalue below -max(n, 8) eps lambda_max.
 
     Notes
     -----
@@ -107,7 +107,7 @@ def _powered(a: Array, home: Home, power: float) -> Array:
     values = operations.spectrum(a, "a")
     if has_numbers(values):
         lowest, highest = wrap(values)[..., 0], wrap(values)[..., -1]
-        judged([a], lambda epsilon: _not_negative(lowest, highest, values.shape[-1] * epsilon))
+        judged([a], lambda epsilon: _not_negative(lowest, highest, _matrices.below_zero(values.shape[-1], epsilon)))
     with home.current(a):
         largest = home.constant(values)[..., -1:]
         counts = values > min(values.shape[-1] * home.epsilon, 0.5) * largest
@@ -255,7 +255,7 @@ def vendi_score(k: ArrayT, q: Alpha = 1, p: ArrayT | Sequence[float] | npt.NDArr
         negative or do not sum to one, and orders out of range. Inside ``torch.compile``, ``torch.func``, ``torch.vmap``
         and CUDA graphs the diagonal and p are not looked at.
     NotPositiveSemidefiniteError
-        For an eigenvalue below -n eps lambda_max.
+        For an eigenvalue below -max(n, 8) eps lambda_max.
 
     Notes
     -----

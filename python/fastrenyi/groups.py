@@ -96,7 +96,7 @@ def group_o_information(
         For wrong shapes, NaN, matrices that are not symmetric or not of trace one, orders, bases, sizes or counts out
         of range, and more than ten million groups unless ``max_groups`` says how many.
     NotPositiveSemidefiniteError
-        For an eigenvalue below -n eps lambda_max.
+        For an eigenvalue below -max(n, 8) eps lambda_max.
 
     Notes
     -----

@@ -93,7 +93,7 @@ def leave_one_out(maps: ArrayT, target: ArrayT, alpha: Alpha = 1.01, base: float
     ValueError
         For wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders or bases out of range.
     NotPositiveSemidefiniteError
-        For an eigenvalue below -n eps lambda_max.
+        For an eigenvalue below -max(n, 8) eps lambda_max.
 
     Notes
     -----

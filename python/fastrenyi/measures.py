@@ -90,7 +90,7 @@ def entropy_of_spectrum(w: ArrayT, alpha: Alpha = 1.01, base: float = 2) -> Arra
         For wrong shapes, NaN or infinity, a sum that is not one, and orders or bases out of range. Inside a CUDA graph
         the numbers are not looked at.
     NotPositiveSemidefiniteError
-        For an eigenvalue below -n eps times the largest.
+        For an eigenvalue below -max(n, 8) eps times the largest.
 
     Notes
     -----
@@ -152,7 +152,7 @@ def entropy(a: Any, alpha: Alpha = 1.01, base: float = 2, *, estimate: How = Non
     ValueError
         For wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders or bases out of range.
     NotPositiveSemidefiniteError
-        For an eigenvalue below -n eps lambda_max.
+        For an eigenvalue below -max(n, 8) eps lambda_max.
 
     Notes
     -----
@@ -213,7 +213,7 @@ def joint_entropy(*grams: Any, alpha: Alpha = 1.01, base: float = 2, estimate: H
     ValueError
         For wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders or bases out of range.
     NotPositiveSemidefiniteError
-        For an eigenvalue below -n eps lambda_max.
+        For an eigenvalue below -max(n, 8) eps lambda_max.
 
     Notes
     -----
@@ -268,7 +268,7 @@ def conditional_entropy(a: Any, given: Any, *, alpha: Alpha = 1.01, base: float 
     ValueError
         For wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders or bases out of range.
     NotPositiveSemidefiniteError
-        For an eigenvalue below -n eps lambda_max.
+        For an eigenvalue below -max(n, 8) eps lambda_max.
 
     Notes
     -----
@@ -347,7 +347,7 @@ def mutual_information(
     ValueError
         For wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders or bases out of range.
     NotPositiveSemidefiniteError
-        For an eigenvalue below -n eps lambda_max.
+        For an eigenvalue below -max(n, 8) eps lambda_max.
 
     Notes
     -----
@@ -415,7 +415,7 @@ def conditional_mutual_information(
     ValueError
         For wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders or bases out of range.
     NotPositiveSemidefiniteError
-        For an eigenvalue below -n eps lambda_max.
+        For an eigenvalue below -max(n, 8) eps lambda_max.
 
     Notes
     -----

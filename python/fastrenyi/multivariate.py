@@ -66,7 +66,7 @@ def total_correlation(
     ValueError
         For wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders or bases out of range.
     NotPositiveSemidefiniteError
-        For an eigenvalue below -n eps lambda_max.
+        For an eigenvalue below -max(n, 8) eps lambda_max.
 
     Notes
     -----
@@ -137,7 +137,7 @@ def dual_total_correlation(
     ValueError
         For wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders or bases out of range.
     NotPositiveSemidefiniteError
-        For an eigenvalue below -n eps lambda_max.
+        For an eigenvalue below -max(n, 8) eps lambda_max.
 
     Notes
     -----
@@ -199,7 +199,7 @@ def o_information(*grams: Any, alpha: Alpha = 1.01, base: float = 2, estimate: H
     ValueError
         For wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders or bases out of range.
     NotPositiveSemidefiniteError
-        For an eigenvalue below -n eps lambda_max.
+        For an eigenvalue below -max(n, 8) eps lambda_max.
 
     Notes
     -----
@@ -263,7 +263,7 @@ def interaction_information(*grams: Any, alpha: Alpha = 1.01, base: float = 2, e
         For wrong shapes, NaN, matrices that are not symmetric or not of trace one, orders or bases out of range, and
         more than 12 variables.
     NotPositiveSemidefiniteError
-        For an eigenvalue below -n eps lambda_max.
+        For an eigenvalue below -max(n, 8) eps lambda_max.
 
     Notes
     -----

@@ -117,7 +117,7 @@ def permutation_test(
     ValueError
         For wrong shapes, NaN, matrices that are not symmetric or not of trace one, and numbers out of range.
     NotPositiveSemidefiniteError
-        For an eigenvalue below -n eps lambda_max.
+        For an eigenvalue below -max(n, 8) eps lambda_max.
 
     Notes
     -----

@@ -137,7 +137,7 @@ def rank_maps(
         For wrong shapes, NaN, matrices that are not symmetric or not of trace one, and orders, bases or counts out of
         range.
     NotPositiveSemidefiniteError
-        For an eigenvalue below -n eps lambda_max.
+        For an eigenvalue below -max(n, 8) eps lambda_max.
 
     Notes
     -----

@@ -313,7 +313,7 @@ def dime(
     ValueError
         For wrong shapes, NaN, matrices that are not symmetric or not of trace one, and numbers out of range.
     NotPositiveSemidefiniteError
-        For an eigenvalue below -n eps lambda_max.
+        For an eigenvalue below -max(n, 8) eps lambda_max.
 
     Notes
     -----

@@ -315,6 +315,6 @@ class OnDevice(Device):
         joints = Joints(grams if target is None else [*grams, target], [ours, [*ours, len(ours)]], [name, name])
         values = self.spectra(self.joint(joints, 0))
         # Where the maps alone are fine, it is their product with the target.
-        if target is not None and float(values[0, 0]) >= -n * epsilon * float(values[0, -1]):
+        if target is not None and float(values[0, 0]) >= -_matrices.below_zero(n, epsilon) * float(values[0, -1]):
             values = self.spectra(self.joint(joints, 1))
         _matrices.verdict(("indefinite", 0, self._lowest(values[0])), name, ())

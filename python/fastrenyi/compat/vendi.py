@@ -110,8 +110,8 @@ def score_K(K: Array, q: Order = 1, p: Any = None, normalize: bool = False) -> A
     TypeError, ValueError
         As from ``fastrenyi.vendi_score``, which names K ``k``.
     NotPositiveSemidefiniteError
-        For an eigenvalue below -n eps lambda_max: vendi_score leaves these out, and the score of what is left may come
-        to more than n. ``n * fastrenyi.normalize(K, clip=True)`` is the nearest K that has a score.
+        For an eigenvalue below -max(n, 8) eps lambda_max: vendi_score leaves these out, and the score of what is left
+        may come to more than n. ``n * fastrenyi.normalize(K, clip=True)`` is the nearest K that has a score.
 
     Notes
     -----
