@@ -92,6 +92,7 @@ def test_config_is_a_setting_of_a_store(tmp_path):
         frt.Monitor(model(), probe(), store=path, alpha=ORDERS, config={"seed": 4})
 
 
+@pytest.mark.filterwarnings("ignore:Mismatched null-like values:FutureWarning")  # of pandas 2, whose words may be None
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_all_of_it_comes_back_from_a_file(tmp_path, monitors, form):
     frame = tidy(monitors, settings=["kernel_on"])
