@@ -64,8 +64,8 @@ def test_text_keeps_clear_of_other_text_and_stays_in_the_figure(rows, column):
     boxes = [text.get_window_extent(renderer) for text in drawn if text.get_text()]
     width, height = figure.canvas.get_width_height()
     for k, box in enumerate(boxes):
-        assert -3 <= box.x0 <= box.x1 <= width + 3  # layouts of Matplotlib 3.10 come within three pixels
-        assert -3 <= box.y0 <= box.y1 <= height + 3
+        assert -1 <= box.x0 <= box.x1 <= width + 1
+        assert -1 <= box.y0 <= box.y1 <= height + 1
         for other in boxes[:k]:
             across = min(box.x1, other.x1) - max(box.x0, other.x0)
             up = min(box.y1, other.y1) - max(box.y0, other.y0)

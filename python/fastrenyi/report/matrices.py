@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 #: What is drawn of pairs, in words; their means over all pairs are the columns of the table.
 MEASURES = {"tradeoff": "redundancy − synergy", "nonredundant": "non-redundant information"}
 _TICKS = 12  # maps that are named along an axis
+_BETWEEN = 0.06  # inches: Matplotlib 3.10 does not count all of the numbers beside a colour bar
 _PANEL = 1.55  # inches: the height of one, with its title and ticks
 
 
@@ -85,6 +86,7 @@ def pairs_of_maps(
     layers_across = 2 if column == "double" else 1
     down = -(-len(names) // layers_across)
     figure = canvas(column, _PANEL * down + 0.35)
+    figure.set_layout_engine("constrained", w_pad=_BETWEEN)
     axes = figure.subplots(down, 2 * layers_across, squeeze=False)
     for place, name in enumerate(names):
         row, first = divmod(place, layers_across)
