@@ -18,8 +18,9 @@
 
 namespace fastrenyi {
 
-/// Matrices of lower order are judged as of this one: sums of products and solvers err by several epsilons however small
-/// they are. Of 400,000 singular Grams each the lowest eigenvalue was -4.1 of them at n = 3, -5.6 at 5, -6.0 at 8.
+/// Matrices of lower order are judged as of this one: sums of products and solvers err by several epsilons however
+/// small they are. Of 400,000 singular Grams each the lowest eigenvalue was -4.1 of them at n = 3, -6.0 at
+/// 8.
 constexpr index_t least_judged = 8;
 
 namespace cpu {
