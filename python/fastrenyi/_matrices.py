@@ -14,10 +14,11 @@ from fastrenyi._conversions import moved
 from fastrenyi._errors import NotPositiveSemidefiniteError
 
 __all__ = [
-    "TRACE_TOLERANCE", "beyond_rounding", "ends_in_samples", "gram", "gram_contents", "layer", "maps", "not_rows",
-    "positive_diagonal", "spectrum", "sum_one", "verdict",
+    "TRACE_TOLERANCE", "below_zero", "beyond_rounding", "ends_in_samples", "gram", "gram_contents", "layer", "maps",
+    "not_rows", "positive_diagonal", "spectrum", "sum_one", "verdict",
 ]  # fmt: skip
 
+_LEAST_JUDGED = 8  # as least_judged of csrc/ops/entropy.hpp
 TRACE_TOLERANCE = {"float64": 1e-8, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-2}
 """How far the trace of a Gram may be from one, and mirrored entries apart, by the dtype that it was made in."""
 
@@ -118,9 +119,6 @@ def sum_one(x: Array, name: str, expected: str) -> None:
     if wrong(home_of(x).dtype).any() and (found := wrong(made_in(x).dtype)).any():
         got = f"a sum of {_differing(float(total.flat[int(found.argmax())]), 1.0)}"
         _check.value_error(name, f"{expected} of sum one", got, f"pass {name} / {name}.sum(-1)[..., None]")
-
-
-_LEAST_JUDGED = 8  # as least_judged of csrc/ops/entropy.hpp
 
 
 def below_zero(n: int, epsilon: float) -> float:

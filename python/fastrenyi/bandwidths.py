@@ -348,7 +348,7 @@ _NAMED: dict[str, Callable[[], Bandwidth]] = {
 
 
 def decode(name: str, numbers: Sequence[float], target: Array | None) -> Bandwidth:
-    """Return the rule of a code that it gave."""
+    """Return the rule that gave this code."""
     if target is not None:
         return Alignment(target, list(numbers) or None)
     if name == "neighbours":
