@@ -42,13 +42,14 @@ def own(values):
 def done(found):
     with open(f"{folder}/{rank}", "wb") as file:
         pickle.dump(found, file)
-    dist.destroy_process_group()  # or else its threads may be there when the process ends, which aborts it
+    globals().pop("group")
+    dist.destroy_process_group()
 """
 
 
-def started(tmp_path: Path, count: int, body: str) -> list[subprocess.Popen[bytes]]:
+def started(tmp_path: Path, count: int, body: str, first: str = "") -> list[subprocess.Popen[bytes]]:
     """Processes that run a script, each with what it says on stderr in a file."""
-    (tmp_path / "script.py").write_text(BEGIN + textwrap.dedent(body))
+    (tmp_path / "script.py").write_text(first + BEGIN + textwrap.dedent(body))
     processes = []
     for rank in range(count):
         command = [sys.executable, str(tmp_path / "script.py"), str(rank), str(count), str(tmp_path)]
@@ -57,9 +58,9 @@ def started(tmp_path: Path, count: int, body: str) -> list[subprocess.Popen[byte
     return processes
 
 
-def of_all(tmp_path: Path, count: int, body: str) -> list[Any]:
+def of_all(tmp_path: Path, count: int, body: str, first: str = "") -> list[Any]:
     """What each rank found."""
-    codes = [process.wait(timeout=240) for process in started(tmp_path, count, body)]
+    codes = [process.wait(timeout=240) for process in started(tmp_path, count, body, first)]
     assert not any(codes), (tmp_path / f"stderr{int(np.flatnonzero(codes)[0])}").read_text()
     return [pickle.loads((tmp_path / str(rank)).read_bytes()) for rank in range(count)]
 
@@ -159,9 +160,35 @@ def test_a_rank_that_dies_ends_the_others(tmp_path: Path) -> None:
         time.sleep(0.1)
     time.sleep(0.5)
     processes[1].send_signal(signal.SIGKILL)
-    assert processes[0].wait(timeout=60) > 0  # of which the group's timeout is 20 seconds
+    assert processes[0].wait(timeout=60) != 0  # of which the group's timeout is 20 seconds
     processes[1].wait()
     assert "Error" in (tmp_path / "stderr0").read_text()
+
+
+def test_a_gram_does_not_keep_its_group(tmp_path: Path) -> None:
+    """Its threads end with destroy_process_group, and not while Python does."""
+    body = """
+    import weakref
+    lazy = fr.lazy_gram(own(x), bandwidth=1.0, group=group)
+    other = fr.lazy_gram(own(x), bandwidth=2.0, group=group)
+    ended, equal = weakref.ref(group), lazy.rows == other.rows
+    done([])
+    told = []
+    try:
+        fr.entropy(lazy)
+    except ValueError as error:
+        told.append(str(error))
+    with open(f"{folder}/{rank}", "wb") as file:
+        pickle.dump((ended() is None, equal, lazy.rows == other.rows, told), file)
+    """
+    before_the_group = "import fastrenyi.torch"  # the compiler that it loads has defaults that hold one which is there
+    for is_gone, *are_equal, told in of_all(tmp_path, 2, body, before_the_group):
+        assert is_gone
+        assert are_equal == [True, True]
+        assert told == [
+            "group: expected the process group that the lazy Gram was made in, got one that is destroyed; "
+            "compute before torch.distributed.destroy_process_group"
+        ]
 
 
 def test_no_group() -> None:

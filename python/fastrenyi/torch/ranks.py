@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import platform
+import time
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -18,6 +21,21 @@ __all__ = ["Ranks", "ranks"]
 
 T = TypeVar("T")
 
+_GROUPS: weakref.WeakSet[dist.ProcessGroup] = weakref.WeakSet()
+_LAST_TENSORS_SECONDS = 0.1
+
+
+@atexit.register
+def _let_threads_drop_tensors() -> None:
+    """Leave the interpreter's lock to the threads of groups that are still there.
+
+    Each takes it to drop the tensors of its last call, and one that waits for it while Python ends aborts the process.
+    A destroyed group is still there where somebody holds it, as do defaults in ``torch.distributed.nn``, which comes
+    with the compiler. pytorch/pytorch#190489.
+    """
+    if _GROUPS:
+        time.sleep(_LAST_TENSORS_SECONDS)
+
 
 class Ranks(Rows):
     """The ranks of a process group: each has as many rows as another, in order, and some of the tiles.
@@ -27,7 +45,9 @@ class Ranks(Rows):
 
     def __init__(self, group: dist.ProcessGroup) -> None:
         """Find out who is there: every rank of the group has to."""
-        self._group, self._rank, self._count = group, dist.get_rank(group), dist.get_world_size(group)
+        self._held = weakref.ref(group)  # weak, so that destroy_process_group ends its threads though Grams are there
+        _GROUPS.add(group)
+        self._rank, self._count = dist.get_rank(group), dist.get_world_size(group)
         self._root = dist.get_global_rank(group, 0)
         # What NCCL moves is in a GPU's memory.
         self._device = "cuda" if dist.get_backend(group) == "nccl" else "cpu"
@@ -82,15 +102,25 @@ class Ranks(Rows):
 
     def __eq__(self, other: object) -> bool:
         """Whether it is the same group."""
-        return isinstance(other, Ranks) and self._group is other._group
+        return isinstance(other, Ranks) and self._held == other._held
 
     def __hash__(self) -> int:
         """Go with equality."""
-        return hash(id(self._group))
+        return hash(self._count)
 
     def __repr__(self) -> str:
         """How many there are."""
         return f"rank {self._rank} of {self._count}"
+
+    @property
+    def _group(self) -> dist.ProcessGroup:
+        group = self._held()
+        if group is None:
+            _check.value_error(
+                "group", "the process group that the lazy Gram was made in", "one that is destroyed",
+                "compute before torch.distributed.destroy_process_group",
+            )  # fmt: skip
+        return group
 
     def _each(self, n: int) -> int:
         return -(-n // self._count)
