@@ -23,7 +23,7 @@ ON_DEVICE := bandwidths errors errors_kernels functional gradients linear measur
 # What meets torch most closely, with another version of it than .venv's: make test-torch VERSION=2.14.1. In an environment
 # of its own, of this PYTHON when it is first made, with no more than these tests import.
 TORCH := build/torch-$(VERSION)
-ON_TORCH := gradients functional autograd_modes family* linear ragged leave_one_out groups spectral_entropy kernels_called losses* selfsupervised paths graphs representations* flow null capture* monitor* inputs axes ways_of_running processes
+ON_TORCH := gradients functional autograd_modes family* linear ragged leave_one_out groups spectral_entropy kernels_called losses* selfsupervised paths graphs representations* flow null capture* monitor* inputs axes ways_of_running processes ranks
 
 test-torch: $(TORCH)/.installed
 	$(TORCH)/bin/python -m pytest $(wildcard $(ON_TORCH:%=tests/test_%.py)) $(TEST)
