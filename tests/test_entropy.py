@@ -214,9 +214,11 @@ def test_rounding_below_zero_is_zero(draw: Draw) -> None:
             p[:3] = [0.5, 0.5 - factor * rounding, factor * rounding]
             if fine:
                 assert fr.entropy(np.diag(p), 1) == pytest.approx(1, abs=1e-12)
+                assert fr.entropy(np.diag(p), 1, estimate=0.01).value == pytest.approx(1, abs=1e-12)
             else:
-                with pytest.raises(fr.NotPositiveSemidefiniteError, match=r"^a: "):
-                    fr.entropy(np.diag(p), 1)
+                for how in [None, 0.01]:
+                    with pytest.raises(fr.NotPositiveSemidefiniteError, match=r"^a: "):
+                        fr.entropy(np.diag(p), 1, estimate=how)
 
 
 def test_singular_grams_are_no_error(nx: Nx, draw: Draw) -> None:

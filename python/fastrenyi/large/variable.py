@@ -122,7 +122,7 @@ class Variable:
         return bounds
 
     def _refuse_indefinite(self, least: float, largest: float) -> None:
-        if least < -(self._a.n * self._a.epsilon * largest + self._a.error):
+        if least < -(_matrices.below_zero(self._a.n, self._a.epsilon) * largest + self._a.error):
             _matrices.verdict(("indefinite", 0, least), self._name, ())
 
     def draw(self) -> None:
