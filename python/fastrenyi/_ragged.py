@@ -83,7 +83,7 @@ def _given(x: Any, name: str, shape: tuple[int, ...]) -> Values:
     _check.array(x, name)
     if not has_numbers(x):
         _check.value_error(
-            name, "numbers that can be looked at", "a tensor that is traced or mapped over", "pass lengths as integers"
+            name, "numbers that can be looked at", "an array that is traced or mapped over", "pass lengths as integers"
         )
     values = wrap(x)
     if values.dtype.kind not in "biu":

@@ -280,7 +280,7 @@ class Alignment(Bandwidth):
             object.__setattr__(self, "target", target)
             _matrices.gram(target, "target")
             if not has_numbers(target):
-                _check.kind_error("target", "a Gram whose numbers are there", "a tensor that is traced or fake")
+                _check.kind_error("target", "a Gram whose numbers are there", "an array that is traced or fake")
             if len(target.shape) != 2:
                 _check.value_error("target", "one Gram of shape (n, n)", f"shape {tuple(target.shape)}")
             _matrices.gram_contents(target, "target")

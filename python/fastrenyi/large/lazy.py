@@ -171,7 +171,7 @@ def lazy_gram(
     home = _check.array(x, "x")
     _dispatch.operations(home.library).without_gradient(x, "x", "an estimate")
     if not has_numbers(x):
-        _check.kind_error("x", "a tensor whose numbers are there", "one that is traced or fake")
+        _check.kind_error("x", "an array whose numbers are there", "one that is traced or fake")
     if isinstance(chosen, Delta):
         if home.library == "numpy":
             x = _check.codes(x, "x")
