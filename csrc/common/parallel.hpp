@@ -12,7 +12,8 @@ namespace fastrenyi {
 int thread_count(int wanted);
 
 /// As above, but one for work of so few operations (additions and multiplications, roughly) that waking a second thread
-/// would cost more than it brings. Results never depend on it.
+/// would cost more than it brings: microseconds, or where other processes have the cores what loops have lost of late.
+/// Results never depend on it.
 int thread_count(int wanted, double operations);
 
 /// Runs body(i, worker) for i in [0, count) on up to `threads` threads; worker < threads names the thread's

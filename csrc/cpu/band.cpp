@@ -98,7 +98,9 @@ class Reduction {
         const auto from = [&](index_t i) { return std::max(start, i * tile); };
         const auto count = [&](index_t i) { return std::min(n_, (i + 1) * tile) - from(i); };
         const auto part = [&](index_t i, index_t j) { return &parts_[size((i * tiles_ + j) * tile * width)]; };
-        parallel_for(static_cast<index_t>(pieces.size()), threads_, [&](index_t k, int) {
+        const double order = static_cast<double>(n_ - start);
+        const auto threads = [&](double operations) { return thread_count(threads_, operations); };
+        parallel_for(static_cast<index_t>(pieces.size()), threads(2.0 * width * order * order), [&](index_t k, int) {
             const Subnormals are(Subnormals::zeros);
             const auto [i, j] = pieces[size(k)];
             const index_t row = from(i), column = from(j), rows = count(i), columns = count(j);
@@ -108,7 +110,7 @@ class Reduction {
             if (i != j)
                 multiply('T', 'N', columns, width, rows, T(1), own, ld_, &v_[size(row)], ld_, T(0), part(j, i), tile);
         });
-        parallel_for(across, threads_, [&](index_t k, int) {
+        parallel_for(across, threads(1.0 * width * order * across), [&](index_t k, int) {
             const Subnormals are(Subnormals::zeros);
             const index_t i = first + k;
             for (index_t c = 0; c < width; ++c) {

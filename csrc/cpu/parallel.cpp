@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <ctime>
 #include <exception>
 
 #include "common/interruption.hpp"
@@ -20,6 +21,42 @@ namespace {
 std::atomic<bool> in_forked_child{false};
 const int fork_handler = pthread_atfork(nullptr, nullptr, [] { in_forked_child = true; });
 
+double seconds(clockid_t clock) {
+    timespec time;
+    clock_gettime(clock, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+double now() {
+    return seconds(CLOCK_MONOTONIC);
+}
+
+/// How much longer than the busiest thread's work loops have taken of late: milliseconds, whatever the work, where
+/// other processes have the cores, or two threads of ours share one. A machine that is busy stays so for a while; one
+/// delay alone says nothing.
+class Delays {
+  public:
+    void remember(double delay) {
+        constexpr double worth_noting = 1e-3, soon = 0.1, while_it_lasts = 0.5;
+        if (delay < worth_noting) return;
+        const double time = now();
+        if (time - last_.exchange(time, std::memory_order_relaxed) > soon) return;
+        delay_.store(delay, std::memory_order_relaxed);
+        until_.store(time + while_it_lasts, std::memory_order_relaxed);
+    }
+    double expected() const {
+        return now() < until_.load(std::memory_order_relaxed) ? delay_.load(std::memory_order_relaxed) : 0.0;
+    }
+
+  private:
+    std::atomic<double> last_{0.0}, delay_{0.0}, until_{0.0};
+} delays;
+
+void keep_largest(std::atomic<double>& largest, double x) {
+    double found = largest.load(std::memory_order_relaxed);
+    while (found < x && !largest.compare_exchange_weak(found, x, std::memory_order_relaxed)) {
+    }
+}
+
 }  // namespace
 
 int thread_count(int wanted) {
@@ -30,8 +67,9 @@ int thread_count(int wanted) {
 }
 
 int thread_count(int wanted, double operations) {
-    constexpr double worth_waking = 1e6;  // about 100 us of one thread; a thread asleep takes tens of them to come
-    return operations < worth_waking ? 1 : thread_count(wanted);
+    constexpr double worth_waking = 100e-6;  // a thread asleep takes tens of microseconds to come
+    constexpr double per_second = 1e10;      // of one thread
+    return operations / per_second < std::max(worth_waking, delays.expected()) ? 1 : thread_count(wanted);
 }
 
 void parallel_for(index_t count, int threads, const std::function<void(index_t, int)>& body) {
@@ -55,22 +93,35 @@ void parallel_for(index_t count, int threads, const std::function<void(index_t, 
             if (!failed.exchange(true)) failure = std::current_exception();
         }
     };
+    const double begun = now();
+    std::atomic<double> longest{0.0};  // that a thread has worked
+    const auto working = [&](const auto& loop) {
+        const double before = seconds(CLOCK_THREAD_CPUTIME_ID);
+        loop();
+        keep_largest(longest, seconds(CLOCK_THREAD_CPUTIME_ID) - before);
+    };
 #ifdef FASTRENYI_STD_THREADS
     // For ThreadSanitizer, which cannot see the barriers of an OpenMP runtime that was not compiled with it: every
     // result read after a loop would be reported. Pieces are taken in relaxed order, so that taking one orders nothing
     // and hides no race between pieces.
     std::atomic<index_t> next{0};
     const auto work = [&](int worker) {
-        for (index_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) attempt(i, worker);
+        working([&] {
+            for (index_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) attempt(i, worker);
+        });
     };
     std::vector<std::thread> team;
     for (int worker = 1; worker < workers; ++worker) team.emplace_back(work, worker);
     work(0);
     for (std::thread& thread : team) thread.join();
 #else
-#pragma omp parallel for schedule(dynamic, 1) num_threads(workers)
-    for (index_t i = 0; i < count; ++i) attempt(i, omp_get_thread_num());
+#pragma omp parallel num_threads(workers)
+    working([&] {
+#pragma omp for schedule(dynamic, 1) nowait
+        for (index_t i = 0; i < count; ++i) attempt(i, omp_get_thread_num());
+    });
 #endif
+    delays.remember(now() - begun - longest);
     if (failure) std::rethrow_exception(failure);
 }
 
