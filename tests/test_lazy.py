@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 import fastrenyi as fr
 from estimates import KERNELS, holds, quiet, samples
+from fastrenyi.large import tiles
 
 
 @pytest.mark.usefixtures("where")
@@ -28,6 +31,27 @@ def test_products_are_those_of_the_dense_gram(
         v = rng.normal(size=shape)
         np.testing.assert_allclose(lazy @ v, dense @ v, rtol=1e-11, atol=1e-12)
         assert (lazy @ v.astype(dtype)).dtype == dtype
+
+
+@pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
+def test_what_is_kept_of_samples_goes_with_the_estimate(
+    kernel: Any, where: str, rng: np.random.Generator, estimating: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, and not when Python next looks for cycles: on a GPU it is memory that is wanted elsewhere."""
+    made: list[weakref.ref[object]] = []
+
+    def noted(*args: Any) -> object:
+        found = tiles.tiles(*args)
+        made.append(weakref.ref(found))
+        return found
+
+    monkeypatch.setattr("fastrenyi.large.matrix.tiles", noted)
+    gc.disable()
+    try:
+        quiet(fr.entropy, fr.lazy_gram(samples(rng), kernel), 1.01, estimate=0.5)
+        assert [ref() for ref in made] == [None] * len(made) != []
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)

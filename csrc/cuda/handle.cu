@@ -44,8 +44,8 @@ using SolveBatch = int(Handle, Parameters, int mode, int triangle, std::int64_t 
                        int values_type, void* values, int compute_type, void* device, std::size_t device_bytes,
                        void* host, std::size_t host_bytes, int* info, std::int64_t batch);
 
-std::mutex mutex;
-std::vector<std::string> library_paths;  // guarded by the mutex, as is all that follows
+std::mutex mutex;                        // of the library and of which devices have a Solver
+std::vector<std::string> library_paths;  // guarded by it
 
 struct Symbols {
     std::string file, problem;
@@ -104,11 +104,13 @@ void check_solver(int result, const char* what) {
 
 /// cuSOLVER on the current device. It stays for the life of the process: at its end the device may be gone before it.
 struct Solver {
+    std::mutex busy;  // held while it is asked: threads on other devices need not wait
     Symbols& call;
     Handle handle = nullptr;
     Parameters parameters = nullptr;
 
     static Solver& here() {
+        const std::lock_guard<std::mutex> hold(mutex);
         static auto& solvers = *new std::map<int, std::unique_ptr<Solver>>;
         int device = 0;
         check(cudaGetDevice(&device), "asking for the current device");
@@ -133,9 +135,9 @@ struct Solver {
 };
 
 /// Matrices of a batch that cuSOLVER is given at once: it refuses some more than 2^15, which its documentation does not
-/// say, and others have found that it counts their elements in 32 bits.
+/// say, and asks for a workspace of some eight times their size.
 index_t most_at_once(index_t n) {
-    constexpr index_t matrices = 1 << 14, elements = std::numeric_limits<int>::max();
+    constexpr index_t matrices = 1 << 14, elements = 1 << 25;
     return std::min(matrices, std::max<index_t>(1, elements / (n * n)));
 }
 
@@ -147,17 +149,24 @@ struct Sizes {
 template <class T>
 Sizes sizes_of(const Solver& solver, index_t batch, index_t n, bool vectors) {
     Sizes sizes;
-    const index_t at_once = std::min(batch, most_at_once(n));
     const int mode = vectors ? mode_vectors : mode_values;
     constexpr int type = data_type<T>;
-    if (solver.template batched<T>(batch, n))
-        check_solver(solver.call.size_of_batch(solver.handle, solver.parameters, mode, lower_triangle, n, type, nullptr,
-                                               n, type, nullptr, type, &sizes.device, &sizes.host, at_once),
-                     "cusolverDnXsyevBatched_bufferSize");
-    else
+    if (solver.template batched<T>(batch, n)) {
+        // That fewer matrices need no more is nowhere said.
+        const index_t at_once = std::min(batch, most_at_once(n)), rest = batch % at_once;
+        for (const index_t count : {at_once, rest == 0 ? at_once : rest}) {
+            Sizes some;
+            check_solver(solver.call.size_of_batch(solver.handle, solver.parameters, mode, lower_triangle, n, type,
+                                                   nullptr, n, type, nullptr, type, &some.device, &some.host, count),
+                         "cusolverDnXsyevBatched_bufferSize");
+            sizes.device = std::max(sizes.device, some.device);
+            sizes.host = std::max(sizes.host, some.host);
+        }
+    } else {
         check_solver(solver.call.size_of_one(solver.handle, solver.parameters, mode, lower_triangle, n, type, nullptr,
                                              n, type, nullptr, type, &sizes.device, &sizes.host),
                      "cusolverDnXsyevd_bufferSize");
+    }
     sizes.device = (sizes.device + 255) / 256 * 256;
     sizes.info = (static_cast<std::size_t>(batch) * sizeof(int) + 255) / 256 * 256;
     return sizes;
@@ -195,18 +204,18 @@ Library solver_library() {
 
 template <class T>
 std::size_t solve_workspace(index_t batch, index_t n, bool vectors) {
-    const std::lock_guard<std::mutex> hold(mutex);
-    const Solver& solver = Solver::here();
-    // The last of many may be few, which go another way.
-    const Sizes sizes = sizes_of<T>(solver, batch, n, vectors), one = sizes_of<T>(solver, 1, n, vectors);
-    return std::max(sizes.device, one.device) + sizes.info;
+    if (batch == 0) return 0;
+    Solver& solver = Solver::here();
+    const std::lock_guard<std::mutex> hold(solver.busy);
+    const Sizes sizes = sizes_of<T>(solver, batch, n, vectors);
+    return sizes.device + sizes.info;
 }
 
 template <class T>
 void solve(T* matrices, index_t batch, index_t n, bool vectors, T* values, void* workspace, std::size_t workspace_bytes,
            Stream stream) {
-    const std::lock_guard<std::mutex> hold(mutex);
-    const Solver& solver = Solver::here();
+    Solver& solver = Solver::here();
+    const std::lock_guard<std::mutex> hold(solver.busy);
     const Sizes sizes = sizes_of<T>(solver, batch, n, vectors);
     if (workspace_bytes < sizes.device + sizes.info) throw CudaError("workspace: too small for cuSOLVER");
     check_solver(solver.call.set_stream(solver.handle, stream), "cusolverDnSetStream");

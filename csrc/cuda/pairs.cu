@@ -223,8 +223,9 @@ void block_pairs(const Request<T>& request, index_t tasks, const double* orders,
 template <class T>
 std::size_t pairs_workspace(index_t pair_count, index_t n, bool has_target) {
     if (pair_count == 0 || n <= block_order<T>()) return 0;
-    const Tile<T> tile(pair_count * (has_target ? 2 : 1), n);
-    return tile.products + tile.spectra + solve_workspace<T>(tile.count, n, false);
+    const index_t tasks = pair_count * (has_target ? 2 : 1);
+    const Tile<T> tile(tasks, n);
+    return tile.products + tile.spectra + solve_workspace_of_pieces<T>(tasks, tile.count, n);
 }
 
 template <class T>

@@ -97,7 +97,7 @@ template <class T>
 std::size_t spectrum_workspace(index_t batch, index_t n) {
     if (batch == 0 || n <= block_order<T>()) return 0;
     const index_t count = copies<T>(batch, n);
-    return dense_bytes<T>(count, n) + solve_workspace<T>(count, n, false);
+    return dense_bytes<T>(count, n) + solve_workspace_of_pieces<T>(batch, count, n);
 }
 
 template <class T>

@@ -93,10 +93,10 @@ def _entropies(
     heads, head = np.unique(members[:, :-1], axis=0, return_inverse=True)
     head = head.reshape(-1)
     step = min(len(heads), max(1, _TILE_BYTES // (8 * n * n)))
-    every = kernels_for(grams)
-    wide, room = every.cast(grams, "float64"), every.empty((whole + step, n, n), home_of(grams).dtype)
-    room[:whole] = grams
     found = []
+    with kernels_for(grams) as on:
+        wide, room = on.cast(grams, "float64"), on.empty((whole + step, n, n), home_of(grams).dtype)
+        room[:whole] = grams
     for first in range(0, len(heads), step):
         start, end = np.searchsorted(head, [first, first + step])
         name = functools.partial(_name, names, heads[first : first + step])
@@ -105,7 +105,8 @@ def _entropies(
             room[whole : whole + len(made)] = made
             index = np.stack([members[start:end, -1], whole + head[start:end] - first], axis=1)
             found.append(on.pairs(room, None, on.here(index, "int64"), orders, epsilon, unit, name)[0])
-    return every.xp.concatenate(found)
+    with kernels_for(grams) as on:
+        return on.xp.concatenate(found)
 
 
 def _name(names: Sequence[str], heads: Values, last: int, head: int) -> str:

@@ -88,6 +88,32 @@ class _OnHost:
         return sums
 
 
+def _whole(rows: Callable[[Values], Values], n: int, home: Home) -> Array:
+    """Return on the device what is made of all samples, some at a time."""
+    index = np.arange(n)
+    return home.xp().concatenate([home.take(rows(index[i : i + _CHUNK])) for i in range(0, n, _CHUNK)])
+
+
+def _maker(factor: Factor, home: Home) -> Callable[[Any, Any], Array]:
+    """Return what makes float64 entries of a factor from indices on the device."""
+    xp, wide = home.xp(), home.with_dtype("float64")
+    if isinstance(factor, Gaussian):
+        x, farthest = _whole(factor.rows, factor.n, home), factor.farthest
+        return lambda i, j: exponential(x[i], x[j], farthest, xp)
+    if isinstance(factor, Laplacian):
+        columns = _whole(factor.rows, factor.n, home).T
+        return lambda i, j: xp.exp(-sum(abs(one[i][:, None] - one[j]) for one in columns))
+    if isinstance(factor, Inner):
+        units = _whole(factor.units, factor.n, home)
+        return lambda i, j: (units[i] @ units[j].T) ** factor.degree
+    if isinstance(factor, Labels):
+        codes = home.take(factor.codes)
+        return lambda i, j: wide.leave(codes[i][:, None] == codes[j])
+    assert isinstance(factor, Dense)
+    a = factor.matrix
+    return lambda i, j: wide.leave(a[i][:, j]) * factor.n
+
+
 class _OnDevice:
     """By what NumPy, CuPy and torch have in common.
 
@@ -98,34 +124,11 @@ class _OnDevice:
         self._home, self._xp = home, home.xp()
         self._anchor = home.take(np.zeros(1))
         with home.current(self._anchor):
-            self._makers = [self._maker(factor) for factor in factors]
+            self._makers = [_maker(factor, home) for factor in factors]
         self.held = sum(8 * factor.n * factor.features for factor in factors)
 
     def _as(self, x: Array, dtype: str) -> Array:
         return self._home.with_dtype(dtype).leave(x)
-
-    def _whole(self, rows: Callable[[Values], Values], n: int) -> Array:
-        """Return what is made of all samples, some at a time."""
-        index = np.arange(n)
-        return self._xp.concatenate([self._home.take(rows(index[i : i + _CHUNK])) for i in range(0, n, _CHUNK)])
-
-    def _maker(self, factor: Factor) -> Callable[[Any, Any], Array]:
-        """Return what makes float64 entries of a factor from indices on the device."""
-        if isinstance(factor, Gaussian):
-            x, farthest = self._whole(factor.rows, factor.n), factor.farthest
-            return lambda i, j: exponential(x[i], x[j], farthest, self._xp)
-        if isinstance(factor, Laplacian):
-            columns = self._whole(factor.rows, factor.n).T
-            return lambda i, j: self._xp.exp(-sum(abs(one[i][:, None] - one[j]) for one in columns))
-        if isinstance(factor, Inner):
-            units = self._whole(factor.units, factor.n)
-            return lambda i, j: (units[i] @ units[j].T) ** factor.degree
-        if isinstance(factor, Labels):
-            codes = self._home.take(factor.codes)
-            return lambda i, j: self._as(codes[i][:, None] == codes[j], "float64")
-        assert isinstance(factor, Dense)
-        a = factor.matrix
-        return lambda i, j: self._as(a[i][:, j], "float64") * factor.n
 
     def _made(self, rows: Values, columns: Values) -> Array:
         i, j = self._home.take(rows), self._home.take(columns)
