@@ -1,4 +1,4 @@
-"""What calls take where other processes have the cores: ``python benchmarks/busy.py [--hogs 2] [--seconds 3]``.
+"""What calls take where other processes have the cores: python benchmarks/busy.py.
 
 Beside so many processes that only compute, each side is called over and over; times are means, as a median leaves out
 the calls that waited. A thread that is woken may wait for a core for milliseconds, and its team with it.
@@ -7,6 +7,7 @@ the calls that waited. A thread that is woken may wait for a core for millisecon
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from fastrenyi.bench.command import chosen
 from fastrenyi.bench.measure import default_threads, threads_set, verify
 
+HOG = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"  # and no longer than that
 WORKLOADS = ("gradient-128-order2-float32", "gradient-128-order1.01-float32", "spectra-500x32-float64", "single-1024")
 
 
@@ -30,15 +32,15 @@ def mean(run: Callable[[], object], seconds: float) -> float:
 def main() -> None:
     """Measure, and print a line for each workload."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hogs", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=3.0, help="for each side")
-    parser.add_argument("--only", action="append", help="workloads of fastrenyi bench, by name")
+    parser.add_argument("--hogs", type=int, default=os.cpu_count(), help="processes, one for each core unless given")
+    parser.add_argument("--seconds", type=float, default=3.0, help="for each side, 3 unless given")
+    parser.add_argument("--only", action="append", help="workloads, as fastrenyi bench names them")
     given = parser.parse_args()
     with threads_set(default_threads()):
         for workload in chosen("normal", given.only or WORKLOADS):
             task = workload.make()
             verify(task)
-            hogs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(given.hogs)]
+            hogs = [subprocess.Popen([sys.executable, "-c", HOG]) for _ in range(given.hogs)]
             try:
                 times = {side.name: mean(side.run, given.seconds) for side in task.sides}
             finally:

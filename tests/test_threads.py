@@ -112,6 +112,31 @@ def test_calls_at_once_give_the_same_bits_as_alone(dtype: type, blas_at_two: Non
 # ----------------------------------------------------------------------------------------------------- settings
 
 
+def test_work_shorter_than_what_loops_lose_gets_one_thread() -> None:
+    if not Path("/proc/self/task").is_dir():
+        pytest.skip("counts threads in /proc")
+    output = run_python(
+        """
+        import os
+        import numpy as np
+        import fastrenyi as fr
+        from fastrenyi import _core
+        x = np.random.default_rng(0).normal(size=(50, 40, 3))  # some 0.1 ms
+        a = np.stack([np.eye(n := 40) / n] * 60)
+        a[::2, 30:] = 0
+        work = [lambda: fr.gram(x), lambda: _core.spectrum(a, 4), lambda: _core.eigh(a[1::2], 4)]
+        start = len(os.listdir("/proc/self/task"))
+        for delay in (1.0, 1e-9):
+            _core.expect_delay(delay)
+            for call in work:
+                call()
+                print(len(os.listdir("/proc/self/task")) - start)
+        """,
+        OMP_NUM_THREADS="4",
+    )
+    assert output.split() == ["0", "0", "0", "3", "3", "3"]
+
+
 def test_blas_threads_are_given_back(blas_at_two: None) -> None:
     for name, call in operations(np.float64).items():
         call(1)

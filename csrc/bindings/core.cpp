@@ -88,4 +88,5 @@ PYBIND11_MODULE(_core, m, pybind11::multiple_interpreters::not_supported()) {
     m.def("build_info", &b::build_info);
     m.def("blas_info", &fastrenyi::cpu::blas_configuration);
     m.def("max_threads", [] { return fastrenyi::thread_count(0); });
+    m.def("expect_delay", &fastrenyi::expect_delay, pybind11::arg("seconds"));
 }

@@ -16,6 +16,9 @@ int thread_count(int wanted);
 /// Results never depend on it.
 int thread_count(int wanted, double operations);
 
+/// For tests: so many seconds are taken for lost, whatever loops lose; below zero, what they lose again.
+void expect_delay(double seconds);
+
 /// Runs body(i, worker) for i in [0, count) on up to `threads` threads; worker < threads names the thread's
 /// workspace. The first exception is rethrown in the caller after all threads have stopped; the call can be
 /// interrupted between two pieces (interruption.hpp).

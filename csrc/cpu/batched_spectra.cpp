@@ -162,7 +162,12 @@ void batched_spectra(const Lane<T>* items, index_t count, index_t n, const Symme
     const auto put = [&](index_t place, const T* found, index_t size, index_t order) {
         with_zeros(found, size, order, n, values + places[size_t(place)] * ld);
     };
-    threads = thread_count(threads);
+    double operations = 0.0;
+    for (index_t place = 0; place < number; ++place) {
+        const auto order = static_cast<double>(order_at(place));
+        operations += 0.2 * order * order * order;
+    }
+    threads = thread_count(threads, operations);
     // Small groups, the dearest first, so that every thread has work to the end.
     std::vector<std::pair<index_t, index_t>> groups;
     for (index_t first = 0, last = 0; first < number; first = last) {

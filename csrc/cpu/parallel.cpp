@@ -30,25 +30,28 @@ double now() {
     return seconds(CLOCK_MONOTONIC);
 }
 
-/// How much longer than the busiest thread's work loops have taken of late: milliseconds, whatever the work, where
-/// other processes have the cores, or two threads of ours share one. A machine that is busy stays so for a while; one
+/// How much longer than the busiest thread's work loops have taken of late: milliseconds, where other processes
+/// have the cores, or two threads of ours share one. A machine that is busy stays so for a while; one
 /// delay alone says nothing.
 class Delays {
   public:
     void remember(double delay) {
-        constexpr double worth_noting = 1e-3, soon = 0.1, while_it_lasts = 0.5;
-        if (delay < worth_noting) return;
+        constexpr double worth_noting = 1e-3, most = 20e-3, soon = 0.1, while_it_lasts = 0.5;
+        if (delay < worth_noting || told_ >= 0.0) return;
         const double time = now();
         if (time - last_.exchange(time, std::memory_order_relaxed) > soon) return;
-        delay_.store(delay, std::memory_order_relaxed);
+        delay_.store(std::min(delay, most), std::memory_order_relaxed);  // more is no wait for a core
         until_.store(time + while_it_lasts, std::memory_order_relaxed);
     }
     double expected() const {
+        if (told_ >= 0.0) return told_;
         return now() < until_.load(std::memory_order_relaxed) ? delay_.load(std::memory_order_relaxed) : 0.0;
     }
 
+    void tell(double delay) { told_ = delay; }
+
   private:
-    std::atomic<double> last_{0.0}, delay_{0.0}, until_{0.0};
+    std::atomic<double> told_{-1.0}, last_{0.0}, delay_{0.0}, until_{0.0};
 } delays;
 
 void keep_largest(std::atomic<double>& largest, double x) {
@@ -70,6 +73,10 @@ int thread_count(int wanted, double operations) {
     constexpr double worth_waking = 100e-6;  // a thread asleep takes tens of microseconds to come
     constexpr double per_second = 1e10;      // of one thread
     return operations / per_second < std::max(worth_waking, delays.expected()) ? 1 : thread_count(wanted);
+}
+
+void expect_delay(double seconds) {
+    delays.tell(seconds);
 }
 
 void parallel_for(index_t count, int threads, const std::function<void(index_t, int)>& body) {

@@ -16,7 +16,7 @@ constexpr index_t threaded_order = 512;
 template <class Solver, class F>
 void for_each_solver(index_t batch, index_t n, int threads, F body) {
     if (batch == 0) return;
-    threads = thread_count(threads);
+    threads = batch == 1 ? thread_count(threads) : thread_count(threads, 10.0 * batch * n * n * n);
     const BlasThreads hold(batch == 1 && n >= threaded_order ? threads : 1);
     const int workers = static_cast<int>(std::min<index_t>(threads, batch));
     std::vector<Solver> solvers(static_cast<std::size_t>(workers), Solver(n));

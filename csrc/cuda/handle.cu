@@ -102,6 +102,13 @@ void check_solver(int result, const char* what) {
     if (result != 0) throw CudaError(std::string(what) + ": cuSOLVER's status " + std::to_string(result));
 }
 
+/// Matrices of a batch that cuSOLVER is given at once: it refuses some more than 2^15, which its documentation does not
+/// say, and asks for a workspace of some eight times their size.
+index_t most_at_once(index_t n) {
+    constexpr index_t matrices = 1 << 14, elements = 1 << 25;
+    return std::min(matrices, std::max<index_t>(1, elements / (n * n)));
+}
+
 /// cuSOLVER on the current device. It stays for the life of the process: at its end the device may be gone before it.
 struct Solver {
     std::mutex busy;  // held while it is asked: threads on other devices need not wait
@@ -130,16 +137,9 @@ struct Solver {
     template <class T>
     bool batched(index_t batch, index_t n) const {
         const bool small = static_cast<std::size_t>(n * n) * sizeof(T) <= std::size_t(256) << 10;
-        return batch > (small ? 1 : 5) && call.size_of_batch && call.solve_batch;
+        return std::min(batch, most_at_once(n)) > (small ? 1 : 5) && call.size_of_batch && call.solve_batch;
     }
 };
-
-/// Matrices of a batch that cuSOLVER is given at once: it refuses some more than 2^15, which its documentation does not
-/// say, and asks for a workspace of some eight times their size.
-index_t most_at_once(index_t n) {
-    constexpr index_t matrices = 1 << 14, elements = 1 << 25;
-    return std::min(matrices, std::max<index_t>(1, elements / (n * n)));
-}
 
 /// Where things lie in the workspace of solve().
 struct Sizes {
