@@ -112,7 +112,7 @@ def test_calls_at_once_give_the_same_bits_as_alone(dtype: type, blas_at_two: Non
 # ----------------------------------------------------------------------------------------------------- settings
 
 
-def test_work_shorter_than_what_loops_lose_gets_one_thread() -> None:
+def test_settings_give_one_thread_to_work_shorter_than_what_loops_lose() -> None:
     if not Path("/proc/self/task").is_dir():
         pytest.skip("counts threads in /proc")
     output = run_python(
