@@ -31,8 +31,8 @@ double now() {
 }
 
 /// How much longer than the busiest thread's work loops have taken of late: milliseconds, where other processes
-/// have the cores, or two threads of ours share one. A machine that is busy stays so for a while; one
-/// delay alone says nothing.
+/// have the cores, or two threads of ours share one. A machine that is busy stays so for a while; one delay alone
+/// says nothing.
 class Delays {
   public:
     void remember(double delay) {
